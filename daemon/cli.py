@@ -1,0 +1,61 @@
+"""`rwkv-music-daemon`: the command line. Subcommands are imported when they are asked for."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from rwkv_music import __version__
+from rwkv_music.errors import CheckpointError, ConfigError, PortError, RwkvMusicError
+
+_SUMMARIES = {
+    "run": "Run the service in the foreground.",
+    "demo": "Play a shipped performance through the whole pipeline: no DAW, no hardware.",
+    "complete": "Continue a MIDI file.",
+    "ports": "List the MIDI ports of this machine.",
+    "trigger": "Ask the running service for a completion.",
+    "ctl": "Send any OSC request to the running service and print its answer.",
+    "calibrate": "Measure the loopback of two ports and propose nudge_ms.",
+    "doctor": "Say what is there, what is missing, and how to get it.",
+    "config": "Check a configuration, or show the effective one.",
+}
+_EXIT_CODES = ((ConfigError, 2), (PortError, 3), (CheckpointError, 4), (RwkvMusicError, 1))
+
+
+class _Commands(click.Group):
+    """Imports `commands/NAME.py` only when NAME is used, so that each command starts at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_SUMMARIES)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _SUMMARIES:
+            return None
+        module = import_module(f".commands.{name}", __package__)
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_SUMMARIES.items()))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="rwkv-music-daemon")
+def cli() -> None:
+    """A real-time musical partner: play into its port, trigger, hear it go on.
+
+    Example: rwkv-music-daemon demo
+    """
+
+
+def main() -> None:
+    """Entry point. Exits with 2 for a wrong configuration, 3 for a port that cannot be had, 4 for
+    a model that cannot be loaded, 1 for any other error of ours."""
+    try:
+        cli(prog_name="rwkv-music-daemon")
+    except RwkvMusicError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(next(code for kind, code in _EXIT_CODES if isinstance(error, kind)))

@@ -1,0 +1,1 @@
+"""The subcommands of `rwkv-music-daemon`: a module each, which defines `command`."""

@@ -1,0 +1,81 @@
+"""The one door to every model family.
+
+A model hears music and proposes music; a State is everything that it remembers. States are
+mutable and belong to whoever made them: `hear` and `propose` move a state on in place, `fork`
+makes an independent copy, in one memcpy where the family allows it. Methods are called from one
+thread at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from ..music import Meter, Note
+from ..sampling import Sampling
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True)
+class BarRequest:
+    """What is asked of one bar of a completion, after its header was heard.
+
+    meter: the bar's. first_step: nothing starts before it. needs_note: the bar may not be empty.
+    steps_to_end: notes end at most this many steps after the bar line (None: they may ring).
+    after: the last note that the bar already holds. sampling: temperature and constraints.
+    """
+
+    meter: Meter
+    first_step: int = 0
+    needs_note: bool = False
+    steps_to_end: int | None = None
+    after: Note | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+
+
+class MusicModel(Protocol[S]):
+    """What a model family implements; `tests/contract/` runs on all of them."""
+
+    @property
+    def name(self) -> str:
+        """What `/rwkv/status` calls it."""
+        ...
+
+    def start(self) -> S:
+        """The state before any music."""
+        ...
+
+    def fork(self, state: S) -> S:
+        """An independent copy."""
+        ...
+
+    def open_bar(self, state: S, meter: Meter, tempo_bpm: float) -> None:
+        """Hear a bar line and what is true from it on."""
+        ...
+
+    def hear_notes(self, state: S, notes: Sequence[Note], after: Note | None = None) -> None:
+        """Hear notes of the open bar, in canonical order, following `after` in that bar.
+
+        Splitting the notes over several calls gives the same state. Raises TokenError for a note
+        that has no token, before the state has moved.
+        """
+        ...
+
+    def expected_duration(self, state: S, note: Note, after: Note | None, at_least: int) -> int:
+        """The likeliest duration, in steps, of a note that is still held; the state stays.
+
+        `note.duration` is ignored. The answer is `at_least` or longer.
+        """
+        ...
+
+    def propose(self, state: S, request: BarRequest, rng: np.random.Generator) -> Iterator[Note]:
+        """Continue the open bar, note by note, in canonical order.
+
+        Each `next` computes one note and moves the state past it. When the iterator ends, the bar
+        is complete and the state stands before the next header: the same state as hearing it.
+        """
+        ...
