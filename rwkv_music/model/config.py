@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from math import sqrt
 
 from ..errors import CheckpointError
 
@@ -41,7 +42,7 @@ class ModelConfig:
         """A config whose ranks follow the public training code's newer formula."""
 
         def rank(factor: float) -> int:
-            return max(32, 32 * round(factor * width**0.5 / 32))
+            return max(32, 32 * round(factor * sqrt(width) / 32))
 
         return cls(layers, width, vocabulary, rank(2.5), rank(2.5), rank(1.7), rank(5.0), enn)
 

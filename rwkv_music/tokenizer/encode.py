@@ -40,9 +40,7 @@ def encode_notes(
 def encode_onset(note: Note, after: Note | None, vocabulary: Vocabulary) -> list[int]:
     """`Position Pitch`, or `Pitch` alone for a further tone of the chord that `after` is in."""
     if after is not None and (note.onset, note.pitch) <= (after.onset, after.pitch):
-        raise TokenError(
-            f"notes of a bar: {note} cannot follow {after}; sort them, without doubles"
-        )
+        raise TokenError(f"notes of a bar: {note} cannot follow {after}; sort them")
     pitch = vocabulary.pitch_id(note.pitch)
     if after is not None and note.onset == after.onset:
         return [pitch]
