@@ -1,0 +1,143 @@
+"""Lines of messages between our own processes, over loopback sockets that never block.
+
+The io process must not wait for a worker that hangs, so a link keeps what the socket does not
+take and gives up when that grows. A secret, handed to each child on its standard input, keeps
+strangers out. Sockets, because they are the one thing that every platform can wait for together.
+"""
+
+from __future__ import annotations
+
+import hmac
+import socket
+from collections.abc import Iterable
+
+from rwkv_music.errors import WorkerError
+
+from .messages import Hello, Message, decode, encode
+
+_LOOPBACK = "127.0.0.1"
+_MOST_WAITING = 8 << 20  # bytes that a peer may leave unread
+_LONGEST_LINE = 1 << 20
+_MOST_STRANGERS = 8
+
+
+class Link:
+    """One end of a connection. One thread only."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket = connection
+        self._in = bytearray()
+        self._out = bytearray()
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def send(self, *messages: Message) -> None:
+        """Hand over at once, or keep for the next call. Raises WorkerError when the peer is gone
+        or has stopped reading."""
+        for message in messages:
+            self._out += encode(message)
+        self.flush()
+
+    def flush(self) -> None:
+        """Try again to hand over what is kept. Raises WorkerError."""
+        try:
+            while self._out:
+                del self._out[: self._socket.send(self._out)]
+        except BlockingIOError:
+            if len(self._out) > _MOST_WAITING:
+                raise WorkerError("link: the other process has stopped reading") from None
+        except OSError as error:
+            raise WorkerError(f"link: the other process is gone ({error})") from error
+
+    def receive(self) -> list[Message]:
+        """What has arrived. Raises WorkerError when the peer has closed or sends no messages."""
+        closed = False
+        try:
+            while True:
+                data = self._socket.recv(1 << 16)
+                if not data:
+                    closed = True
+                    break
+                self._in += data
+                if len(data) < 1 << 16:
+                    break
+        except BlockingIOError:
+            pass
+        except OSError:
+            closed = True
+        *lines, rest = self._in.split(b"\n")
+        if closed and not lines:
+            raise WorkerError("link: the other process has closed")
+        if len(rest) > _LONGEST_LINE:
+            raise WorkerError(f"link: a line of more than {_LONGEST_LINE} bytes")
+        self._in = bytearray(rest)
+        return [decode(bytes(line)) for line in lines]
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class Hub:
+    """Where our processes call in. `port` and `token` are what they need to know."""
+
+    def __init__(self, token: str) -> None:
+        self._listener = socket.create_server((_LOOPBACK, 0))
+        self._listener.setblocking(False)
+        self._token = token
+        self._strangers: list[Link] = []
+        self.port: int = self._listener.getsockname()[1]
+
+    def fileno(self) -> int:
+        return self._listener.fileno()
+
+    def accept(self) -> list[tuple[str, Link]]:
+        """The callers that have proved to be ours, with the names that they gave."""
+        try:
+            connection, _ = self._listener.accept()
+        except OSError:
+            pass
+        else:
+            self._strangers.append(Link(connection))
+        known: list[tuple[str, Link]] = []
+        waiting: list[Link] = []
+        for link in self._strangers:
+            try:
+                first = link.receive()
+            except WorkerError:
+                link.close()
+                continue
+            if not first:
+                waiting.append(link)
+            elif self._is_ours(first):
+                known.append((first[0].name, link))  # type: ignore[union-attr]
+            else:
+                link.close()
+        for link in waiting[:-_MOST_STRANGERS]:
+            link.close()
+        self._strangers = waiting[-_MOST_STRANGERS:]
+        return known
+
+    def _is_ours(self, first: Iterable[Message]) -> bool:
+        match list(first):
+            case [Hello(_, token)]:
+                return hmac.compare_digest(token.encode(), self._token.encode())
+        return False
+
+    def close(self) -> None:
+        for link in self._strangers:
+            link.close()
+        self._listener.close()
+
+
+def call(port: int, name: str, token: str) -> Link:
+    """Connect to a hub. Raises WorkerError when nobody is there."""
+    try:
+        connection = socket.create_connection((_LOOPBACK, port), timeout=5)
+    except OSError as error:
+        raise WorkerError(f"link: nobody listens on port {port} ({error})") from error
+    link = Link(connection)
+    link.send(Hello(name, token))
+    return link

@@ -1,0 +1,208 @@
+"""Everything that crosses a pipe between the processes: frozen dataclasses, a JSON line each.
+
+JSON, not pickle: a damaged or hostile line can be refused, it can never run code. Bars and steps
+are counted as in `assembler`: `bar` is the serial number of a bar heard, ascending for ever,
+while the transport's bars begin anew after a locate.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from typing import Any
+
+from rwkv_music.errors import WorkerError
+
+NoteTuple = tuple[int, int, int, int]  # onset, pitch, velocity, duration in steps
+HeardTuple = tuple[int, int, int, int, bool]  # the same, and whether the key is still down
+
+
+@dataclass(frozen=True, slots=True)
+class Hear:
+    """io to worker: all that is known of a bar so far."""
+
+    bar: int
+    meter: str
+    tempo_bpm: float
+    notes: tuple[HeardTuple, ...]
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """io to worker: continue from the live state, from `first_step` of bar `bar` on.
+
+    `until_steps` counts from the line of that bar: nothing at or beyond it is generated before an
+    Allow. `sampling` are the fields of rwkv_music.sampling.Sampling.
+    """
+
+    request: int
+    bar: int
+    bars: int
+    first_step: int
+    meter: str
+    tempo_bpm: float
+    until_steps: int
+    seed: int
+    let_ring: bool
+    sampling: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """io to worker: go on until there; bars that open from now on have this header."""
+
+    request: int
+    until_steps: int
+    meter: str
+    tempo_bpm: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """io to worker: forget a completion."""
+
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """io to worker: back to the start state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The first line on every link: who calls, and the secret that only our own processes know."""
+
+    name: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """worker to io and supervisor: the model is loaded."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """worker to io: a note of bar `bar` (0 the first) of a completion."""
+
+    request: int
+    bar: int
+    note: NoteTuple
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """worker to io: the completion is complete."""
+
+    request: int
+    bars: int
+    notes: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Any process: what went wrong. `code` is the exit code, or an OSC error code with `request`."""
+
+    code: int
+    message: str
+    request: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """supervisor to io and worker: are you alive?"""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """The answer, from the thread that does the work."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """io to supervisor: ports and OSC are open; the worker may connect to this loopback port."""
+
+    worker_port: int
+    ports: str
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """io to supervisor: the worker is connected, the service is up."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """io to supervisor: who listens to our output, on which MIDI system, on which channels."""
+
+    api: str
+    destinations: tuple[str, ...]
+    channels: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerState:
+    """supervisor to io: `up`, `down` or `restarting`."""
+
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """supervisor to io and worker: release everything, close, exit."""
+
+
+Message = (
+    Hear
+    | Generate
+    | Allow
+    | Cancel
+    | Forget
+    | Hello
+    | Ready
+    | Proposed
+    | Generated
+    | Failed
+    | Ping
+    | Pong
+    | Listening
+    | Serving
+    | Connections
+    | WorkerState
+    | Stop
+)
+
+_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in Message.__args__}
+_FIELDS = {name: tuple(f.name for f in fields(kind)) for name, kind in _KINDS.items()}
+
+
+def encode(message: Message) -> bytes:
+    """One line: the kind, then its fields in order."""
+    name = type(message).__name__
+    values = [name, *(getattr(message, field) for field in _FIELDS[name])]
+    return json.dumps(values, separators=(",", ":")).encode() + b"\n"
+
+
+def decode(line: bytes) -> Message:
+    """Raises WorkerError for a line that no process of ours wrote."""
+    try:
+        name, *values = json.loads(line)
+        message: Message = _KINDS[name](*(_frozen(value) for value in values))
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise WorkerError(f"message between processes: cannot read {line[:80]!r}") from error
+    return message
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value

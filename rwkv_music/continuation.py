@@ -1,0 +1,111 @@
+"""A completion in the making: bars of notes on a state of its own, no further than allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from .model.protocol import BarRequest, MusicModel
+from .music import Meter, Note
+from .sampling import Sampling
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionNote:
+    """A note of bar `bar` (0 the first) of a completion; its onset counts from that bar's line."""
+
+    bar: int
+    note: Note
+
+
+class Continuation(Generic[S]):
+    """Exactly `bars` bars from `state`, which it owns and moves on.
+
+    Steps of the completion count from the line of its first bar. `next_note` computes at most
+    one note and never opens a bar or gives a note at or beyond `until_steps`, so that the meter
+    and tempo of each bar are asked for (`set_header`) as late as possible.
+
+    opened: the first bar's header and its notes up to `after` have been heard, and the completion
+    joins in at `first_step`. let_ring: notes may end after the last bar.
+    """
+
+    def __init__(
+        self,
+        model: MusicModel[S],
+        state: S,
+        *,
+        bars: int,
+        meter: Meter,
+        tempo_bpm: float,
+        sampling: Sampling,
+        seed: int,
+        first_step: int = 0,
+        opened: bool = False,
+        after: Note | None = None,
+        let_ring: bool = False,
+    ) -> None:
+        self._model = model
+        self._sampling = sampling
+        self._rng = np.random.default_rng(seed)
+        self._first_step = first_step
+        self._opened = opened
+        self._after = after
+        self._let_ring = let_ring
+        self._meter, self._tempo_bpm = meter, tempo_bpm
+        self._bar_start_steps = 0
+        self._bar_meter = meter
+        self._notes: Iterator[Note] | None = None
+        self._pending: CompletionNote | None = None
+        self.state = state
+        self.bars = bars
+        self.bar = 0  # the bar that is open, or opens next
+        self.finished = False
+
+    def set_header(self, meter: Meter, tempo_bpm: float) -> None:
+        """What the next bars to open shall say."""
+        self._meter, self._tempo_bpm = meter, tempo_bpm
+
+    def next_note(self, until_steps: int) -> CompletionNote | None:
+        """The next note that starts before `until_steps`; None when there is none yet, or when
+        the completion is `finished`."""
+        while not self.finished:
+            if self._pending is not None:
+                if self._bar_start_steps + self._pending.note.onset >= until_steps:
+                    return None
+                note, self._pending = self._pending, None
+                return note
+            if self._notes is None:
+                if self._bar_start_steps >= until_steps:
+                    return None
+                self._notes = self._open()
+            proposed = next(self._notes, None)
+            if proposed is not None:
+                self._pending = CompletionNote(self.bar, proposed)
+                continue
+            self._notes = None
+            self._bar_start_steps += self._bar_meter.steps
+            self.bar += 1
+            self.finished = self.bar == self.bars
+        return None
+
+    def _open(self) -> Iterator[Note]:
+        first = self.bar == 0
+        joins = first and self._opened
+        if not joins:
+            self._bar_meter = self._meter
+            self._model.open_bar(self.state, self._meter, self._tempo_bpm)
+        room = (self.bars - self.bar) * self._bar_meter.steps
+        request = BarRequest(
+            meter=self._bar_meter,
+            first_step=self._first_step if first else 0,
+            needs_note=first,
+            steps_to_end=None if self._let_ring else room,
+            after=self._after if joins else None,
+            sampling=self._sampling,
+        )
+        return self._model.propose(self.state, request, self._rng)

@@ -1,0 +1,213 @@
+"""The living performance: one state that has heard every bar, and can go back to correct itself.
+
+Bars are told again and again while they grow. What is new at the end is fed; when something
+earlier differs (a chord tone came late, a key went up sooner than expected), the session returns
+to the last snapshot before the first difference and replays. So after any sequence of calls the
+state equals that of a fresh session which is told the same bars once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Generic, TypeVar
+
+from .errors import TokenError
+from .model.protocol import MusicModel
+from .music import HIGHEST_PITCH, LONGEST_STEPS, LOWEST_PITCH, Meter, Note
+
+S = TypeVar("S")
+
+MEMORY_BARS = 16  # how far back a bar can be corrected
+_SILENT_BARS = 2  # so many empty bars in a row are heard
+_NOTES_PER_MARK = 8  # a snapshot along the current bar after so many notes
+
+
+@dataclass(frozen=True, slots=True)
+class HeardNote:
+    """A note as far as it is known. `held`: the key is still down, `duration` is a lower bound."""
+
+    note: Note
+    held: bool = False
+
+    def agrees(self, fed: Note) -> bool:
+        """Whether the state that was fed `fed` is still right."""
+        if not self.held:
+            return fed == self.note
+        return (
+            replace(fed, duration=self.note.duration) == self.note
+            and fed.duration >= self.note.duration
+        )
+
+
+@dataclass(slots=True)
+class _Mark(Generic[S]):
+    """The state after so many notes of a bar; -1: before its header."""
+
+    notes: int
+    state: S
+
+
+@dataclass(slots=True)
+class _HeardBar(Generic[S]):
+    number: int
+    meter: Meter
+    tempo_bpm: float
+    marks: list[_Mark[S]]
+    fed: list[Note] = field(default_factory=list)
+    told: tuple[HeardNote, ...] = ()
+
+
+class Session(Generic[S]):
+    """Hears bars in ascending order of their numbers, of which the last 16 can be told again."""
+
+    def __init__(self, model: MusicModel[S]) -> None:
+        self._model = model
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything that was heard."""
+        self._state = self._model.start()
+        self._bars: list[_HeardBar[S]] = []
+        self._silent = _SILENT_BARS  # silence before the first note is not heard
+        self._closed: int | None = None
+
+    def hear(
+        self,
+        number: int,
+        meter: Meter,
+        tempo_bpm: float,
+        notes: Iterable[HeardNote],
+        *,
+        closed: bool,
+    ) -> None:
+        """Take what is known of a bar: all its notes so far. `closed`: no onset will be added,
+        so an empty bar is silence (at most two in a row are heard, none before the first note).
+
+        A bar older than the memory is left as it was heard. Raises TokenError, with nothing
+        changed, for notes that have no token.
+        """
+        told = _in_order(notes)
+        for heard in told:
+            _check(heard.note, meter)
+        index = next((i for i, bar in enumerate(self._bars) if bar.number == number), None)
+        if index is None:
+            if self._bars and number < self._bars[-1].number:
+                return
+            if not told and (not closed or number == self._closed):
+                return
+            if not told and self._silent >= _SILENT_BARS:
+                self._closed = number
+                return
+            self._silent = 0 if told else self._silent + 1
+            self._append(number, meter, tempo_bpm)
+            index = len(self._bars) - 1
+        elif told and not self._bars[index].told:
+            self._silent = 0
+        if closed:
+            self._closed = number
+        self._update(index, meter, tempo_bpm, told)
+
+    def fork(self) -> S:
+        """A copy of the live state, for a completion."""
+        return self._model.fork(self._state)
+
+    def is_open(self, number: int) -> bool:
+        """Whether the state is inside bar `number`: its header was heard, no later one."""
+        return bool(self._bars) and self._bars[-1].number == number
+
+    def last_note(self, number: int) -> Note | None:
+        """The last note that the state has heard of the open bar `number`."""
+        if not self.is_open(number) or not self._bars[-1].fed:
+            return None
+        return self._bars[-1].fed[-1]
+
+    def _append(self, number: int, meter: Meter, tempo_bpm: float) -> None:
+        if self._bars:
+            del self._bars[-1].marks[1:]
+        mark = _Mark(-1, self._model.fork(self._state))
+        self._bars.append(_HeardBar(number, meter, tempo_bpm, [mark]))
+        del self._bars[:-MEMORY_BARS]
+        self._model.open_bar(self._state, meter, tempo_bpm)
+
+    def _update(
+        self, index: int, meter: Meter, tempo_bpm: float, told: tuple[HeardNote, ...]
+    ) -> None:
+        bar = self._bars[index]
+        bar.told = told
+        if (bar.meter, bar.tempo_bpm) != (meter, tempo_bpm):
+            bar.meter, bar.tempo_bpm = meter, tempo_bpm
+            wrong = -1
+        else:
+            wrong = next(
+                (i for i, fed in enumerate(bar.fed) if i >= len(told) or not told[i].agrees(fed)),
+                len(bar.fed),
+            )
+        grows = len(told) > len(bar.fed)
+        if wrong < len(bar.fed) or (grows and index < len(self._bars) - 1):
+            self._replay(index, wrong)
+        elif grows:
+            self._feed(bar)
+
+    def _replay(self, index: int, wrong: int) -> None:
+        """Go back to the last mark of a bar at or before its note `wrong`, and hear from there."""
+        bar = self._bars[index]
+        while bar.marks[-1].notes > wrong:
+            bar.marks.pop()
+        mark = bar.marks[-1]
+        self._state = self._model.fork(mark.state)
+        del bar.fed[max(mark.notes, 0) :]
+        for i in range(index, len(self._bars)):
+            bar = self._bars[i]
+            if i > index:
+                bar.marks = [_Mark(-1, self._model.fork(self._state))]
+                bar.fed.clear()
+            if bar.marks[-1].notes < 0:
+                self._model.open_bar(self._state, bar.meter, bar.tempo_bpm)
+            self._feed(bar, keep_marks=i == len(self._bars) - 1)
+
+    def _feed(self, bar: _HeardBar[S], *, keep_marks: bool = True) -> None:
+        """Hear the notes of a bar that the state has not heard yet."""
+        while len(bar.fed) < len(bar.told):
+            first = len(bar.fed)
+            after = bar.fed[-1] if bar.fed else None
+            heard = bar.told[first]
+            if heard.held:
+                at_least = min(heard.note.duration, LONGEST_STEPS)
+                steps = self._model.expected_duration(self._state, heard.note, after, at_least)
+                run = [replace(heard.note, duration=steps)]
+            else:
+                stop = next(
+                    (i for i in range(first, len(bar.told)) if bar.told[i].held), len(bar.told)
+                )
+                stop = min(stop, first + _NOTES_PER_MARK)
+                run = [told.note for told in bar.told[first:stop]]
+            self._model.hear_notes(self._state, run, after)
+            bar.fed += run
+            if keep_marks and len(bar.fed) - max(bar.marks[-1].notes, 0) >= _NOTES_PER_MARK:
+                bar.marks.append(_Mark(len(bar.fed), self._model.fork(self._state)))
+
+
+def _check(note: Note, meter: Meter) -> None:
+    if not (
+        0 <= note.onset < meter.steps
+        and LOWEST_PITCH <= note.pitch <= HIGHEST_PITCH
+        and 1 <= note.velocity <= 127
+        and note.duration >= 1
+    ):
+        raise TokenError(
+            f"{note} in a bar of {meter}: expected an onset from 0 to {meter.steps - 1}, a pitch"
+            f" from {LOWEST_PITCH} to {HIGHEST_PITCH}, a velocity from 1 to 127, a duration from 1"
+        )
+
+
+def _in_order(notes: Iterable[HeardNote]) -> tuple[HeardNote, ...]:
+    """Canonical order; of two notes of one pitch on one step, the longer."""
+    best: dict[tuple[int, int], HeardNote] = {}
+    for heard in notes:
+        note = replace(heard.note, duration=min(heard.note.duration, LONGEST_STEPS))
+        key = note.onset, note.pitch
+        other = best.get(key)
+        if other is None or (heard.held, note.duration) > (other.held, other.note.duration):
+            best[key] = HeardNote(note, heard.held)
+    return tuple(best[key] for key in sorted(best))
