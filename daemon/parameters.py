@@ -154,12 +154,13 @@ def _table() -> dict[str, Parameter]:
     for entry in fields(Generation):
         low, high = entry.metadata.get("range", ("", ""))
         kind = _TYPES[str(entry.type)]
+        default: Any = entry.default
         if kind == "f":
             low, high = float(low), float(high)
         table[entry.name] = Parameter(
             name=entry.name,
             type=kind,
-            default=entry.default,
+            default=default,
             minimum=low,
             maximum=high,
             choices=entry.metadata.get("choices", ()),
