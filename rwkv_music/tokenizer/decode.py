@@ -67,6 +67,11 @@ class Decoder:
             self._refuse(token)
         return None
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether the music may end here: no header and no note is half read."""
+        return self._expects in ("Bar", "Position", "Next")
+
     def _refuse(self, token: int) -> None:
         expected = "Position, Pitch or Bar" if self._expects == "Next" else self._expects
         raise TokenError(
@@ -89,6 +94,8 @@ def decode_phrase(tokens: Iterable[int], vocabulary: Vocabulary | None = None) -
             notes = []
         elif event is not None:
             notes.append(event)
+    if not decoder.at_rest:
+        raise TokenError("the tokens end in the middle of a header or a note")
     if bars:
         bars[-1] = Bar(bars[-1].meter, bars[-1].tempo_bpm, tuple(notes))
     return tuple(bars)

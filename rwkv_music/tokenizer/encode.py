@@ -48,8 +48,10 @@ def encode_onset(note: Note, after: Note | None, vocabulary: Vocabulary) -> list
 
 
 def encode_bar(bar: Bar, vocabulary: Vocabulary | None = None) -> list[int]:
-    """Header and notes of a whole bar."""
+    """Header and notes of a whole bar. Raises TokenError for what has no tokens."""
     v = vocabulary or load_vocabulary()
+    if bar.notes and bar.notes[-1].onset >= bar.meter.steps:
+        raise TokenError(f"{bar.notes[-1]} starts after the end of its {bar.meter} bar")
     return encode_header(bar.meter, bar.tempo_bpm, v) + encode_notes(bar.notes, None, v)
 
 

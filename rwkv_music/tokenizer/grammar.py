@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import TokenError
 from ..music import LONGEST_STEPS, LOWEST_PITCH, Meter, Note
 from .vocabulary import Vocabulary
 
@@ -30,7 +31,8 @@ class BarGrammar:
 
     first_step: positions before it are masked (a launch inside the bar).
     needs_note: the bar may not end empty.
-    steps_to_end: notes may not end later than this many steps after the bar line (None: free).
+    steps_to_end: notes may neither start there nor end later, in steps after the bar line
+    (None: free).
     after: the last note that the bar already holds.
     """
 
@@ -45,7 +47,7 @@ class BarGrammar:
         after: Note | None = None,
     ) -> None:
         self._v = vocabulary
-        self._steps = meter.steps
+        self._end = meter.steps if steps_to_end is None else min(meter.steps, steps_to_end)
         self._needs_note = needs_note
         self._steps_to_end = steps_to_end
         self.position = max(first_step - 1, -1 if after is None else after.onset)
@@ -62,9 +64,9 @@ class BarGrammar:
         v = self._v
         mask = np.zeros(len(v), np.bool_)
         if self.stage in (POSITION, NEXT):
-            mask[v.position.start + self.position + 1 : v.position.start + self._steps] = True
+            mask[v.position.start + self.position + 1 : v.position.start + max(self._end, 0)] = True
             mask[v.bar] = not self._needs_note
-        if self.stage == PITCH or self.stage == NEXT:
+        if self.stage == PITCH or (self.stage == NEXT and self.position < self._end):
             lowest = max(self.pitch + 1 - LOWEST_PITCH, 0)
             mask[v.pitch.start + lowest : v.pitch.stop] = True
         elif self.stage == VELOCITY:
@@ -72,25 +74,28 @@ class BarGrammar:
         elif self.stage == DURATION:
             longest = LONGEST_STEPS
             if self._steps_to_end is not None:
-                longest = max(min(longest, self._steps_to_end - self.position), 1)
+                longest = min(longest, self._steps_to_end - self.position)
             mask[v.duration.start : v.duration.start + longest] = True
         return mask
 
     def push(self, token: int) -> Note | None:
-        """Take an allowed id; the note that it completes, if any."""
+        """Take an allowed id; the note that it completes, if any. Raises TokenError where an id
+        of that kind cannot stand."""
         v = self._v
-        if token == v.bar:
+        if token == v.bar and self.stage in (POSITION, NEXT):
             self.stage = OVER
-        elif token in v.position:
+        elif token in v.position and self.stage in (POSITION, NEXT):
             self.position, self.pitch = token - v.position.start, -1
             self.stage = PITCH
-        elif token in v.pitch:
+        elif token in v.pitch and self.stage in (PITCH, NEXT):
             self.pitch = token - v.pitch.start + LOWEST_PITCH
             self.stage = VELOCITY
-        elif token in v.velocity:
+        elif token in v.velocity and self.stage == VELOCITY:
             self.velocity = v.velocities[token - v.velocity.start]
             self.stage = DURATION
-        else:
+        elif token in v.duration and self.stage == DURATION:
             self.stage, self._needs_note = NEXT, False
             return Note(self.position, self.pitch, self.velocity, token - v.duration.start + 1)
+        else:
+            raise TokenError(f"token id {token} cannot stand here: the stage is {self.stage}")
         return None
