@@ -1,0 +1,80 @@
+"""What the daemon asks of a MIDI system, whatever the machine has."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+INPUT_NAME = "RWKV Music In"
+OUTPUT_NAME = "RWKV Music Out"
+
+Arrival = tuple[int, bytes]  # (arrival in clock nanoseconds, one raw MIDI message)
+
+
+class InputPort(Protocol):
+    """A port that others send to. Used by one thread."""
+
+    @property
+    def name(self) -> str:
+        """The short name it was opened by."""
+        ...
+
+    def poll(self) -> list[Arrival]:
+        """What has arrived since the last poll, in order. Never blocks, never raises."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class OutputPort(Protocol):
+    """A port that others listen to. Used by one thread."""
+
+    @property
+    def name(self) -> str:
+        """The short name it was opened by."""
+        ...
+
+    def send(self, message: bytes) -> None:
+        """Hand one message over. Never raises: what the system refuses is logged."""
+        ...
+
+    def connections(self) -> tuple[str, ...]:
+        """Full names of those who listen, as far as the system tells."""
+        ...
+
+    def close(self) -> None:
+        """Close after everything sent has left."""
+        ...
+
+
+class MidiSystem(Protocol):
+    """One MIDI system of the machine: ALSA, JACK, CoreMIDI, Windows, or the fake."""
+
+    @property
+    def api(self) -> str:
+        """alsa, jack, coremidi, winmm or memory."""
+        ...
+
+    def inputs(self) -> tuple[str, ...]:
+        """Full names of the ports that can be listened to."""
+        ...
+
+    def outputs(self) -> tuple[str, ...]:
+        """Full names of the ports that can be played to."""
+        ...
+
+    def open_input(self, name: str) -> InputPort:
+        """A port of our own by that name, or an existing one where the system has no virtual
+        ports. Raises PortError."""
+        ...
+
+    def open_output(self, name: str) -> OutputPort:
+        """As `open_input`. Raises PortError."""
+        ...
+
+    def open_output_to(self, destination: str) -> OutputPort:
+        """An unnamed output that plays to an existing port, by full name. Raises PortError."""
+        ...
+
+    def connect(self, source: str, destination: str) -> None:
+        """Connect two existing ports by full name; already connected is fine. Raises PortError."""
+        ...

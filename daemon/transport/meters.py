@@ -1,0 +1,69 @@
+"""Where the bars are: beats to bars and back, under meters that change."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from rwkv_music.music import Meter
+
+# A beat that a filter gives a hair before a bar line is meant to be on it.
+_ON_THE_LINE_BEATS = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class BarSpan:
+    """One bar: its number, where it starts, and its meter."""
+
+    number: int
+    start_beat: float
+    meter: Meter
+
+    @property
+    def end_beat(self) -> float:
+        return self.start_beat + self.meter.beats
+
+
+class MeterMap:
+    """Bars counted from beat 0, each meter holding until the next begins.
+
+    A jump of the position restarts the map: what was played before it says nothing about the bars
+    around the new place, so they are numbered as if the present meter had held from beat 0 on.
+    """
+
+    def __init__(self, meter: Meter) -> None:
+        self._spans = [BarSpan(0, 0.0, meter)]  # the first bar under each meter
+
+    @property
+    def latest(self) -> Meter:
+        """The meter that will hold in the end."""
+        return self._spans[-1].meter
+
+    def restart(self) -> None:
+        self._spans = [BarSpan(0, 0.0, self.latest)]
+
+    def change(self, meter: Meter, beat: float) -> None:
+        """Let `meter` hold from the first bar line at or after `beat` on."""
+        bar = self.bar_at(beat)
+        line = bar.start_beat
+        number = bar.number
+        if beat - line > _ON_THE_LINE_BEATS:
+            line, number = bar.end_beat, bar.number + 1
+        kept = [span for span in self._spans if span.number < number]
+        if not kept or kept[-1].meter != meter:
+            kept.append(BarSpan(number, line, meter))
+        self._spans = kept
+
+    def bar_at(self, beat: float) -> BarSpan:
+        """The bar that holds `beat`; a bar line belongs to the bar that it opens."""
+        beat += _ON_THE_LINE_BEATS
+        # Changes are few and mostly asked about near the end.
+        span = next((s for s in reversed(self._spans) if s.start_beat <= beat), self._spans[0])
+        bars = math.floor((beat - span.start_beat) / span.meter.beats)
+        return BarSpan(span.number + bars, span.start_beat + bars * span.meter.beats, span.meter)
+
+    def bar(self, number: int) -> BarSpan:
+        """The bar of that number; bars before the start have negative ones."""
+        span = next((s for s in reversed(self._spans) if s.number <= number), self._spans[0])
+        bars = number - span.number
+        return BarSpan(number, span.start_beat + bars * span.meter.beats, span.meter)

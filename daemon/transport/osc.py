@@ -1,0 +1,148 @@
+"""OSC as a source: position and tempo as a bridge in the DAW tells them, some times a second."""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import pairwise
+from statistics import median
+
+from .timeline import Line
+
+_WINDOW_NS = 2_000_000_000
+_WINDOW = 64
+_DEAD_NS = 2_000_000_000
+_SURE_JUMP_BEATS = 1.0
+_JUMP_BEATS, _JUMP_NS = 0.15, 100_000_000
+_TRUSTED = 0.02  # a told tempo is believed while the positions agree to this
+_ADVANCING = 4  # positions in a row that show a DAW playing without having said so
+_ADVANCE_GAP_NS = 300_000_000
+
+
+class Osc:
+    """A line through the positions told. Pure.
+
+    Packets come late, never early, by as much as a screen refresh; so a single position that is a
+    little off is not believed, one that is a beat off or confirmed by the next is a jump.
+    """
+
+    name = "osc"
+
+    def __init__(self, tempo_bpm: float) -> None:
+        self.running = False
+        self.jumps = 0  # counts the breaks of the position
+        self.beat = 0.0  # where it stands while it does not run
+        self._line = Line(0, 0.0, 60e9 / tempo_bpm)
+        self._told_ns_per_beat: float | None = None
+        self._positions: deque[tuple[int, float]] = deque(maxlen=_WINDOW)
+        self._stray: tuple[int, float] | None = None
+        self._expected = False
+        self._last_ns: int | None = None
+
+    @property
+    def tempo_bpm(self) -> float:
+        return 60e9 / self._line.ns_per_beat
+
+    def line(self, t_ns: int) -> Line:
+        return self._line
+
+    def alive(self, now_ns: int) -> bool:
+        """Whether positions are coming."""
+        return self._last_ns is not None and now_ns - self._last_ns <= _DEAD_NS
+
+    def dead(self, now_ns: int) -> bool:
+        """Whether positions were coming, and ceased in mid-play."""
+        return self.running and bool(self._positions) and not self.alive(now_ns)
+
+    def expect(self) -> None:
+        """Run as soon as a position comes."""
+        self._expected = True
+
+    def play(self, beat: float, t_ns: int) -> None:
+        self._restart(beat, t_ns)
+        self.running, self._expected = True, False
+        self.jumps += 1
+
+    def stop(self, t_ns: int) -> None:
+        if self.running:
+            self.beat = self._line.beat_at(t_ns)
+        self.running = self._expected = False
+        self._positions.clear()
+
+    def tempo(self, tempo_bpm: float, t_ns: int) -> None:
+        self._told_ns_per_beat = 60e9 / tempo_bpm
+        self._restart(self._line.beat_at(t_ns), t_ns)
+
+    def position(self, beat: float, t_ns: int) -> None:
+        self._last_ns = t_ns
+        if not self.running:
+            self.beat = beat
+            self._positions.append((t_ns, beat))
+            if self._expected or self._advancing():
+                self.play(beat, t_ns)
+            return
+        if self.is_jump(beat, t_ns):
+            sure = abs(beat - self._line.beat_at(t_ns)) >= _SURE_JUMP_BEATS
+            if not sure and not self._confirms_stray(beat, t_ns):
+                self._stray = (t_ns, beat)
+                return
+            self._restart(beat, t_ns)
+            self.jumps += 1
+        self._stray = None
+        self._positions.append((t_ns, beat))
+        self._fit(t_ns)
+
+    def is_jump(self, beat: float, t_ns: int) -> bool:
+        """Whether that position is not where the line leads."""
+        allowed = max(_JUMP_BEATS, _JUMP_NS / self._line.ns_per_beat)
+        return abs(beat - self._line.beat_at(t_ns)) > allowed
+
+    def _confirms_stray(self, beat: float, t_ns: int) -> bool:
+        if self._stray is None:
+            return False
+        stray_ns, stray_beat = self._stray
+        led_to = stray_beat + (t_ns - stray_ns) / self._line.ns_per_beat
+        return abs(beat - led_to) <= max(_JUMP_BEATS, _JUMP_NS / self._line.ns_per_beat)
+
+    def _restart(self, beat: float, t_ns: int) -> None:
+        self._positions.clear()
+        self._stray = None
+        self._line = Line(t_ns, beat, self._told_ns_per_beat or self._line.ns_per_beat)
+
+    def _advancing(self) -> bool:
+        recent = list(self._positions)[-_ADVANCING:]
+        if len(recent) < _ADVANCING:
+            return False
+        for (t_ns, beat), (later_ns, further) in pairwise(recent):
+            led_to = (later_ns - t_ns) / self._line.ns_per_beat
+            if not (0 < later_ns - t_ns < _ADVANCE_GAP_NS and 0.3 < (further - beat) / led_to < 3):
+                return False
+        (t_ns, beat), (later_ns, further) = recent[0], recent[-1]
+        return 0.7 < (further - beat) * self._line.ns_per_beat / (later_ns - t_ns) < 1.4
+
+    def _fit(self, t_ns: int) -> None:
+        while t_ns - self._positions[0][0] > _WINDOW_NS:
+            self._positions.popleft()
+        ns_per_beat = self._slope()
+        # When each position says that the line passed beat 0, counted from now.
+        zero_ns = median(then - t_ns - beat * ns_per_beat for then, beat in self._positions)
+        self._line = Line(t_ns, -zero_ns / ns_per_beat, ns_per_beat)
+
+    def _slope(self) -> float:
+        told = self._told_ns_per_beat
+        measured = self._measured_ns_per_beat()
+        if measured is None:
+            return told or self._line.ns_per_beat
+        if told is not None and abs(measured / told - 1) < _TRUSTED:
+            return told
+        return measured
+
+    def _measured_ns_per_beat(self) -> float | None:
+        count = len(self._positions)
+        base_ns = self._positions[0][0]
+        if count < 8 or self._positions[-1][0] - base_ns < _WINDOW_NS // 2:
+            return None
+        mean_t = sum(t - base_ns for t, _ in self._positions) / count
+        mean_b = sum(b for _, b in self._positions) / count
+        cross = sum((t - base_ns - mean_t) * (b - mean_b) for t, b in self._positions)
+        spread = sum((t - base_ns - mean_t) ** 2 for t, _ in self._positions)
+        return spread / cross if cross > 0 else None
