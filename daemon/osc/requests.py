@@ -1,0 +1,191 @@
+"""Every request that the service knows: address, arguments, help. The docs are made from this."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rwkv_music.errors import TokenError
+from rwkv_music.music import Meter
+
+from ..config import FASTEST_BPM, SLOWEST_BPM, SOURCES
+from ..midi_map import COMMANDS
+from ..parameters import PARAMETERS
+from .arguments import LARGEST_INT, Arg, OscError, parameter_argument
+from .positions import parse_bbt
+
+MOST_COMPOSE_NOTES = 60  # in one message
+_PORT = Arg("port", "i", minimum=1, maximum=65535)
+_NAME = Arg("name", "s")
+_ID = Arg("id", "s")
+_BARS = parameter_argument(PARAMETERS["bars"], optional=True)
+_TAKES = Arg("takes", "i", optional=True, minimum=1, maximum=8, not_yet=tuple(range(2, 9)))
+_TEMPO = Arg("tempo", "f", minimum=SLOWEST_BPM, maximum=FASTEST_BPM)
+_NUMERATOR = Arg("numerator", "i", minimum=1, maximum=64)
+_DENOMINATOR = Arg("denominator", "i", minimum=1, maximum=64)
+_BEAT = Arg("beat", "f", minimum=0)
+_NOTE = (
+    _BEAT,
+    Arg("pitch", "i", minimum=0, maximum=127),
+    Arg("velocity", "i", minimum=1, maximum=127),
+    Arg("beats", "f", minimum=0),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestSpec:
+    """A request. `reply` is the address that ends its answer (empty: it has none). `served` is
+    false for what a later version does: it is checked, then refused with 406. `check` sees the
+    arguments together and raises OscError."""
+
+    address: str
+    args: tuple[Arg, ...]
+    help: str
+    reply: str = ""
+    served: bool = True
+    repeated: tuple[Arg, ...] = ()
+    most_repeats: int = 0
+    check: Callable[..., Any] | None = None
+
+    @property
+    def name(self) -> str:
+        """The address without `/rwkv/`: what the service dispatches on."""
+        return self.address.removeprefix("/rwkv/")
+
+
+def _check_meter(numerator: int, denominator: int) -> None:
+    try:
+        Meter(numerator, denominator)
+    except TokenError as error:
+        raise OscError(422, str(error)) from error
+
+
+def _later(address: str, args: tuple[Arg, ...], help: str, reply: str = "") -> RequestSpec:
+    return RequestSpec(address, args, help, reply, served=False)
+
+
+_SPECS = (
+    RequestSpec(
+        "/rwkv/ping",
+        (Arg("token", "s", optional=True),),
+        "Is the service there?",
+        reply="/rwkv/pong",
+    ),
+    RequestSpec(
+        "/rwkv/subscribe",
+        (_PORT,),
+        "Events to that port of the sender's host, current values at once. A lease of 60 s,"
+        " renewed by any message.",
+    ),
+    RequestSpec("/rwkv/unsubscribe", (_PORT,), "No more events to that port."),
+    RequestSpec("/rwkv/status", (), "Where the music stands.", reply="/rwkv/status"),
+    RequestSpec(
+        "/rwkv/history",
+        (Arg("bars", "i", optional=True, minimum=1, maximum=LARGEST_INT),),
+        "What the state has heard: all, or the last bars. A `/rwkv/history/note` each.",
+        reply="/rwkv/history/done",
+    ),
+    RequestSpec(
+        "/rwkv/trigger",
+        (_BARS, _TAKES),
+        "Continue the music at the next launch point.",
+        reply="/rwkv/accepted",
+    ),
+    RequestSpec(
+        "/rwkv/toggle", (), "Triggers, or stops what is armed or playing: one button for both."
+    ),
+    RequestSpec("/rwkv/stop", (), "Ends the completion now and releases its notes."),
+    RequestSpec("/rwkv/panic", (), "Stop, then the panic sequence on all channels."),
+    _later("/rwkv/regenerate", (), "New takes from the state before the last completion."),
+    _later(
+        "/rwkv/take/select",
+        (Arg("take", "i", minimum=0, maximum=LARGEST_INT),),
+        "Plays that take at the next launch point.",
+    ),
+    _later("/rwkv/take/next", (), "Plays the next take at the next launch point."),
+    _later("/rwkv/undo", (), "The state as if the last completion had not been."),
+    RequestSpec("/rwkv/reset", (), "Forgets everything heard."),
+    RequestSpec(
+        "/rwkv/mode",
+        (
+            Arg("mode", "s", choices=("manual", "trade", "auto"), not_yet=("trade", "auto")),
+            Arg("listen_bars", "i", optional=True, minimum=1, maximum=64),
+            Arg("play_bars", "i", optional=True, minimum=1, maximum=64),
+        ),
+        "Who decides when to play: you, turns of bars, or your silence.",
+    ),
+    RequestSpec(
+        "/rwkv/params",
+        (),
+        "Describes every parameter.",
+        reply="/rwkv/param/describe",
+    ),
+    RequestSpec(
+        "/rwkv/learn",
+        (Arg("command", "s", choices=tuple(COMMANDS)),),
+        "The next controller, note or program change becomes the trigger of that command.",
+    ),
+    RequestSpec("/rwkv/transport/play", (), "Start from the top (sources osc and internal)."),
+    RequestSpec("/rwkv/transport/stop", (), "Stop (sources osc and internal)."),
+    RequestSpec("/rwkv/transport/continue", (), "Go on from here (sources osc and internal)."),
+    RequestSpec("/rwkv/transport/tempo", (_TEMPO,), "Quarters a minute."),
+    RequestSpec(
+        "/rwkv/transport/meter",
+        (_NUMERATOR, _DENOMINATOR),
+        "For every source that does not tell it (MIDI clock does not).",
+        check=_check_meter,
+    ),
+    RequestSpec("/rwkv/transport/position", (_BEAT,), "Beats since the start."),
+    RequestSpec(
+        "/rwkv/transport/bbt",
+        (Arg("position", "s"),),
+        '"bar.beat.hundredths", bars and beats from 1: REAPER\'s BEAT string.',
+        check=parse_bbt,
+    ),
+    RequestSpec(
+        "/rwkv/transport/seconds",
+        (Arg("seconds", "f", minimum=0),),
+        "Seconds since the start: REAPER's TIME.",
+    ),
+    RequestSpec(
+        "/rwkv/transport/source",
+        (Arg("source", "s", choices=SOURCES, not_yet=("link",)),),
+        "Clock that is followed.",
+    ),
+    _later("/rwkv/memory/save", (_NAME,), "Keeps the state as a named memory."),
+    _later("/rwkv/memory/load", (_NAME,), "Goes back to a named memory."),
+    _later("/rwkv/memory/list", (), "Names the memories.", reply="/rwkv/memory"),
+    _later("/rwkv/model/load", (_NAME,), "Swaps the model while the music goes on."),
+    _later("/rwkv/model/list", (), "Names the models.", reply="/rwkv/model"),
+    RequestSpec(
+        "/rwkv/compose/begin",
+        (_ID, _TEMPO, _NUMERATOR, _DENOMINATOR),
+        "Begins offline work for a clip script.",
+        served=False,
+        check=lambda _id, _tempo, numerator, denominator: _check_meter(numerator, denominator),
+    ),
+    RequestSpec(
+        "/rwkv/compose/notes",
+        (_ID, Arg("first", "i", minimum=0, maximum=LARGEST_INT)),
+        "Notes of the context, numbered from `first`.",
+        served=False,
+        repeated=_NOTE,
+        most_repeats=MOST_COMPOSE_NOTES,
+    ),
+    _later(
+        "/rwkv/compose/run",
+        (
+            _ID,
+            Arg("notes", "i", minimum=0, maximum=LARGEST_INT),
+            parameter_argument(PARAMETERS["bars"]),
+            Arg("seed", "i", optional=True, minimum=-1, maximum=LARGEST_INT),
+        ),
+        "412 when notes are missing (send them again), else the completion.",
+        reply="/rwkv/compose/done",
+    ),
+)
+
+REQUESTS = {spec.address: spec for spec in _SPECS}
+# Values of parameters that later versions serve; the parameters' names are in PARAMETERS.
+NOT_YET_VALUES: dict[str, tuple[int | str, ...]] = {"takes": _TAKES.not_yet}
