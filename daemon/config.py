@@ -1,11 +1,10 @@
-"""The configuration: frozen dataclasses, read from YAML and overrides, checked key by key."""
+"""The configuration of a run: a YAML file and overrides, checked key by key."""
 
 from __future__ import annotations
 
 import difflib
-import ipaddress
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,117 +14,11 @@ from rwkv_music.errors import ConfigError
 from rwkv_music.music import Meter
 
 from . import directories
+from .config_sections import Config
 from .midi_map import MidiTrigger
-from .parameters import PARAMETERS, Generation
-from .settings import choice, flag, host, meter, number, setting, text, triggers, whole_number
+from .parameters import PARAMETERS
 
-APIS = ("auto", "alsa", "jack", "coremidi", "winmm")
-SOURCES = ("auto", "internal", "midi_clock", "osc", "link")
-ENGINES = ("auto", "native", "numpy", "torch", "scripted")
-SLOWEST_BPM, FASTEST_BPM = 10.0, 999.0
-
-
-@dataclass(frozen=True, slots=True)
-class MidiConfig:
-    """MIDI ports and the player's own commands"""
-
-    api: str = setting("auto", choice(*APIS), "MIDI system.")
-    input: str = setting(
-        "RWKV Music In", text("a port name", may_be_empty=False), "Port that is listened to."
-    )
-    output: str = setting(
-        "RWKV Music Out", text("a port name", may_be_empty=False), "Port that is played on."
-    )
-    clock_input: str = setting(
-        "", text("a port name, or nothing"), "Port of the MIDI clock; empty: the input's own."
-    )
-    triggers: Mapping[str, MidiTrigger] = field(
-        default_factory=dict,
-        metadata={
-            "read": triggers,
-            "help": "Messages that are commands, such as {trigger: cc 64 ch 1, stop: note 21}.",
-        },
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class OscConfig:
-    """Where requests are received"""
-
-    host: str = setting("127.0.0.1", host, "Address; another one opens the service to the network.")
-    port: int = setting(7770, whole_number(0, 65535), "UDP port; 0 takes a free one.")
-
-
-@dataclass(frozen=True, slots=True)
-class TransportConfig:
-    """Who says where the bar lines are"""
-
-    source: str = setting("auto", choice(*SOURCES), "Clock that is followed.")
-    tempo_bpm: float = setting(
-        120.0, number(SLOWEST_BPM, FASTEST_BPM), "Quarters a minute until a clock says otherwise."
-    )
-    meter: Meter = field(
-        default_factory=Meter, metadata={"read": meter, "help": "Meter until someone changes it."}
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class ModelConfig:
-    """What makes the music"""
-
-    path: str = setting("", text("a path, or nothing"), "Weights; empty: the embedded model.")
-    engine: str = setting("auto", choice(*ENGINES), "What runs the model.")
-
-
-@dataclass(frozen=True, slots=True)
-class MonitorConfig:
-    """The web page"""
-
-    enabled: bool = setting(False, flag, "Whether it is started.")
-    port: int = setting(7771, whole_number(1, 65535), "TCP port on 127.0.0.1.")
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceConfig:
-    """The service on this machine"""
-
-    data_dir: str = setting("", text("a path, or nothing"), "Memory; empty: the system's place.")
-
-    @property
-    def data_path(self) -> Path:
-        """The folder that `data_dir` means; it need not exist."""
-        return Path(self.data_dir).expanduser() if self.data_dir else directories.data_directory()
-
-
-@dataclass(frozen=True, slots=True)
-class LoggingConfig:
-    """What is written on standard error"""
-
-    level: str = setting("info", choice("debug", "info", "warning", "error"), "Least that is told.")
-
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """The whole configuration. Equal to what `config.yaml` says by default."""
-
-    midi: MidiConfig = field(default_factory=MidiConfig)
-    osc: OscConfig = field(default_factory=OscConfig)
-    transport: TransportConfig = field(default_factory=TransportConfig)
-    model: ModelConfig = field(default_factory=ModelConfig)
-    generation: Generation = field(default_factory=Generation)
-    monitor: MonitorConfig = field(default_factory=MonitorConfig)
-    service: ServiceConfig = field(default_factory=ServiceConfig)
-    logging: LoggingConfig = field(default_factory=LoggingConfig)
-
-    def warnings(self) -> tuple[str, ...]:
-        """What the user should know about settings that are allowed but dangerous."""
-        if ipaddress.ip_address(self.osc.host).is_loopback:
-            return ()
-        return (
-            f"osc.host: {self.osc.host} is not this machine alone: whoever reaches it on the"
-            " network can control the service; osc.host: 127.0.0.1 keeps them out",
-        )
-
+__all__ = ["Config", "from_dict", "load_config", "to_dict", "to_yaml"]
 
 _SECTIONS = {f.name: type(getattr(Config(), f.name)) for f in fields(Config)}
 
@@ -172,20 +65,44 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, bool | int | float | str) else str(value)
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader, which also refuses a key that stands twice: one would be lost."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"{key.value} stands twice", problem_mark=key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def _read_file(path: Path) -> Mapping[str, Any]:
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: expected UTF-8 text: {error.reason}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}: expected YAML: {error}") from error
+        raise ConfigError(f"{path}: {_yaml_problem(error)}") from error
     if tree is None:
         return {}
     if not isinstance(tree, Mapping):
         raise ConfigError(f"{path}: expected sections such as midi: and osc:, got {tree!r}")
     return tree
+
+
+def _yaml_problem(error: Exception) -> str:
+    """What is wrong and where, on one line."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"line {mark.line + 1}, column {mark.column + 1}: expected YAML: {error.problem}"
+    return f"expected YAML: {error}"
 
 
 def _parse_override(override: str) -> tuple[str, str, object]:

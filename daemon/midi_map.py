@@ -78,6 +78,11 @@ class MidiTrigger:
             return message[0] & 0xF0 == 0x90 and message[2] > 0
         return message[2] >= _PRESSED
 
+    def overlaps(self, other: MidiTrigger) -> bool:
+        """Whether some message matches both."""
+        same_channel = self.channel == other.channel or 0 in (self.channel, other.channel)
+        return (self.kind, self.number) == (other.kind, other.number) and same_channel
+
     def __str__(self) -> str:
         channel = f" ch {self.channel}" if self.channel else ""
         return f"{self.kind} {self.number}{channel}"
@@ -99,7 +104,7 @@ class MidiMap:
 
     def bind(self, command: str, trigger: MidiTrigger) -> None:
         """Make `trigger` the message of `command`, and of no other."""
-        self._triggers = {c: t for c, t in self._triggers.items() if t != trigger}
+        self._triggers = {c: t for c, t in self._triggers.items() if not t.overlaps(trigger)}
         self._triggers[command] = trigger
 
     def feed(self, message: bytes) -> tuple[bool, str | None]:

@@ -1,123 +1,115 @@
-"""What a configuration key may hold: each reader takes what YAML gave and checks it.
-
-A reader raises ConfigError with what was expected and what it got; whoever calls it adds the place.
-"""
+"""What a configuration key may hold: a reader takes what YAML gave, checks it and types it."""
 
 from __future__ import annotations
 
 import ipaddress
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
-from rwkv_music.errors import ConfigError, TokenError
-from rwkv_music.music import Meter
+from rwkv_music.errors import ConfigError
+from rwkv_music.music import METERS, Meter
 
-from .midi_map import COMMANDS, MidiTrigger
-
-Reader = Callable[[object], Any]
+from .midi_map import COMMANDS, EXPECTED, MidiTrigger
 
 
-def setting(default: Any, read: Reader, help: str) -> Any:
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """`convert` gives the value in its own type, or raises ValueError; a ConfigError of its own
+    says more than that."""
+
+    expected: str
+    convert: Callable[[Any], Any]
+
+    def __call__(self, value: object) -> Any:
+        """Raises ConfigError with what was expected and what it got; the caller adds the place."""
+        try:
+            return self.convert(value)
+        except ValueError as error:
+            got = "nothing" if value is None else repr(value)
+            raise ConfigError(f"expected {self.expected}, got {got}") from error
+
+
+def setting(read: Reader, help: str, default: Any) -> Any:
     """A dataclass field that is a configuration key."""
-    return field(default=default, metadata={"read": read, "help": help})
+    return field(default=default, metadata=about(read, help))
 
 
-def refused(expected: str, value: object) -> ConfigError:
-    got = "nothing" if value is None else repr(value)
-    return ConfigError(f"expected {expected}, got {got}")
+def about(read: Reader, help: str) -> dict[str, Any]:
+    """The metadata of such a field."""
+    return {"read": read, "help": help}
 
 
 def text(expected: str, *, may_be_empty: bool = True) -> Reader:
     """A string; a blank in YAML is an empty one."""
 
-    def read(value: object) -> str:
-        value = "" if value is None else value
-        if not isinstance(value, str) or "\0" in value or not (value.strip() or may_be_empty):
-            raise refused(expected, value)
-        return value.strip()
+    def convert(value: object) -> str:
+        stripped: str = _typed("" if value is None else value, str).strip()
+        if "\0" in stripped or not (stripped or may_be_empty):
+            raise ValueError
+        return stripped
 
-    return read
+    return Reader(expected, convert)
 
 
 def choice(*choices: str) -> Reader:
-    def read(value: object) -> str:
-        if not isinstance(value, str) or value not in choices:
-            raise refused("one of " + ", ".join(choices), value)
-        return value
+    def convert(value: object) -> str:
+        if value not in choices:
+            raise ValueError
+        return str(value)
 
-    return read
+    return Reader("one of " + ", ".join(choices), convert)
 
 
 def whole_number(minimum: int, maximum: int) -> Reader:
-    def read(value: object) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
-            raise refused(f"a whole number from {minimum} to {maximum}", value)
-        return value
+    def convert(value: object) -> int:
+        return int(_within(_typed(value, int), minimum, maximum))
 
-    return read
+    return Reader(f"a whole number from {minimum} to {maximum}", convert)
 
 
 def number(minimum: float, maximum: float) -> Reader:
-    def read(value: object) -> float:
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or math.isnan(value)
-            or not minimum <= value <= maximum
-        ):
-            raise refused(f"a number from {minimum:g} to {maximum:g}", value)
-        return float(value)
+    def convert(value: object) -> float:
+        return float(_within(_typed(value, (int, float)), minimum, maximum))
 
-    return read
+    return Reader(f"a number from {minimum:g} to {maximum:g}", convert)
 
 
-def flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise refused("true or false", value)
+def _typed(value: object, kind: Any) -> Any:
+    """The value if it is of that kind; true and false are no numbers here."""
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise ValueError
     return value
 
 
-def meter(value: object) -> Meter:
-    if isinstance(value, Meter):
-        return value
-    if not isinstance(value, str):
-        raise refused('a meter such as "4/4"', value)
-    try:
-        return Meter.parse(value)
-    except TokenError as error:
-        raise ConfigError(str(error)) from error
+def _within(value: Any, minimum: float, maximum: float) -> Any:
+    if math.isnan(value) or not minimum <= value <= maximum:
+        raise ValueError
+    return value
 
 
-def host(value: object) -> str:
-    """An IPv4 address of this machine, or localhost."""
-    expected = 'an IPv4 address such as "127.0.0.1"'
-    if value == "localhost":
-        return "127.0.0.1"
-    if not isinstance(value, str):
-        raise refused(expected, value)
-    try:
-        return str(ipaddress.IPv4Address(value))
-    except ValueError as error:
-        raise refused(expected, value) from error
+def _meter(value: object) -> Meter:
+    for meter in METERS:
+        if value in (meter, str(meter)):
+            return meter
+    raise ValueError
 
 
-def triggers(value: object) -> Mapping[str, MidiTrigger]:
-    """A map from commands to messages; a blank message is no trigger."""
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping):
-        raise refused("a map such as {trigger: cc 64 ch 1}", value)
+def _host(value: object) -> str:
+    return str(ipaddress.IPv4Address("127.0.0.1" if value == "localhost" else _typed(value, str)))
+
+
+def _triggers(value: object) -> Mapping[str, MidiTrigger]:
     found: dict[str, MidiTrigger] = {}
-    for command, message in value.items():
+    for command, message in _typed({} if value is None else value, Mapping).items():
         if command not in COMMANDS:
             raise ConfigError(f"expected commands among {', '.join(COMMANDS)}, got {command!r}")
         if message is None or message == "":
             continue
         trigger = message if isinstance(message, MidiTrigger) else _trigger(command, message)
         for other, taken in found.items():
-            if _overlap(trigger, taken):
+            if trigger.overlaps(taken):
                 raise ConfigError(f"{command} and {other} have the same message, {trigger}")
         found[command] = trigger
     return found
@@ -125,13 +117,14 @@ def triggers(value: object) -> Mapping[str, MidiTrigger]:
 
 def _trigger(command: str, message: object) -> MidiTrigger:
     if not isinstance(message, str):
-        raise ConfigError(f"{command}: {refused('a message such as cc 64 ch 1', message)}")
+        raise ConfigError(f"{command}: expected {EXPECTED}, got {message!r}")
     try:
         return MidiTrigger.parse(message)
     except ConfigError as error:
         raise ConfigError(f"{command}: {error}") from error
 
 
-def _overlap(one: MidiTrigger, two: MidiTrigger) -> bool:
-    same_channel = one.channel == two.channel or 0 in (one.channel, two.channel)
-    return (one.kind, one.number) == (two.kind, two.number) and same_channel
+flag = Reader("true or false", lambda value: _typed(value, bool))
+meter = Reader("one of " + ", ".join(str(m) for m in METERS), _meter)
+host = Reader('an IPv4 address of this machine, such as "127.0.0.1"', _host)
+triggers = Reader("a map such as {trigger: cc 64 ch 1, stop: note 21}", _triggers)

@@ -1,0 +1,134 @@
+"""The configuration: what there is to set, in frozen dataclasses, and what it is by default."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rwkv_music.music import Meter
+
+from . import directories
+from .midi_map import MidiTrigger
+from .parameters import Generation
+from .settings import (
+    about,
+    choice,
+    flag,
+    host,
+    meter,
+    number,
+    setting,
+    text,
+    triggers,
+    whole_number,
+)
+
+APIS = ("auto", "alsa", "jack", "coremidi", "winmm")
+SOURCES = ("auto", "internal", "midi_clock", "osc", "link")
+ENGINES = ("auto", "native", "numpy", "torch", "scripted")
+SLOWEST_BPM, FASTEST_BPM = 10.0, 999.0
+_PORT = text("a port name", may_be_empty=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MidiConfig:
+    """MIDI ports and the player's own commands."""
+
+    api: str = setting(choice(*APIS), "MIDI system.", "auto")
+    input: str = setting(_PORT, "Port that is listened to.", "RWKV Music In")
+    output: str = setting(_PORT, "Port that is played on.", "RWKV Music Out")
+    clock_input: str = setting(
+        text("a port name, or nothing"), "Port of the MIDI clock; empty: the input's own.", ""
+    )
+    triggers: Mapping[str, MidiTrigger] = field(
+        default_factory=dict, metadata=about(triggers, "Messages that are commands.")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OscConfig:
+    """Where requests are received."""
+
+    host: str = setting(
+        host, "Address; any but 127.0.0.1 opens the service to the network.", "127.0.0.1"
+    )
+    port: int = setting(whole_number(0, 65535), "UDP port; 0 takes a free one.", 7770)
+
+
+@dataclass(frozen=True, slots=True)
+class TransportConfig:
+    """Who says where the bar lines are."""
+
+    source: str = setting(choice(*SOURCES), "Clock that is followed.", "auto")
+    tempo_bpm: float = setting(
+        number(SLOWEST_BPM, FASTEST_BPM), "Quarters a minute until a clock says otherwise.", 120.0
+    )
+    meter: Meter = field(
+        default_factory=Meter, metadata=about(meter, "Meter until someone says otherwise.")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """What makes the music."""
+
+    path: str = setting(
+        text("a path, or nothing"), "File with the weights; empty: the embedded model.", ""
+    )
+    engine: str = setting(choice(*ENGINES), "What runs the model.", "auto")
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorConfig:
+    """The web page."""
+
+    enabled: bool = setting(flag, "Whether it is served.", False)
+    port: int = setting(whole_number(1, 65535), "TCP port on 127.0.0.1.", 7771)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceConfig:
+    """The service on this machine."""
+
+    data_dir: str = setting(
+        text("a path, or nothing"), "Folder of what it remembers; empty: the system's place.", ""
+    )
+
+    @property
+    def data_path(self) -> Path:
+        """The folder that `data_dir` means; it need not exist."""
+        return Path(self.data_dir).expanduser() if self.data_dir else directories.data_directory()
+
+
+@dataclass(frozen=True, slots=True)
+class LoggingConfig:
+    """What is told on standard error."""
+
+    level: str = setting(
+        choice("debug", "info", "warning", "error"), "The least important that is told.", "info"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole configuration. Equal to what `config.yaml` says by default."""
+
+    midi: MidiConfig = field(default_factory=MidiConfig)
+    osc: OscConfig = field(default_factory=OscConfig)
+    transport: TransportConfig = field(default_factory=TransportConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    generation: Generation = field(default_factory=Generation)
+    monitor: MonitorConfig = field(default_factory=MonitorConfig)
+    service: ServiceConfig = field(default_factory=ServiceConfig)
+    logging: LoggingConfig = field(default_factory=LoggingConfig)
+
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should know about settings that are allowed but dangerous."""
+        if ipaddress.ip_address(self.osc.host).is_loopback:
+            return ()
+        return (
+            f"osc.host: {self.osc.host} is not this machine alone: whoever reaches it on the"
+            " network can control the service; osc.host: 127.0.0.1 keeps them out",
+        )
