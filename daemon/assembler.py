@@ -1,0 +1,204 @@
+"""What was heard, as bars: the player's notes and our own as they really sounded. Pure.
+
+Positions come in beats of the transport's present numbering, which begins anew after a locate;
+every bar also gets a serial number that ascends for ever, by which the model's process knows it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from rwkv_music.music import LONGEST_STEPS, STEPS_PER_BEAT, Meter
+from rwkv_music.timebase import beats_to_steps, round_half_up, steps_to_beats
+from rwkv_music.tokenizer import TempoTracker
+
+from .messages import Hear
+from .transport import BarSpan
+
+HISTORY_BARS = 1024
+GRID_STEPS = {"full": 1, "sixteenths": 3, "triplets": 4}
+
+
+class Voice(StrEnum):
+    """Who plays."""
+
+    PLAYER = "player"
+    MODEL = "model"
+
+
+@dataclass(slots=True)
+class BarNote:
+    """A note in a bar: `onset` in steps from the bar line, `beat` where it was struck."""
+
+    onset: int
+    pitch: int
+    velocity: int
+    duration: int
+    voice: Voice
+    beat: float
+    held: bool = False
+
+
+@dataclass(slots=True)
+class AssembledBar:
+    """A bar of the performance. `number` and `start_step` are the transport's."""
+
+    serial: int
+    number: int
+    start_step: int
+    meter: Meter
+    tempo_bpm: float  # the centre of its tempo class
+    notes: list[BarNote] = field(default_factory=list)
+    closed: bool = False
+
+    def count(self, voice: Voice) -> int:
+        return sum(note.voice is voice for note in self.notes)
+
+
+class Assembler:
+    """Puts notes into bars and says which bars have changed."""
+
+    def __init__(self) -> None:
+        self._tempo = TempoTracker()
+        self._serial = 0
+        self._now: dict[int, AssembledBar] = {}  # bars of the present numbering, by number
+        self._held: dict[int, tuple[AssembledBar, BarNote]] = {}  # the player's keys, by pitch
+        self._ours: dict[int, tuple[AssembledBar, BarNote]] = {}  # our last note of each pitch
+        self._changed: dict[int, AssembledBar] = {}  # bars to tell again, by serial number
+        self.bars: deque[AssembledBar] = deque(maxlen=HISTORY_BARS)
+        self.grid = "full"
+
+    def onset_step(self, beat: float) -> int:
+        """The step, from beat 0, to which an onset of the player's belongs."""
+        grid = GRID_STEPS[self.grid]
+        return round_half_up(beat * STEPS_PER_BEAT / grid) * grid
+
+    @property
+    def half_grid_beats(self) -> float:
+        """A note this much before a bar line is on it: then the bar is known."""
+        return GRID_STEPS[self.grid] / STEPS_PER_BEAT / 2
+
+    def bar(self, span: BarSpan, tempo_bpm: float) -> AssembledBar:
+        """The bar of this span, begun now if it is new."""
+        bar = self._now.get(span.number)
+        if bar is None:
+            start = beats_to_steps(span.start_beat)
+            tempo = self._tempo.settle(tempo_bpm)
+            bar = AssembledBar(self._serial, span.number, start, span.meter, tempo)
+            self._serial += 1
+            self._now[span.number] = bar
+            self.bars.append(bar)
+        return bar
+
+    def note_on(self, beat: float, span: BarSpan, tempo_bpm: float, pitch: int, vel: int) -> None:
+        """The player strikes a key; `span` is the bar that `onset_step(beat)` lies in."""
+        self.note_off(beat, pitch)
+        bar = self.bar(span, tempo_bpm)
+        onset = self.onset_step(beat) - bar.start_step
+        note = BarNote(onset, pitch, vel, 1, Voice.PLAYER, beat, held=True)
+        bar.notes.append(note)
+        self._touch(bar)
+        self._held[pitch] = bar, note
+
+    def note_off(self, beat: float, pitch: int) -> BarNote | None:
+        """The player's key goes up; the note that it ends, if any."""
+        if pitch not in self._held:
+            return None
+        bar, note = self._held.pop(pitch)
+        note.duration = _steps_between(note.beat, beat)
+        note.held = False
+        self._touch(bar)
+        return note
+
+    def holds(self, pitch: int) -> bool:
+        """Whether the player holds this key."""
+        return pitch in self._held
+
+    def played(
+        self, step: int, span: BarSpan, tempo_bpm: float, pitch: int, vel: int, steps: int
+    ) -> None:
+        """A note of ours has begun to sound, on its planned step and for its planned length."""
+        bar = self.bar(span, tempo_bpm)
+        beat = steps_to_beats(step)
+        note = BarNote(step - bar.start_step, pitch, vel, steps, Voice.MODEL, beat)
+        bar.notes.append(note)
+        self._touch(bar)
+        self._ours[pitch] = bar, note
+
+    def cut(self, beat: float, pitch: int) -> None:
+        """Our note of this pitch was ended before its time."""
+        if pitch in self._ours:
+            bar, note = self._ours.pop(pitch)
+            note.duration = min(note.duration, _steps_between(note.beat, beat))
+            self._touch(bar)
+
+    def refresh(self, beat: float) -> None:
+        """Let the notes under held keys grow to where the music is now."""
+        for pitch, (bar, note) in list(self._held.items()):
+            note.duration = _steps_between(note.beat, beat)
+            self._touch(bar)
+            if note.duration >= LONGEST_STEPS:  # longer has no token
+                note.held = False
+                del self._held[pitch]
+
+    def close(self, span: BarSpan, tempo_bpm: float) -> AssembledBar:
+        """No onset will be added to this bar any more."""
+        bar = self.bar(span, tempo_bpm)
+        if not bar.closed:
+            bar.closed = True
+            self._touch(bar)
+        return bar
+
+    def renumber(self, beat: float) -> None:
+        """The transport has jumped: end what is held at `beat`, close all bars, begin anew."""
+        for pitch in list(self._held):
+            self.note_off(beat, pitch)
+        for bar in self._now.values():
+            if not bar.closed:
+                bar.closed = True
+                self._touch(bar)
+        self._now.clear()
+        self._ours.clear()
+
+    def forget(self) -> None:
+        """Nothing was ever heard; keys that are held count from the next time they go down."""
+        self._held.clear()
+        self._ours.clear()
+        self._now.clear()
+        self._changed.clear()
+        self.bars.clear()
+
+    def updates(self, until_step: int | None = None) -> Iterator[Hear]:
+        """Bars that have changed since they were last told, in order. With `until_step`, notes at
+        or after it are kept for later in open bars: a chord there may still be growing."""
+        for serial in sorted(self._changed):
+            bar = self._changed[serial]
+            known = bar.notes
+            if until_step is not None and not bar.closed:
+                known = [n for n in known if bar.start_step + n.onset < until_step]
+            if len(known) == len(bar.notes):
+                del self._changed[serial]
+            if known or bar.closed:
+                yield hear(bar, known)
+
+    def recent(self, bars: int) -> Iterator[Hear]:
+        """The last bars once more, for a model that has heard nothing yet."""
+        self._changed.clear()
+        for bar in list(self.bars)[-bars:]:
+            yield hear(bar, bar.notes)
+
+    def _touch(self, bar: AssembledBar) -> None:
+        self._changed[bar.serial] = bar
+
+
+def hear(bar: AssembledBar, notes: list[BarNote]) -> Hear:
+    """The message that tells a bar."""
+    values = tuple((n.onset, n.pitch, n.velocity, n.duration, n.held) for n in notes)
+    return Hear(bar.serial, str(bar.meter), bar.tempo_bpm, values, bar.closed)
+
+
+def _steps_between(onset_beat: float, end_beat: float) -> int:
+    return min(max(beats_to_steps(end_beat - onset_beat), 1), LONGEST_STEPS)

@@ -1,0 +1,96 @@
+"""A completion from its trigger to its last note: where it starts, how it went. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any
+
+from rwkv_music.music import STEPS_PER_BEAT
+from rwkv_music.sampling import Sampling
+from rwkv_music.timebase import NS_PER_MS, ns_per_step, steps_to_beats
+
+from .parameters import Generation
+from .planner import PlannedNote
+from .transport import BarSpan, Transport
+
+_SAMPLING_FIELDS = tuple(f.name for f in fields(Sampling))
+
+
+@dataclass(slots=True)
+class Completion:
+    """One request. `start_step` counts from the transport's beat 0; `first` is the bar it lies in.
+
+    `until_steps`, counted from the line of `first`, is how far the worker may go.
+    """
+
+    request: int
+    generation: Generation
+    seed: int
+    start_step: int
+    first: BarSpan
+    until_steps: int = 0
+    generating: bool = False  # the worker was asked
+    generated: bool = False  # the worker has made the last note
+    asked_ns: int = 0
+    answered: bool = False
+    notes: int = 0
+    late: int = 0
+    dropped: int = 0
+    worst_ns: int = 0
+
+    @property
+    def bars(self) -> int:
+        return self.generation.bars
+
+    @property
+    def line_step(self) -> int:
+        """The step of the line of its first bar."""
+        return round(self.first.start_beat * STEPS_PER_BEAT)
+
+    @property
+    def first_step(self) -> int:
+        """Where it starts inside its first bar."""
+        return self.start_step - self.line_step
+
+    def end_beat(self, transport: Transport) -> float:
+        """The bar line after its last bar, with the meters that hold now."""
+        return transport.bar(self.first.number + self.bars - 1).end_beat
+
+    def planned(
+        self, transport: Transport, bar: int, note: tuple[int, int, int, int]
+    ) -> PlannedNote:
+        """A note of its bar `bar`, in the transport's steps."""
+        onset, pitch, velocity, duration = note
+        line = round(transport.bar(self.first.number + bar).start_beat * STEPS_PER_BEAT)
+        return PlannedNote(line + onset, pitch, velocity, duration, self.request)
+
+    def sampling(self) -> dict[str, Any]:
+        """The fields of rwkv_music.sampling.Sampling that this request asks for."""
+        return {
+            name: getattr(self.generation, name)
+            for name in _SAMPLING_FIELDS
+            if hasattr(self.generation, name)
+        }
+
+
+def deadline_ns(completion: Completion, transport: Transport, first_note_ns: int) -> int:
+    """When generation must start: half a grid step before the first note's place, earlier when
+    the output is sent early or the engine needs longer for its first note."""
+    half_step = ns_per_step(transport.tempo_bpm) / 2
+    early = first_note_ns - completion.generation.nudge_ms * NS_PER_MS
+    return transport.ns_at(steps_to_beats(completion.start_step)) - round(max(half_step, early))
+
+
+def launch_step(transport: Transport, quantize: str, now_ns: int, needed_ns: int) -> int:
+    """The first place, in steps, where a completion may start that is asked for at `now_ns` and
+    needs `needed_ns` before its first note: a bar line, a beat of the bar, or a step."""
+    earliest = transport.beat_at(now_ns + needed_ns)
+    if quantize == "now":
+        return math.floor(earliest * STEPS_PER_BEAT) + 1
+    span = transport.bar_at(earliest)
+    start = round(span.start_beat * STEPS_PER_BEAT)
+    if quantize == "bar":
+        return start + span.meter.steps
+    beats = math.floor(earliest - span.start_beat) + 1
+    return start + min(beats * STEPS_PER_BEAT, span.meter.steps)

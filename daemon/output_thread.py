@@ -1,0 +1,98 @@
+"""The thread that keeps time: it sleeps until shortly before a deadline, spins, and sends."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+from .clock import Clock
+from .ports.base import OutputPort
+from .scheduler import Event, Scheduler, Sent
+
+_IDLE_NS = 500_000_000  # without events it looks so often whether it shall end
+
+
+class Output:
+    """A scheduler in front of a port. `put`, `stop` and `take_sent` may be called by any thread;
+    who calls `pump` is the thread that sends (in tests the test itself)."""
+
+    def __init__(self, port: OutputPort, clock: Clock) -> None:
+        self._port = port
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._scheduler = Scheduler()
+        self._sent: deque[Sent] = deque()
+
+    def put(self, *events: Event) -> None:
+        """Have events sent at their deadlines; those in the past, at once."""
+        with self._lock:
+            before = self._scheduler.next_ns
+            for event in events:
+                self._scheduler.put(event)
+            earlier = self._scheduler.next_ns != before
+        if earlier:
+            self._wake.set()
+
+    def pump(self) -> int | None:
+        """Send what is due; when the next event is."""
+        with self._lock:
+            for messages, event, cut in self._scheduler.due(self._clock.now_ns()):
+                for message in messages:
+                    self._port.send(message)
+                self._sent.append(Sent(event, self._clock.now_ns(), cut))
+            return self._scheduler.next_ns
+
+    def stop(self, owners: set[int] | None = None) -> None:
+        """Silence these owners' notes, or everything, now; drop what they had still to come."""
+        with self._lock:
+            self._scheduler.drop(owners)
+            for message in self._scheduler.release(owners):
+                self._port.send(message)
+
+    def send_now(self, *messages: bytes) -> None:
+        """Send messages that leave the ledger alone."""
+        with self._lock:
+            for message in messages:
+                self._port.send(message)
+
+    def take_sent(self) -> list[Sent]:
+        """What has gone out since the last call."""
+        taken: list[Sent] = []
+        while self._sent:
+            taken.append(self._sent.popleft())
+        return taken
+
+    @property
+    def sounding(self) -> int:
+        """How many notes are on the ledger."""
+        return len(self._scheduler.sounding)
+
+    def wake(self) -> None:
+        """End the `wait` that is going on."""
+        self._wake.set()
+
+    def wait(self, next_ns: int | None) -> None:
+        """Sleep until `next_ns`, or until something earlier was put."""
+        deadline = self._clock.now_ns() + _IDLE_NS if next_ns is None else next_ns
+        self._clock.wait_until_ns(deadline, self._wake)
+        self._wake.clear()
+
+
+class OutputThread(threading.Thread):
+    """Pumps an Output until it is told to end."""
+
+    def __init__(self, output: Output) -> None:
+        super().__init__(name="output", daemon=True)
+        self._output = output
+        self._ending = False
+
+    def run(self) -> None:
+        while not self._ending:
+            self._output.wait(self._output.pump())
+
+    def end(self) -> None:
+        """Ask the thread to end, and wait for it."""
+        self._ending = True
+        self._output.wake()
+        self.join(timeout=2)
