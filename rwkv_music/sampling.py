@@ -1,4 +1,4 @@
-"""Logits, a grammar mask and a generator to one id: temperature, top-k, top-p, min-p."""
+"""Logits, a mask and a generator to one id: temperature, top-k, top-p, min-p."""
 
 from __future__ import annotations
 
@@ -7,15 +7,29 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .music import HIGHEST_PITCH, LOWEST_PITCH
+
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How ids are drawn. temperature 0 takes the likeliest; top_k 0 and min_p 0 are off."""
+    """How a completion is drawn; the names are those of the OSC parameters.
+
+    temperature 0 takes the likeliest; top_k 0 and min_p 0 are off. The fields from
+    `repetition_penalty` on are what `constraints.Constraints` keeps to; their defaults are off.
+    """
 
     temperature: float = 0.95
     top_p: float = 0.95
     top_k: int = 0
     min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    key: str = "none"
+    scale: str = "major"
+    pitch_low: int = LOWEST_PITCH
+    pitch_high: int = HIGHEST_PITCH
+    density: float = 1.0
+    polyphony: int = 0
+    velocity_scale: float = 1.0
 
 
 def draw(

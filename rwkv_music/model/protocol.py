@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
+from ..constraints import Constraints
 from ..music import Meter, Note
 from ..sampling import Sampling
 
@@ -26,7 +27,10 @@ class BarRequest:
 
     meter: the bar's. first_step: nothing starts before it. needs_note: the bar may not be empty.
     steps_to_end: notes end at most this many steps after the bar line (None: they may ring).
-    after: the last note that the bar already holds. sampling: temperature and constraints.
+    after: the last note that the bar already holds. sampling: how notes are drawn. constraints:
+    what keeps to the same `sampling` from bar to bar (voices that sound on, repetition, the key
+    that was heard): one object for all bars of a completion, which each bar moves on; None: this
+    bar stands alone.
     """
 
     meter: Meter
@@ -35,6 +39,7 @@ class BarRequest:
     steps_to_end: int | None = None
     after: Note | None = None
     sampling: Sampling = field(default_factory=Sampling)
+    constraints: Constraints | None = None
 
 
 class MusicModel(Protocol[S]):

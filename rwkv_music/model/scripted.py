@@ -1,0 +1,105 @@
+"""The test model: what it plays depends on the meter alone, never on what was heard.
+
+`beats` (the default): a note on every beat from the downbeat on, pitch 60 + number of the beat
+(60 on the downbeat). `steps`: a note on every step, pitch 60 on even and 61 on odd steps. Velocity
+79, a class of the tokens; a note ends one step before the next beat or bar line, on `steps` with
+the step. A beat is a quarter note in every meter, so that a 7/8 bar has a short last one. When no
+beat is left in a bar that needs a note, it is played at the first step allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import ConfigError
+from ..music import LONGEST_STEPS, STEPS_PER_BEAT, Meter, Note
+from ..tokenizer import encode_header, encode_notes, encode_onset, load_vocabulary
+from .protocol import BarRequest
+
+SCRIPTS = {"beats": STEPS_PER_BEAT, "steps": 1}  # steps from note to note
+_LOWEST_PITCH = 60
+_VELOCITY = 79
+
+
+@dataclass(slots=True)
+class ScriptedState:
+    """What was heard, as a number of tokens and a digest of them: enough to compare states."""
+
+    tokens: int = 0
+    digest: int = 0
+
+    def hear(self, tokens: Sequence[int]) -> None:
+        for token in tokens:
+            self.digest = hash((self.digest, token))  # of integers: the same in every process
+        self.tokens += len(tokens)
+
+
+class ScriptedModel:
+    """Implements protocol.MusicModel. Raises ConfigError for an unknown script."""
+
+    def __init__(self, script: str = "") -> None:
+        self._script = script or "beats"
+        if self._script not in SCRIPTS:
+            raise ConfigError(
+                f"model.path: got {script!r}, expected {' or '.join(SCRIPTS)} (or nothing) with"
+                " model.engine=scripted"
+            )
+
+    @property
+    def name(self) -> str:
+        return f"scripted ({self._script})"
+
+    def start(self) -> ScriptedState:
+        return ScriptedState()
+
+    def fork(self, state: ScriptedState) -> ScriptedState:
+        return ScriptedState(state.tokens, state.digest)
+
+    def open_bar(self, state: ScriptedState, meter: Meter, tempo_bpm: float) -> None:
+        state.hear(encode_header(meter, tempo_bpm))
+
+    def hear_notes(
+        self, state: ScriptedState, notes: Sequence[Note], after: Note | None = None
+    ) -> None:
+        state.hear(encode_notes(notes, after))
+
+    def expected_duration(
+        self, state: ScriptedState, note: Note, after: Note | None, at_least: int
+    ) -> int:
+        """The shortest number of whole beats that is long enough."""
+        encode_onset(note, after, load_vocabulary())  # only to refuse what has no token
+        beats = -(-max(at_least, 1) // STEPS_PER_BEAT)
+        return max(min(beats * STEPS_PER_BEAT, LONGEST_STEPS), at_least)
+
+    def propose(
+        self, state: ScriptedState, request: BarRequest, rng: np.random.Generator
+    ) -> Iterator[Note]:
+        after = request.after
+        for onset in self._onsets(request):
+            note = self._note(onset, request)
+            self.hear_notes(state, (note,), after)
+            after = note
+            yield note
+
+    def _onsets(self, request: BarRequest) -> Sequence[int]:
+        end = request.meter.steps
+        if request.steps_to_end is not None:
+            end = min(end, request.steps_to_end)
+        first = max(request.first_step, 0 if request.after is None else request.after.onset + 1)
+        distance = SCRIPTS[self._script]
+        onsets = range(-(-first // distance) * distance, end, distance)
+        if not onsets and request.needs_note and first < end:
+            return (first,)
+        return onsets
+
+    def _note(self, onset: int, request: BarRequest) -> Note:
+        distance = SCRIPTS[self._script]
+        number = onset // distance
+        pitch = _LOWEST_PITCH + (number % 2 if distance == 1 else number)
+        end = min((number + 1) * distance, request.meter.steps)
+        if request.steps_to_end is not None:
+            end = min(end, request.steps_to_end + 1)
+        return Note(onset, pitch, _VELOCITY, max(end - onset - 1, 1))
