@@ -37,8 +37,10 @@ class MidiConfig:
     """MIDI ports and the player's own commands."""
 
     api: str = setting(choice(*APIS), "MIDI system.", "auto")
-    input: str = setting(_PORT, "Port that is listened to.", "RWKV Music In")
-    output: str = setting(_PORT, "Port that is played on.", "RWKV Music Out")
+    input: str = setting(
+        _PORT, "Port to hear: made if the system can, else found by name.", "RWKV Music In"
+    )
+    output: str = setting(_PORT, "Port to play on, in the same way.", "RWKV Music Out")
     clock_input: str = setting(
         text("a port name, or nothing"), "Port of the MIDI clock; empty: the input's own.", ""
     )

@@ -24,7 +24,7 @@ SCALES = (
     *("blues", "whole_tone", "chromatic"),
 )
 _TYPES = {"int": "i", "float": "f", "str": "s"}
-_TYPE_NAMES = {"i": "a whole number", "f": "a number", "s": "one of the words"}
+_TYPE_NAMES = {"i": "a whole number", "f": "a number"}
 _LARGEST_SEED = 2**31 - 1  # an OSC int32
 
 
@@ -80,7 +80,10 @@ class Parameter:
         """The allowed values in words."""
         if self.type == "s":
             return "one of " + ", ".join(self.choices)
-        return f"{_TYPE_NAMES[self.type]} from {self.minimum} to {self.maximum}"
+        low, high = self.minimum, self.maximum
+        if self.type == "f":
+            low, high = f"{low:g}", f"{high:g}"
+        return f"{_TYPE_NAMES[self.type]} from {low} to {high}"
 
     def _complaint(self, value: object) -> str:
         return f"{self.name}: expected {self.expected}, got {value!r}"

@@ -44,7 +44,7 @@ _REPLIES = (
     _spec(
         "/rwkv/status",
         "s state, i bar, f beat, f tempo, i numerator, i denominator, s source, s model",
-        "Where the music stands; the beat is counted in its bar.",
+        "Where the music stands.",
     ),
     _spec("/rwkv/history/note", _NOTE + ", s who", "A note heard; `who` is player or model."),
     _spec("/rwkv/history/done", "i notes", "The history is complete."),

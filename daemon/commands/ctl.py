@@ -1,0 +1,111 @@
+"""`ctl`: any OSC request to the running service."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+
+import click
+
+from ..config import load_config
+from ..osc.arguments import Arg
+from ..osc.client import OscClient
+from ..osc.framing import Message
+from ..osc.requests import REQUESTS
+from ..osc.table import OscError
+from ..parameters import PARAMETERS
+from .options import service_options
+
+Value = int | float | str
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("address", required=False)
+@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+@click.option(
+    "--listen",
+    "listen_s",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Then print the events of so many seconds.",
+)
+@service_options
+def command(
+    address: str | None,
+    args: tuple[str, ...],
+    listen_s: float | None,
+    timeout_s: float,
+    config_path: str | None,
+    overrides: Sequence[str],
+) -> None:
+    """Send an OSC request to the running service and print its answer.
+
+    Exits with 1 when the service answers with an error or not at all. The requests are in
+    docs/osc.md; `/rwkv` in front may be left out.
+
+    \b
+    Examples:
+      rwkv-music-daemon ctl /rwkv/status
+      rwkv-music-daemon ctl trigger 8
+      rwkv-music-daemon ctl set/temperature 0.8
+      rwkv-music-daemon ctl set/nudge_ms -12
+      rwkv-music-daemon ctl --listen 30
+    """
+    if address is None and listen_s is None:
+        raise click.UsageError("nothing to do: name an ADDRESS, or --listen SECONDS")
+    osc = load_config(config_path, overrides).osc
+    host = "127.0.0.1" if osc.host == "0.0.0.0" else osc.host
+    with OscClient(host, osc.port, timeout_s) as client:
+        if address is not None:
+            address = address if address.startswith("/") else f"/rwkv/{address}"
+            _request(client, address, typed_arguments(address, args))
+        if listen_s is not None:
+            _print(client.listen(listen_s))
+
+
+def _request(client: OscClient, address: str, args: Sequence[Value]) -> None:
+    try:
+        _print(client.request(address, *args))
+    except OscError as error:
+        _print([Message("/rwkv/error", (error.code, str(error), address))])
+        sys.exit(1)
+
+
+def _print(messages: Iterable[Message]) -> None:
+    for message in messages:
+        click.echo(" ".join([message.address, *map(shown, message.args)]))
+
+
+def shown(value: Value) -> str:
+    """An argument on one line; text that a shell would split is quoted."""
+    if isinstance(value, str):
+        plain = value.isprintable() and value and not set(value) & set(" \"'\\")
+        return value if plain else json.dumps(value, ensure_ascii=False)
+    return f"{value:.7g}" if isinstance(value, float) else str(value)
+
+
+def typed_arguments(address: str, texts: Sequence[str]) -> list[Value]:
+    """The words as OSC values: text where the table asks for text, numbers where they are any."""
+    verb, _, name = address.removeprefix("/rwkv/").partition("/")
+    if address in REQUESTS:
+        spec = REQUESTS[address]
+        args: Sequence[Arg] = spec.args + spec.repeated * len(texts)
+        kinds = [arg.type for arg in args]
+    elif verb in ("set", "once") and name in PARAMETERS:
+        kinds = [PARAMETERS[name].type]
+    else:
+        kinds = []
+    kinds += ["?"] * (len(texts) - len(kinds))
+    return [
+        text if kind == "s" else _number(text) for text, kind in zip(texts, kinds, strict=False)
+    ]
+
+
+def _number(text: str) -> Value:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -1,0 +1,43 @@
+"""The options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+Command = Callable[..., Any]
+
+
+def config_options(command: Command) -> Command:
+    """`--config FILE` and `--set KEY=VALUE`, as `config_path` and `overrides`."""
+    command = click.option(
+        "--set",
+        "overrides",
+        metavar="KEY=VALUE",
+        multiple=True,
+        help="Change one key of the configuration, such as osc.port=7780. May be repeated.",
+    )(command)
+    return click.option(
+        "--config",
+        "config_path",
+        type=click.Path(),
+        metavar="FILE",
+        help="Configuration to read instead of your own.",
+    )(command)
+
+
+def service_options(command: Command) -> Command:
+    """The same, and `--timeout SECONDS`, as `timeout_s`: for commands that talk to the service."""
+    return config_options(
+        click.option(
+            "--timeout",
+            "timeout_s",
+            type=click.FloatRange(0.01, 3600),
+            default=2.0,
+            show_default=True,
+            metavar="SECONDS",
+            help="How long to wait for the answer.",
+        )(command)
+    )
