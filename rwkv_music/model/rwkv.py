@@ -55,9 +55,9 @@ class RwkvMusicModel:
     def expected_duration(
         self, state: RwkvState, note: Note, after: Note | None, at_least: int
     ) -> int:
+        tokens = [*encode_onset(note, after, self._v), self._v.velocity_id(note.velocity)]
         if at_least >= LONGEST_STEPS:
             return at_least
-        tokens = [*encode_onset(note, after, self._v), self._v.velocity_id(note.velocity)]
         durations = self._engine.prefill(state.engine.copy(), tokens)[
             self._v.duration.start : self._v.duration.stop
         ]
