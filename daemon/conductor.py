@@ -176,10 +176,14 @@ class Conductor:
             case Generated(request, bars, notes, seed):
                 self.performer.take_end(request, bars, notes, seed)
             case Failed(code, text, request):
-                log.error("worker: %s", text)
-                self._publish("/rwkv/error", code, text, "")
+                self.report(code, text, "")
                 if self.performer.of_request(request) is not None:
                     self.stop(now_ns)
+
+    def report(self, code: int, message: str, address: str) -> None:
+        """Tell of an error that nobody is waiting for."""
+        log.error("%d: %s %s", code, message, address)
+        self._publish("/rwkv/error", code, message, address)
 
     def worker_up(self, model: str) -> None:
         """A worker has come: let it hear the last bars."""

@@ -93,6 +93,11 @@ class Hub:
     def fileno(self) -> int:
         return self._listener.fileno()
 
+    @property
+    def has_strangers(self) -> bool:
+        """Whether somebody has called and not said who it is: `accept` again soon."""
+        return bool(self._strangers)
+
     def accept(self) -> list[tuple[str, Link]]:
         """The callers that have proved to be ours, with the names that they gave."""
         try:

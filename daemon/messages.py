@@ -106,7 +106,7 @@ class Generated:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Any process: what went wrong. `code` is the exit code, or an OSC error code with `request`."""
+    """Any process: what went wrong. `code` is its exit code; with `request`, an OSC error code."""
 
     code: int
     message: str
@@ -144,11 +144,10 @@ class Serving:
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """io to supervisor: who listens to our output, on which MIDI system, on which channels."""
+    """io to supervisor: who listens to our output, on which MIDI system."""
 
     api: str
     destinations: tuple[str, ...]
-    channels: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)

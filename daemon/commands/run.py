@@ -1,0 +1,28 @@
+"""`rwkv-music-daemon run`: the service in the foreground."""
+
+from __future__ import annotations
+
+import click
+
+from ..boot import log_to_stderr
+from ..config import load_config
+from ..supervisor import run_service
+
+
+@click.command()
+@click.option("--config", "path", type=click.Path(), help="Configuration file (YAML).")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one key.")
+def command(path: str | None, overrides: tuple[str, ...]) -> None:
+    """Run the service in the foreground until SIGTERM or Ctrl-C.
+
+    Prints one line `ready ...` when ports, OSC and model are up. Exits with 0 when it was told to
+    end, 2 for a wrong configuration, 3 for a port that cannot be had, 4 for a model that cannot be
+    loaded.
+
+    Example: rwkv-music-daemon run --set transport.tempo_bpm=96 --set generation.bars=2
+    """
+    config = load_config(path, overrides)
+    log_to_stderr("supervisor", config.logging.level)
+    for warning in config.warnings():
+        click.echo(f"warning: {warning}", err=True)
+    run_service(config, ready=click.echo)

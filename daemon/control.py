@@ -1,0 +1,269 @@
+"""What each OSC request does. One method a request; the table has checked the arguments before.
+
+Pure like the conductor: told the time, replies through a callable. Answers can be long (the
+history), so they are queued and go out a few at a time.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from rwkv_music import __version__
+from rwkv_music.errors import ConfigError
+from rwkv_music.music import Meter
+from rwkv_music.timebase import steps_to_beats
+
+from .assembler import HISTORY_BARS
+from .conductor import Conductor
+from .midi_map import COMMANDS, MidiMap, MidiTrigger
+from .osc.arguments import OscError
+from .osc.encoding import Value
+from .osc.framing import Message
+from .osc.positions import parse_bbt
+from .osc.subscribers import Address
+from .osc.table import PROTOCOL, Request, describe, match
+from .parameters import PARAMETERS, ParameterError
+
+log = logging.getLogger(__name__)
+
+Reply = tuple[Address, str, tuple[Value, ...]]
+_MOST_QUEUED = 200_000
+
+
+class Control:
+    """Carries out requests. `replies` is the queue of what is to be sent.
+
+    silence_all sends the panic sequence on all channels; keep_triggers remembers a learned map.
+    """
+
+    def __init__(
+        self,
+        conductor: Conductor,
+        midi_map: MidiMap,
+        silence_all: Callable[[], None],
+        keep_triggers: Callable[[MidiMap], None],
+    ) -> None:
+        self.replies: deque[Reply] = deque()
+        self._conductor = conductor
+        self._transport = conductor.transport
+        self._midi_map = midi_map
+        self._silence_all = silence_all
+        self._keep_triggers = keep_triggers
+        self._learning: str | None = None
+        self._methods: dict[str, Callable[..., Iterator[tuple[Any, ...]] | None]] = {
+            "ping": self._ping,
+            "subscribe": self._subscribe,
+            "unsubscribe": self._nothing,
+            "status": self._status,
+            "history": self._history,
+            "trigger": self._trigger,
+            "toggle": self._toggle,
+            "stop": self._stop,
+            "panic": self._panic,
+            "reset": self._reset,
+            "mode": self._nothing,
+            "set": self._set,
+            "once": self._once,
+            "get": self._get,
+            "params": self._params,
+            "learn": self._learn,
+            "transport/play": self._play,
+            "transport/stop": self._halt,
+            "transport/continue": self._continue,
+            "transport/tempo": self._tempo,
+            "transport/meter": self._meter,
+            "transport/position": self._position,
+            "transport/bbt": self._bbt,
+            "transport/seconds": self._seconds,
+            "transport/source": self._source,
+        }
+
+    @property
+    def served(self) -> frozenset[str]:
+        """The names of the requests that are carried out."""
+        return frozenset(self._methods)
+
+    def carry_out(self, request: Request, sender: Address, now_ns: int) -> None:
+        """Do what is asked and queue the answer; an error changes nothing and is the answer."""
+        try:
+            if not request.served:
+                raise OscError(406, "not yet: a later version does this")
+            answers = self._methods[request.name](now_ns, *request.args)
+            for address, *args in answers or ():
+                self._queue(sender, address, *args)
+        except ParameterError as error:
+            self._queue(sender, "/rwkv/error", error.code, str(error), request.address)
+        except OscError as error:
+            self._queue(sender, "/rwkv/error", error.code, str(error), request.address)
+        self._conductor.follow_transport(now_ns)
+
+    def midi(self, t_ns: int, message: bytes) -> None:
+        """A channel message that came in: a trigger is carried out, the rest is music."""
+        if self._learning is not None and self._learn_from(message):
+            return
+        consumed, command = self._midi_map.feed(message)
+        if command is not None:
+            self.command(command, t_ns)
+        if not consumed:
+            self._conductor.midi(t_ns, message)
+
+    def command(self, command: str, now_ns: int) -> None:
+        """Carry out a mapped command; nobody is there to hear of errors but the log."""
+        address, args = COMMANDS[command]
+        request = match(Message(address, args))
+        if request is not None and request.served:
+            try:
+                self._methods[request.name](now_ns, *request.args)
+            except OscError as error:
+                self._conductor.report(error.code, str(error), address)
+
+    def _queue(self, receiver: Address, address: str, *args: Value) -> None:
+        if len(self.replies) < _MOST_QUEUED:
+            self.replies.append((receiver, address, args))
+
+    # --- asked ---------------------------------------------------------------------------------
+
+    def _nothing(self, now_ns: int, *args: Any) -> None:
+        """The server has done it, or it is so already."""
+
+    def _ping(self, now_ns: int, token: str | None) -> Iterator[tuple[Any, ...]]:
+        yield "/rwkv/pong", token or "", __version__, PROTOCOL
+
+    def _subscribe(self, now_ns: int, port: int) -> None:
+        """The current values go to the new subscriber's port: see `welcome`."""
+
+    def welcome(self, subscriber: Address) -> None:
+        """Send a new subscriber the current values."""
+        self._queue(subscriber, "/rwkv/state", self._conductor.state)
+        self._queue(subscriber, "/rwkv/worker", "up" if self._conductor.model else "down")
+        for name in PARAMETERS:
+            value = self._conductor.generation.value(name)
+            self._queue(subscriber, f"/rwkv/param/{name}", value)
+
+    def _status(self, now_ns: int) -> Iterator[tuple[Any, ...]]:
+        bar, beat = self._conductor.position(now_ns)
+        meter = self._transport.bar_at(beat).meter
+        yield (
+            "/rwkv/status",
+            self._conductor.state,
+            bar,
+            beat,
+            self._transport.tempo_bpm,
+            meter.numerator,
+            meter.denominator,
+            self._transport.source,
+            self._conductor.model,
+        )
+
+    def _history(self, now_ns: int, bars: int | None) -> Iterator[tuple[Any, ...]]:
+        self._conductor.tick(now_ns)
+        recent = list(self._conductor.assembler.bars)[-(bars or HISTORY_BARS) :]
+        notes = 0
+        for bar in recent:
+            for note in sorted(bar.notes, key=lambda n: (n.onset, n.pitch)):
+                notes += 1
+                beat = steps_to_beats(bar.start_step + note.onset)
+                yield (
+                    "/rwkv/history/note",
+                    beat,
+                    note.pitch,
+                    note.velocity,
+                    steps_to_beats(note.duration),
+                    str(note.voice),
+                )
+        yield "/rwkv/history/done", notes
+
+    def _get(self, now_ns: int, name: str) -> Iterator[tuple[Any, ...]]:
+        yield f"/rwkv/param/{name}", self._conductor.generation.value(name)
+
+    def _params(self, now_ns: int) -> Iterator[tuple[Any, ...]]:
+        for name, parameter in PARAMETERS.items():
+            value = self._conductor.generation.value(name)
+            yield "/rwkv/param/describe", *describe(parameter, value)
+
+    # --- playing -------------------------------------------------------------------------------
+
+    def _trigger(
+        self, now_ns: int, bars: int | None = None, takes: int | None = None
+    ) -> Iterator[tuple[Any, ...]]:
+        request, start_bar = self._conductor.trigger(now_ns, bars)
+        yield "/rwkv/accepted", request, start_bar
+
+    def _toggle(self, now_ns: int) -> Iterator[tuple[Any, ...]]:
+        if self._conductor.state in ("armed", "playing"):
+            self._conductor.stop(now_ns)
+            return iter(())
+        return self._trigger(now_ns)
+
+    def _stop(self, now_ns: int) -> None:
+        self._conductor.stop(now_ns)
+
+    def _panic(self, now_ns: int) -> None:
+        self._conductor.stop(now_ns)
+        self._silence_all()
+
+    def _reset(self, now_ns: int) -> None:
+        self._conductor.reset(now_ns)
+
+    def _set(self, now_ns: int, name: str, value: Value) -> Iterator[tuple[Any, ...]]:
+        yield f"/rwkv/param/{name}", self._conductor.set_parameter(name, value)
+
+    def _once(self, now_ns: int, name: str, value: Value) -> Iterator[tuple[Any, ...]]:
+        yield f"/rwkv/param/{name}", self._conductor.set_once(name, value)
+
+    # --- learning ------------------------------------------------------------------------------
+
+    def _learn(self, now_ns: int, command: str) -> None:
+        self._learning = command
+
+    def _learn_from(self, message: bytes) -> bool:
+        trigger = MidiTrigger.learned(message)
+        if trigger is None or self._learning is None:
+            return False
+        command = self._learning
+        self._learning = None
+        self._midi_map.bind(command, trigger)
+        self._midi_map.feed(message)  # it is down now, and fires when it comes down again
+        self._keep_triggers(self._midi_map)
+        log.info("learned: %s is now %s", trigger, command)
+        return True
+
+    # --- the transport -------------------------------------------------------------------------
+
+    def _play(self, now_ns: int) -> None:
+        self._led(self._transport.play(now_ns))
+
+    def _halt(self, now_ns: int) -> None:
+        self._led(self._transport.stop(now_ns))
+
+    def _continue(self, now_ns: int) -> None:
+        self._led(self._transport.continue_(now_ns))
+
+    def _led(self, obeyed: bool) -> None:
+        if not obeyed:
+            raise OscError(406, "the transport follows MIDI clock; choose another source first")
+
+    def _tempo(self, now_ns: int, tempo_bpm: float) -> None:
+        self._transport.osc_tempo(tempo_bpm, now_ns)
+
+    def _meter(self, now_ns: int, numerator: int, denominator: int) -> None:
+        self._transport.set_meter(Meter(numerator, denominator), now_ns)
+
+    def _position(self, now_ns: int, beats: float) -> None:
+        self._transport.osc_position(beats, now_ns)
+
+    def _bbt(self, now_ns: int, text: str) -> None:
+        bar, beats = parse_bbt(text)
+        self._transport.osc_bbt(bar + 1, beats + 1, now_ns)
+
+    def _seconds(self, now_ns: int, seconds: float) -> None:
+        self._transport.osc_seconds(seconds, now_ns)
+
+    def _source(self, now_ns: int, source: str) -> None:
+        try:
+            self._transport.select(source, now_ns)
+        except ConfigError as error:
+            raise OscError(422, str(error)) from error

@@ -1,0 +1,206 @@
+"""The thread that everything comes in by: MIDI, OSC, the worker's notes. It never waits long."""
+
+from __future__ import annotations
+
+import logging
+import random
+import selectors
+from collections.abc import Callable
+
+from rwkv_music.errors import WorkerError
+from rwkv_music.timebase import NS_PER_MS, NS_PER_S
+
+from .clock import Clock, SleepWatch, real_ns
+from .conductor import Conductor
+from .config import Config
+from .control import Control
+from .links import Hub, Link
+from .messages import Message, Ready
+from .midi_map import MidiMap
+from .osc.encoding import Value
+from .osc.server import OscServer
+from .output_thread import Output
+from .ports.base import InputPort
+from .silence import panic_messages
+from .transport import Transport
+
+_POLL_S = 0.002
+_REST_POLL_S = 0.005  # when nothing has come in for a while
+_REST_NS = 5 * NS_PER_S
+_HEARTBEAT_NS = 2 * NS_PER_S
+_SLEEP_LOOK_NS = 100 * NS_PER_MS
+_REPLIES_PER_STEP = 64
+_SYSTEM = 0xF0  # status bytes from here up are clock, start, stop and the like
+_MOST_MESSAGE_BYTES = 3  # system exclusive is nobody's music
+
+log = logging.getLogger(__name__)
+
+
+class IoLoop:
+    """Ports, socket and hub in; conductor and output behind. `step` is called for ever.
+
+    clock_input is where MIDI clock comes in when that is a port of its own.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        midi_input: InputPort,
+        clock_input: InputPort | None,
+        output: Output,
+        osc: OscServer,
+        hub: Hub,
+        keep_triggers: Callable[[MidiMap], None] = lambda _: None,
+        new_seed: Callable[[], int] = lambda: random.getrandbits(31),
+    ) -> None:
+        self._clock = clock
+        self._input = midi_input
+        self._clock_input = clock_input
+        self._output = output
+        self._osc = osc
+        self._hub = hub
+        self._worker: Link | None = None
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(osc, selectors.EVENT_READ, self._take_requests)
+        self._selector.register(hub, selectors.EVENT_READ, self._take_callers)
+        transport = Transport(
+            config.transport.tempo_bpm, config.transport.meter, config.transport.source
+        )
+        self.conductor = Conductor(
+            transport, config.generation, output, self._to_worker, osc.publish, new_seed
+        )
+        midi_map = MidiMap(config.midi.triggers)
+        self.control = Control(self.conductor, midi_map, self.silence, keep_triggers)
+        self._started_ns = clock.now_ns()
+        self._next_heartbeat_ns = self._started_ns
+        self._sleep_watch = SleepWatch()
+        self._next_look_ns = 0
+        self._last_input_ns = self._started_ns
+
+    def watch(self, link: Link, take: Callable[[], None]) -> None:
+        """Call `take` whenever something can be read from this link."""
+        self._selector.register(link, selectors.EVENT_READ, take)
+
+    def step(self) -> None:
+        """Wait a moment for something to come in, and do what is due."""
+        resting = self._clock.now_ns() - self._last_input_ns > _REST_NS
+        resting = resting and not self.conductor.transport.playing
+        for key, _ in self._selector.select(_REST_POLL_S if resting else _POLL_S):
+            key.data()
+            self._last_input_ns = self._clock.now_ns()
+        if self._hub.has_strangers:
+            self._take_callers()
+        self._poll_midi()
+        now_ns = self._clock.now_ns()
+        self._look_for_sleep(now_ns)
+        self.conductor.tick(now_ns)
+        self._send_replies()
+        if now_ns >= self._next_heartbeat_ns:
+            self._next_heartbeat_ns = now_ns + _HEARTBEAT_NS
+            self._osc.publish("/rwkv/heartbeat", (now_ns - self._started_ns) // NS_PER_S)
+
+    def publish(self, address: str, *args: Value) -> None:
+        """Send an event to the subscribers."""
+        self._osc.publish(address, *args)
+
+    def silence(self) -> None:
+        """Everything ends now, on all channels."""
+        self._output.stop()
+        for message in panic_messages():
+            self._output.send_now(message)
+
+    def close(self) -> None:
+        """Silence, and let go of the sockets. The ports are the caller's."""
+        self.conductor.stop(self._clock.now_ns())
+        self.silence()
+        self._send_replies()
+        self._selector.close()
+        self._hub.close()
+        self._osc.close()
+        if self._worker is not None:
+            self._worker.close()
+
+    # --- MIDI ----------------------------------------------------------------------------------
+
+    def _poll_midi(self) -> None:
+        arrivals = self._input.poll()
+        if self._clock_input is not None:
+            music = [arrival for arrival in arrivals if arrival[1][0] < _SYSTEM]
+            clock = [a for a in self._clock_input.poll() if a[1][0] >= _SYSTEM]
+            arrivals = sorted(music + clock, key=lambda arrival: arrival[0])
+        for t_ns, message in arrivals:
+            self._last_input_ns = t_ns
+            if len(message) > _MOST_MESSAGE_BYTES:
+                continue
+            if message[0] >= _SYSTEM:
+                self.conductor.clock(t_ns, message)
+            else:
+                self.control.midi(t_ns, message)
+
+    def _look_for_sleep(self, now_ns: int) -> None:
+        if now_ns < self._next_look_ns:
+            return
+        self._next_look_ns = now_ns + _SLEEP_LOOK_NS
+        slept_ns = self._sleep_watch.look(now_ns, real_ns(), _SLEEP_LOOK_NS)
+        if slept_ns:
+            log.warning("the machine slept for %.1f s: what was playing is over", slept_ns / 1e9)
+            self.conductor.stop(now_ns)
+            self.silence()
+
+    # --- OSC -----------------------------------------------------------------------------------
+
+    def _take_requests(self) -> None:
+        for request, sender in self._osc.receive():
+            now_ns = self._clock.now_ns()
+            self.control.carry_out(request, sender, now_ns)
+            if request.name == "subscribe":
+                self.control.welcome((sender[0], request.args[0]))
+
+    def _send_replies(self) -> None:
+        replies = self.control.replies
+        for _ in range(min(len(replies), _REPLIES_PER_STEP)):
+            receiver, address, args = replies.popleft()
+            if address == "/rwkv/error":
+                self._osc.reply_error(receiver, *args)  # type: ignore[arg-type]  # code, text, address
+            else:
+                self._osc.reply(receiver, address, *args)
+
+    # --- the worker ----------------------------------------------------------------------------
+
+    def _take_callers(self) -> None:
+        for _, link in self._hub.accept():
+            self._lose_worker("another one has come")
+            self._worker = link
+            self.watch(link, self._take_answers)
+
+    def _take_answers(self) -> None:
+        if self._worker is None:
+            return
+        try:
+            messages = self._worker.receive()
+        except WorkerError as error:
+            self._lose_worker(str(error))
+            return
+        for message in messages:
+            if isinstance(message, Ready):
+                self.conductor.worker_up(message.model)
+            else:
+                self.conductor.worker(message, self._clock.now_ns())
+
+    def _to_worker(self, message: Message) -> None:
+        if self._worker is None:
+            return
+        try:
+            self._worker.send(message)
+        except WorkerError as error:
+            self._lose_worker(str(error))
+
+    def _lose_worker(self, reason: str) -> None:
+        if self._worker is None:
+            return
+        log.warning("the worker is gone: %s", reason)
+        self._selector.unregister(self._worker)
+        self._worker.close()
+        self._worker = None
+        self.conductor.worker_down(self._clock.now_ns())

@@ -1,0 +1,188 @@
+"""The process of the ports: music in, music out, OSC. It never imports a model."""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import os
+import sys
+from dataclasses import replace
+
+from rwkv_music.errors import ConfigError, PortError, RwkvMusicError, WorkerError
+from rwkv_music.timebase import NS_PER_S
+
+from .boot import Boot, read_boot
+from .clock import Clock, SystemClock
+from .config import Config
+from .io_loop import IoLoop
+from .links import Hub, Link, call
+from .messages import Connections, Failed, Listening, Ping, Pong, Serving, Stop, WorkerState
+from .midi_map import MidiMap, MidiTrigger
+from .osc.server import OscServer
+from .output_thread import Output, OutputThread
+from .ports.base import InputPort, MidiSystem, OutputPort
+from .ports.rtmidi import open_system
+from .priority import raise_priority
+
+_CONNECTIONS_NS = NS_PER_S // 2
+_SWITCH_INTERVAL_S = 0.0005  # so that the output thread never waits for the other one
+_LEARNED = "learned.json"
+_EXIT_CODES = {ConfigError: 2, PortError: 3}
+
+log = logging.getLogger(__name__)
+
+
+class IoProcess:
+    """An IoLoop on the machine's ports, that answers to the supervisor."""
+
+    def __init__(self, boot: Boot, supervisor: Link) -> None:
+        config = boot.settings()
+        clock: Clock = SystemClock()
+        self._clock = clock
+        self._supervisor = supervisor
+        self._ending = False
+        self._serving = False
+        self._data = config.service.data_path
+        self._system: MidiSystem = open_system(config.midi.api, clock)
+        self._ports: list[InputPort | OutputPort] = []
+        try:
+            midi_input = self._system.open_input(config.midi.input)
+            self._ports.append(midi_input)
+            clock_input = self._open_clock(config)
+            self._output_port = self._system.open_output(config.midi.output)
+            self._ports.append(self._output_port)
+            osc = OscServer(config.osc.host, config.osc.port)
+        except PortError:
+            self._close_ports()
+            raise
+        self._output = Output(self._output_port, clock)
+        self._thread = OutputThread(self._output)
+        self._hub = Hub(boot.token)
+        self._loop = IoLoop(
+            self._with_learned(config),
+            clock,
+            midi_input,
+            clock_input,
+            self._output,
+            osc,
+            self._hub,
+            keep_triggers=self._keep_triggers,
+        )
+        self._loop.watch(supervisor, self._take_orders)
+        self._told: Connections | None = None
+        self._next_connections_ns = 0
+        where = f"{self._system.api}: {config.midi.input}, {config.midi.output}; OSC {osc.port}"
+        supervisor.send(Listening(self._hub.port, where))
+
+    def run(self) -> None:
+        """Until the supervisor says stop, or is gone. Everything is silent afterwards."""
+        try:
+            self._thread.start()
+            while not self._ending:
+                self._loop.step()
+                self._report()
+        finally:
+            self._loop.close()
+            self._thread.end()
+            self._close_ports()
+
+    def _open_clock(self, config: Config) -> InputPort | None:
+        name = config.midi.clock_input
+        if not name or name == config.midi.input:
+            return None
+        port = self._system.open_input(name)
+        self._ports.append(port)
+        return port
+
+    def _close_ports(self) -> None:
+        for port in self._ports:
+            port.close()
+
+    def _take_orders(self) -> None:
+        try:
+            orders = self._supervisor.receive()
+        except WorkerError:
+            log.warning("the supervisor is gone: silence, and the end")
+            self._ending = True
+            return
+        for order in orders:
+            match order:
+                case Stop():
+                    self._ending = True
+                case Ping(number):
+                    self._tell(Pong(number))
+                case WorkerState(state):
+                    self._loop.publish("/rwkv/worker", state)
+
+    def _report(self) -> None:
+        """Tell the supervisor who listens to us: it must be able to silence them without us."""
+        if not self._serving and self._loop.conductor.model:
+            self._serving = True
+            self._tell(Serving(self._loop.conductor.model))
+        now_ns = self._clock.now_ns()
+        if now_ns < self._next_connections_ns:
+            return
+        self._next_connections_ns = now_ns + _CONNECTIONS_NS
+        connections = Connections(self._system.api, self._output_port.connections())
+        if connections != self._told:
+            self._told = connections
+            self._tell(connections)
+
+    def _tell(self, message: Pong | Serving | Connections) -> None:
+        try:
+            self._supervisor.send(message)
+        except WorkerError:
+            self._ending = True
+
+    # --- learned triggers ----------------------------------------------------------------------
+
+    def _keep_triggers(self, midi_map: MidiMap) -> None:
+        """Remember them for the next start: what was learned counts more than the file."""
+        path = self._data / _LEARNED
+        text = json.dumps({command: str(t) for command, t in midi_map.triggers.items()}, indent=1)
+        try:
+            self._data.mkdir(parents=True, exist_ok=True)
+            new = path.with_suffix(".new")
+            new.write_text(text, encoding="utf-8")
+            os.replace(new, path)
+        except OSError as error:
+            log.warning("%s: cannot be written, the trigger holds until the end: %s", path, error)
+
+    def _with_learned(self, config: Config) -> Config:
+        path = self._data / _LEARNED
+        try:
+            learned = json.loads(path.read_text(encoding="utf-8"))
+            triggers = {command: MidiTrigger.parse(text) for command, text in learned.items()}
+        except FileNotFoundError:
+            return config
+        except (OSError, ValueError, AttributeError, RwkvMusicError) as error:
+            log.warning("%s: ignored: %s", path, error)
+            return config
+        midi = replace(config.midi, triggers={**config.midi.triggers, **triggers})
+        return replace(config, midi=midi)
+
+
+def main() -> int:
+    boot = read_boot("io")
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    try:
+        supervisor = call(boot.supervisor_port, "io", boot.token)
+    except WorkerError as error:
+        log.error("%s", error)
+        return 1
+    try:
+        process = IoProcess(boot, supervisor)
+    except RwkvMusicError as error:
+        code = next((c for kind, c in _EXIT_CODES.items() if isinstance(error, kind)), 1)
+        supervisor.send(Failed(code, str(error)))
+        return code
+    log.info("%s", raise_priority())
+    gc.collect()
+    gc.freeze()
+    process.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
