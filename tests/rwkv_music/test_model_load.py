@@ -1,0 +1,66 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from rwkv_music.errors import CheckpointError, ConfigError
+from rwkv_music.model import load_model
+from rwkv_music.model.config import ModelConfig
+from rwkv_music.model.random_weights import random_weights
+from rwkv_music.model.weights import save_weights
+from rwkv_music.music import Meter
+from rwkv_music.tokenizer import load_vocabulary
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    vocabulary = load_vocabulary()
+    config = ModelConfig(1, 64, len(vocabulary), 8, 8, 8, 8)
+    path = tmp_path / "tiny.safetensors"
+    save_weights(path, random_weights(config).tensors, config, vocabulary.hash, {})
+    return path
+
+
+@pytest.mark.parametrize("engine", ["auto", "numpy"])
+def test_a_checkpoint_becomes_a_model(checkpoint, engine):
+    model = load_model(str(checkpoint), engine)
+    assert model.name == "RWKV L1 C64 (numpy)"
+    state = model.start()
+    model.open_bar(state, Meter(4, 4), 120.0)
+    assert np.isfinite(state.logits).all()
+
+
+def test_the_scripts_are_models():
+    assert load_model(engine="scripted").name == "scripted (beats)"
+    assert load_model("steps", "scripted").name == "scripted (steps)"
+
+
+@pytest.mark.parametrize("engine", ["native", "torch"])
+def test_engines_that_are_not_there_say_so(checkpoint, engine):
+    with pytest.raises(ConfigError, match=f"model.engine: {engine} is not part"):
+        load_model(str(checkpoint), engine)
+
+
+def test_unknown_engines_are_refused(checkpoint):
+    with pytest.raises(ConfigError, match="expected one of auto"):
+        load_model(str(checkpoint), "nunpy")
+
+
+def test_wrong_checkpoints_are_refused(tmp_path):
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        load_model(str(tmp_path / "none.safetensors"))
+    config = ModelConfig(1, 64, 7, 8, 8, 8, 8)
+    path = tmp_path / "other.safetensors"
+    save_weights(path, random_weights(config).tensors, config, "", {})
+    with pytest.raises(CheckpointError, match="the model has 7 tokens"):
+        load_model(str(path))
+
+
+def test_the_scripted_model_loads_no_engine_and_nothing_loads_torch():
+    program = (
+        "import sys; from rwkv_music.model import load_model; load_model(engine='scripted');"
+        "print([m for m in sys.modules if 'numpy_engine' in m or m in ('torch', 'miditok')])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert loaded.stdout.strip() == b"[]"
