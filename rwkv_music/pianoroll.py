@@ -22,12 +22,16 @@ _BLACK_KEYS = frozenset((1, 3, 6, 8, 10))
 
 
 def draw_piano_roll(
-    voices: Mapping[str, Phrase], path: str | os.PathLike[str], title: str = ""
+    voices: Mapping[str, Phrase],
+    path: str | os.PathLike[str],
+    title: str = "",
+    first_number: int = 1,
 ) -> None:
     """Draw voices that start at the same bar line, the earlier ones below the later.
 
-    The bars of all voices agree in meter; a voice may be shorter. Bars in which only the last of
-    several voices plays are tinted in its colour. Raises RwkvMusicError without matplotlib, and
+    The bars of all voices agree in meter; a voice may be shorter. Bars are numbered from
+    `first_number`; those in which only the last of several voices plays are tinted in its colour.
+    Raises RwkvMusicError without matplotlib, and
     for more than MOST_BARS bars.
     """
     try:
@@ -50,7 +54,7 @@ def draw_piano_roll(
     for number, (first, last) in enumerate(rows):
         bottom = 1 - (head + _ROW_INCHES * (number + 1) - 0.1) / height
         axes = figure.add_axes((0.038, bottom, 0.95, (_ROW_INCHES - 0.45) / height))
-        _draw_grid(axes, bars, first, last, low, high)
+        _draw_grid(axes, bars, (first, last), (low, high), first_number)
         _draw_notes(axes, voices, bars, first, last)
         axes.set_xlim(0, longest)
     _draw_head(figure, voices, title, height)
@@ -80,7 +84,10 @@ def _pitch_span(voices: Mapping[str, Phrase]) -> tuple[int, int]:
     return low - spare // 2, high + spare - spare // 2
 
 
-def _draw_grid(axes: Any, bars: Phrase, first: int, last: int, low: int, high: int) -> None:
+def _draw_grid(
+    axes: Any, bars: Phrase, row: tuple[int, int], span: tuple[int, int], first_number: int
+) -> None:
+    (first, last), (low, high) = row, span
     width = sum(bar.meter.steps for bar in bars[first:last])
     for pitch in range(low, high):
         if pitch % 12 in _BLACK_KEYS:
@@ -91,7 +98,7 @@ def _draw_grid(axes: Any, bars: Phrase, first: int, last: int, low: int, high: i
     start, meter = 0, bars[first - 1].meter if first else None
     lines, beats = [0], []
     for number, bar in enumerate(bars[first:last], first):
-        text = str(number + 1)
+        text = str(number + first_number)
         axes.text(start + 0.8, high + 0.3, text, fontsize=8.5, color=_MUTED, va="bottom")
         if bar.meter != meter:
             place = start + 4.5 + 2.4 * len(text)
