@@ -102,6 +102,7 @@ class Worker:
             opened=opened,
             after=self.session.last_note(message.bar),
             let_ring=message.let_ring,
+            heard=self.session.heard_weights(),
         )
 
     def _fail(self, error: RwkvMusicError) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import numpy as np
 
+from .constraints import Constraints
 from .model.protocol import BarRequest, MusicModel
 from .music import Meter, Note
 from .sampling import Sampling
@@ -31,7 +32,8 @@ class Continuation(Generic[S]):
     and tempo of each bar are asked for (`set_header`) as late as possible.
 
     opened: the first bar's header and its notes up to `after` have been heard, and the completion
-    joins in at `first_step`. let_ring: notes may end after the last bar.
+    joins in at `first_step`. let_ring: notes may end after the last bar. heard: how long each pitch
+    class sounded in what was heard, for `key auto`.
     """
 
     def __init__(
@@ -48,9 +50,11 @@ class Continuation(Generic[S]):
         opened: bool = False,
         after: Note | None = None,
         let_ring: bool = False,
+        heard: Sequence[float] | None = None,
     ) -> None:
         self._model = model
         self._sampling = sampling
+        self._constraints = Constraints(sampling, heard)
         self._rng = np.random.default_rng(seed)
         self._first_step = first_step
         self._opened = opened
@@ -107,5 +111,6 @@ class Continuation(Generic[S]):
             steps_to_end=None if self._let_ring else room,
             after=self._after if joins else None,
             sampling=self._sampling,
+            constraints=self._constraints,
         )
         return self._model.propose(self.state, request, self._rng)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from .errors import TokenError
+from .keys import pitch_class_weights
 from .model.protocol import MusicModel
 from .music import HIGHEST_PITCH, LONGEST_STEPS, LOWEST_PITCH, Meter, Note
 
@@ -121,6 +122,10 @@ class Session(Generic[S]):
         if not self.is_open(number) or not self._bars[-1].fed:
             return None
         return self._bars[-1].fed[-1]
+
+    def heard_weights(self) -> tuple[float, ...]:
+        """How long each pitch class sounded in the bars that can be told again, in steps."""
+        return pitch_class_weights(heard.note for bar in self._bars for heard in bar.told)
 
     def _append(self, number: int, meter: Meter, tempo_bpm: float) -> None:
         if self._bars:
