@@ -78,3 +78,7 @@ class MidiSystem(Protocol):
     def connect(self, source: str, destination: str) -> None:
         """Connect two existing ports by full name; already connected is fine. Raises PortError."""
         ...
+
+    def alive(self) -> bool:
+        """Whether the system still answers; ports of one that does not are lost."""
+        ...

@@ -69,6 +69,9 @@ class MemorySystem:
         self.opened_outputs: dict[str, MemoryOutput] = {}
         self.destinations: dict[str, MemoryOutput] = {}  # others' ports, by full name
 
+    def alive(self) -> bool:
+        return True
+
     def inputs(self) -> tuple[str, ...]:
         return tuple(self.opened_outputs)
 

@@ -1,0 +1,10 @@
+"""The bench that measures the daemon from outside: a JACK server, probes, a synthesizer.
+
+It uses nothing of the daemon's own, so that a fault there cannot hide itself here.
+"""
+
+from .jack_server import JackServer
+from .probe import Probe, Sent, loopback_ms
+from .synthesizer import Synthesizer, sound_font
+
+__all__ = ["JackServer", "Probe", "Sent", "Synthesizer", "loopback_ms", "sound_font"]

@@ -1,0 +1,147 @@
+"""A JACK server of its own, without hardware, that always goes away again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import uuid
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+import jack
+
+from .children import end_with_parent
+
+_START_S = 10.0
+_STOP_S = 5.0
+SETTINGS = ("JACK_DEFAULT_SERVER", "JACK_NO_START_SERVER")
+
+
+class JackServer:
+    """`with JackServer(period=64) as server:` runs one; `server.env` leads children to it.
+
+    Raises RuntimeError when it does not come up, with what it said.
+    """
+
+    def __init__(self, period: int = 64, rate: int = 48_000, name: str = "") -> None:
+        self.period, self.rate = period, rate
+        self.name = name or f"rwkv-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+        self.env = {**os.environ, "JACK_DEFAULT_SERVER": self.name, "JACK_NO_START_SERVER": "1"}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._said: IO[bytes] | None = None
+        self._earlier: dict[str, str | None] = {}
+
+    @property
+    def period_ms(self) -> float:
+        return 1000 * self.period / self.rate
+
+    def __enter__(self) -> JackServer:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start it, and lead this process to it too."""
+        program = shutil.which("jackd")
+        if program is None:
+            raise RuntimeError("jackd is not installed: apt-get install jackd2")
+        driver = ["-d", "dummy", "-r", str(self.rate), "-p", str(self.period)]
+        # Not a pipe: one that nobody reads would block the server once it is full.
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the server
+        self._process = subprocess.Popen(
+            [program, "-n", self.name, "-r", *driver],
+            stdin=subprocess.DEVNULL,
+            stdout=self._said,
+            stderr=subprocess.STDOUT,
+            preexec_fn=end_with_parent,
+        )
+        self._earlier = {key: os.environ.get(key) for key in SETTINGS}
+        os.environ.update({key: self.env[key] for key in SETTINGS})
+        ends_s = time.monotonic() + _START_S
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > ends_s:
+                self._process.kill()
+                self._process.wait()
+                said = self.said()
+                self.stop()
+                raise RuntimeError(f"jackd did not come up; it said:\n{said}")
+            time.sleep(0.05)
+
+    def said(self) -> str:
+        """What the server has written so far."""
+        if self._said is None:
+            return ""
+        self._said.seek(0)
+        return self._said.read().decode(errors="replace")
+
+    def kill(self) -> None:
+        """Let it die without a word, as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def stop(self) -> None:
+        """Stop it and leave nothing behind. May be called again."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.terminate()
+            try:
+                process.wait(_STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        for key, value in self._earlier.items():
+            if value is None:
+                os.environ.pop(key, None)
+            else:
+                os.environ[key] = value
+        self._earlier = {}
+        for left_over in Path("/dev/shm").glob(f"*_{self.name}*"):
+            left_over.unlink(missing_ok=True)
+
+    def ports(self, pattern: str = "") -> list[str]:
+        """Full names of the ports there are."""
+        client = jack.Client("rig", servername=self.name, no_start_server=True)
+        try:
+            return [port.name for port in client.get_ports(pattern)]
+        finally:
+            client.close()
+
+    def connect(self, source: str, destination: str) -> None:
+        client = jack.Client("rig", servername=self.name, no_start_server=True)
+        try:
+            client.connect(source, destination)
+        finally:
+            client.close()
+
+    def wait_for_port(self, ending: str, timeout_s: float = 10.0) -> str:
+        """The full name of the port that ends so, as soon as it is there."""
+        ends_s = time.monotonic() + timeout_s
+        while time.monotonic() < ends_s:
+            found = [name for name in self.ports() if name.endswith(ending)]
+            if found:
+                return found[0]
+            time.sleep(0.05)
+        raise RuntimeError(f"no port {ending!r} appeared; there are {self.ports()}")
+
+    def _answers(self) -> bool:
+        try:
+            jack.Client("rig", servername=self.name, no_start_server=True).close()
+        except jack.JackError:
+            return False
+        return True
+
+
+jack.set_error_function(lambda text: None)  # it says on stderr what is raised as well
+jack.set_info_function(lambda text: None)

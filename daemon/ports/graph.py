@@ -1,0 +1,44 @@
+"""Who is connected to whom: asked of a MIDI system beside the ports themselves."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from rwkv_music.errors import PortError
+
+
+class Graph(Protocol):
+    """The connections of a machine's MIDI system. Any thread."""
+
+    def listeners(self, full_name: str) -> tuple[str, ...]:
+        """Full names of those who listen to that port; none when that cannot be found out."""
+        ...
+
+    def connect(self, source: str, destination: str) -> None:
+        """Connect two ports by full name; already connected is fine. Raises PortError."""
+        ...
+
+    def alive(self) -> bool:
+        """Whether the system still answers."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class NoGraph:
+    """For systems that do not tell: CoreMIDI and Windows."""
+
+    def listeners(self, full_name: str) -> tuple[str, ...]:
+        return ()
+
+    def connect(self, source: str, destination: str) -> None:
+        raise PortError(
+            f"cannot connect {source!r} to {destination!r}: on this system ports are connected by "
+            "the programs that use them"
+        )
+
+    def alive(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,177 @@
+"""The machine's MIDI systems, through python-rtmidi."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+import rtmidi
+
+from rwkv_music.errors import PortError
+
+from ..clock import Clock
+from .alsa_sequencer import AlsaGraph
+from .base import MidiSystem
+from .graph import Graph, NoGraph
+from .jack_graph import JackGraph
+from .rtmidi_ports import RtMidiInput, RtMidiOutput
+
+log = logging.getLogger(__name__)
+
+CLIENT_NAME = "RWKV Music"
+APIS = {
+    "alsa": rtmidi.API_LINUX_ALSA,
+    "jack": rtmidi.API_UNIX_JACK,
+    "coremidi": rtmidi.API_MACOSX_CORE,
+    "winmm": rtmidi.API_WINDOWS_MM,
+}
+_NO_VIRTUAL_PORTS = ("winmm",)
+REMEDIES = {
+    "alsa": "load the kernel module snd-seq (sudo modprobe snd-seq)",
+    "jack": "start a JACK server, or run this under pw-jack where PipeWire is the server",
+    "coremidi": "this is only there on macOS",
+    "winmm": "this is only there on Windows",
+}
+_GRAPHS: dict[str, type[AlsaGraph] | type[JackGraph]] = {"alsa": AlsaGraph, "jack": JackGraph}
+
+
+class RtMidiSystem:
+    """One of the machine's MIDI systems. Raises PortError when it cannot be reached."""
+
+    def __init__(self, api: str, clock: Clock) -> None:
+        if api not in APIS:
+            raise PortError(f"midi.api: got {api!r}, expected auto or one of {tuple(APIS)}")
+        self.api = api
+        self._api = APIS[api]
+        self._clock = clock
+        reason = unavailable(api)
+        if reason is not None:
+            raise PortError(f"midi.api: {api} is not available: {reason}; {REMEDIES[api]}")
+        self._graph: Graph = _GRAPHS.get(api, NoGraph)()
+
+    def inputs(self) -> tuple[str, ...]:
+        return tuple(_full_names(rtmidi.MidiIn, self._api))
+
+    def outputs(self) -> tuple[str, ...]:
+        return tuple(_full_names(rtmidi.MidiOut, self._api))
+
+    def open_input(self, name: str) -> RtMidiInput:
+        port = self._client(rtmidi.MidiIn)
+        self._open(port, name)
+        return RtMidiInput(name, port, self._clock, self._graph)
+
+    def open_output(self, name: str) -> RtMidiOutput:
+        before = set(self.inputs())
+        port = self._client(rtmidi.MidiOut)
+        self._open(port, name)
+        # An output of ours is an input to the others: the new one of that name.
+        new = [full for full in self.inputs() if full not in before and name in full]
+        return RtMidiOutput(name, port, self._graph, new[0] if new else "")
+
+    def open_output_to(self, destination: str) -> RtMidiOutput:
+        port = self._client(rtmidi.MidiOut)
+        names = port.get_ports()
+        if destination not in names:
+            port.delete()
+            raise PortError(_no_such_port(self.api, destination, names))
+        try:
+            port.open_port(names.index(destination), "RWKV Music Rescue")
+        except rtmidi.RtMidiError as error:
+            raise PortError(f"{self.api}: cannot connect to {destination!r}: {error}") from error
+        return RtMidiOutput(destination, port, self._graph, "")
+
+    def connect(self, source: str, destination: str) -> None:
+        self._graph.connect(source, destination)
+
+    def alive(self) -> bool:
+        return self._graph.alive()
+
+    def close(self) -> None:
+        """Let go of what watches the connections; the ports are closed on their own."""
+        self._graph.close()
+
+    def _client(self, kind: type[rtmidi.MidiIn] | type[rtmidi.MidiOut]) -> rtmidi.MidiIn:
+        try:
+            return kind(rtapi=self._api, name=CLIENT_NAME)
+        except rtmidi.RtMidiError as error:
+            raise PortError(
+                f"{self.api}: cannot be reached any more ({error}); {REMEDIES[self.api]}"
+            ) from error
+
+    def _open(self, port: rtmidi.MidiIn, name: str) -> None:
+        try:
+            if self.api in _NO_VIRTUAL_PORTS:
+                port.open_port(index_of(name, port.get_ports(), self.api))
+            else:
+                port.open_virtual_port(name)
+        except (rtmidi.RtMidiError, PortError) as error:
+            port.delete()
+            if isinstance(error, PortError):
+                raise
+            raise PortError(f"{self.api}: cannot open {name!r}: {error}") from error
+
+
+def index_of(name: str, names: list[str], api: str) -> int:
+    """Which of the full names is meant: equal, else beginning with it (Windows adds a number),
+    else holding it. Raises PortError."""
+    for fits in (
+        lambda full: full == name,
+        lambda full: full.startswith(name),
+        lambda full: name in full,
+    ):
+        for index, full in enumerate(names):
+            if fits(full):
+                return index
+    raise PortError(_no_such_port(api, name, names))
+
+
+def unavailable(api: str) -> str | None:
+    """Why that API cannot be used here, or None when it can."""
+    if APIS[api] not in rtmidi.get_compiled_api():
+        return f"python-rtmidi is built without it on {sys.platform}"
+    if api == "alsa" and not Path("/dev/snd/seq").exists():
+        return "there is no /dev/snd/seq"
+    try:
+        rtmidi.MidiOut(rtapi=APIS[api], name=CLIENT_NAME).delete()
+    except rtmidi.RtMidiError as error:
+        return str(error)
+    return None
+
+
+def open_system(api: str, clock: Clock) -> MidiSystem:
+    """The MIDI system of that name, or with `auto` the first that works, which is logged. Raises
+    PortError."""
+    if api != "auto":
+        return RtMidiSystem(api, clock)
+    reasons = []
+    for candidate in APIS:
+        reason = unavailable(candidate)
+        if reason is None:
+            log.info("midi.api: auto took %s", candidate)
+            return RtMidiSystem(candidate, clock)
+        reasons.append(f"{candidate}: {reason} ({REMEDIES[candidate]})")
+    raise PortError("midi.api: no MIDI system is available; " + "; ".join(reasons))
+
+
+def _full_names(kind: type[rtmidi.MidiIn] | type[rtmidi.MidiOut], api: int) -> list[str]:
+    try:
+        client = kind(rtapi=api, name=CLIENT_NAME)
+    except rtmidi.RtMidiError:
+        return []  # the server has gone: nothing is there
+    try:
+        names: list[str] = client.get_ports()
+        return names
+    finally:
+        client.delete()
+
+
+def _no_such_port(api: str, name: str, names: list[str]) -> str:
+    there = ", ".join(repr(full) for full in names) or "none"
+    hint = (
+        "create it with loopMIDI (https://www.tobias-erichsen.de/software/loopmidi.html), or set "
+        "midi.input and midi.output to one of these"
+        if api in _NO_VIRTUAL_PORTS
+        else "see `rwkv-music-daemon ports`"
+    )
+    return f"{api}: no port {name!r}; there are: {there}; {hint}"

@@ -1,0 +1,130 @@
+"""An input that is polled and an output that is paced, on python-rtmidi."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import rtmidi
+
+from ..clock import Clock
+from .arrival import ArrivalTimes
+from .base import Arrival
+from .graph import Graph
+from .jack_graph import abandon
+
+log = logging.getLogger(__name__)
+
+_QUEUE_MESSAGES = 8192
+_POLL_MESSAGES = 512
+_SYSEX = 0xF0
+_FLUSH_S = 0.05
+# The ring between us and JACK holds about 1600 short messages and is emptied once a period.
+_BURST_MESSAGES = 400
+_BURST_REST_S = 0.022  # one period of 1024 frames at 48 kHz
+
+
+def _release(port: rtmidi.MidiIn | rtmidi.MidiOut, graph: Graph) -> None:
+    """Close a port, unless its server has gone."""
+    if graph.alive():
+        port.cancel_error_callback()
+        port.close_port()
+        port.delete()
+    else:
+        abandon(port)
+
+
+class _Complaints:
+    """Logs what the driver says the first time, and then at every tenfold."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self.count = 0
+
+    def __call__(self, kind: int | None, message: str, data: object = None) -> None:
+        self.count += 1
+        if str(self.count).strip("0") == "1":
+            log.warning("%s: %s (%d so far)", self._name, message, self.count)
+
+
+class RtMidiInput:
+    """Polled, not called back: a callback needs the GIL at the driver's moment and loses messages
+    when it is busy."""
+
+    def __init__(self, name: str, port: rtmidi.MidiIn, clock: Clock, graph: Graph) -> None:
+        self.name = name
+        self._port = port
+        self._clock = clock
+        self._graph = graph
+        self._times = ArrivalTimes()
+        self._drained_ns = clock.now_ns()
+        self._complaints = _Complaints(name)
+        port.ignore_types(sysex=False, timing=False, active_sense=False)
+        port.set_error_callback(self._complaints)
+
+    def poll(self) -> list[Arrival]:
+        arrived: list[Arrival] = []
+        polled_ns = self._clock.now_ns()
+        for _ in range(_POLL_MESSAGES):
+            try:
+                found = self._port.get_message()
+            except rtmidi.RtMidiError as error:
+                self._complaints(None, str(error))
+                break
+            if found is None:
+                self._drained_ns = polled_ns
+                break
+            message, delta_s = found
+            # Those that came while this loop ran were not yet there when it began.
+            polled_ns = self._clock.now_ns()
+            t_ns = self._times.arrival_ns(delta_s, self._drained_ns, polled_ns)
+            if message and message[0] != _SYSEX:
+                arrived.append((t_ns, bytes(message)))
+        return arrived
+
+    def close(self) -> None:
+        _release(self._port, self._graph)
+
+
+class RtMidiOutput:
+    """Sends at once, except that a burst rests before it would overrun the driver's ring, which
+    drops what does not fit without a word."""
+
+    def __init__(self, name: str, port: rtmidi.MidiOut, graph: Graph, full_name: str) -> None:
+        self.name = name
+        self.full_name = full_name  # as the others see it; empty when it could not be found out
+        self._port = port
+        self._graph = graph
+        self._burst = 0
+        self._burst_ends_s = 0.0
+        self._complaints = _Complaints(name)
+        port.set_error_callback(self._complaints)
+
+    @property
+    def failures(self) -> int:
+        """Messages that the driver refused."""
+        return self._complaints.count
+
+    def send(self, message: bytes) -> None:
+        self._pace()
+        try:
+            self._port.send_message(message)
+        except (rtmidi.RtMidiError, ValueError) as error:
+            self._complaints(None, str(error))
+
+    def connections(self) -> tuple[str, ...]:
+        return self._graph.listeners(self.full_name) if self.full_name else ()
+
+    def close(self) -> None:
+        # The driver hands over at its next period; closing at once would swallow the last words.
+        time.sleep(_FLUSH_S)
+        _release(self._port, self._graph)
+
+    def _pace(self) -> None:
+        now_s = time.monotonic()
+        if now_s >= self._burst_ends_s:
+            self._burst, self._burst_ends_s = 0, now_s + _BURST_REST_S
+        elif self._burst >= _BURST_MESSAGES:
+            time.sleep(self._burst_ends_s - now_s)
+            self._burst, self._burst_ends_s = 0, time.monotonic() + _BURST_REST_S
+        self._burst += 1

@@ -1,0 +1,186 @@
+"""The ports on a real JACK server."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+from conftest import need_program
+from rwkv_music_daemon.clock import SystemClock
+from rwkv_music_daemon.ports.rtmidi import RtMidiSystem, open_system
+
+from benchmarks.rig import JackServer, Probe
+from rwkv_music.errors import PortError
+
+PERIOD_NS = 64 / 48_000 * 1e9
+
+
+@pytest.fixture
+def system(jack_server: JackServer) -> Iterator[RtMidiSystem]:
+    system = RtMidiSystem("jack", SystemClock())
+    yield system
+    system.close()
+
+
+def drained(port, count: int, timeout_s: float = 10.0) -> list:
+    """Poll as the daemon does, every 2 ms, until `count` messages have come."""
+    ends_s = time.monotonic() + timeout_s
+    arrived = []
+    while len(arrived) < count and time.monotonic() < ends_s:
+        arrived += port.poll()
+        time.sleep(0.002)
+    return arrived
+
+
+def test_auto_takes_jack_where_it_runs_and_alsa_does_not(jack_server: JackServer) -> None:
+    assert open_system("auto", SystemClock()).api in ("alsa", "jack")
+
+
+def test_ports_are_called_what_the_configuration_says(system: RtMidiSystem) -> None:
+    source, target = system.open_input("RWKV Music In"), system.open_output("RWKV Music Out")
+    assert [n.split(":")[1] for n in system.outputs() if "RWKV" in n] == ["RWKV Music In"]
+    assert [n.split(":")[1] for n in system.inputs() if "RWKV" in n] == ["RWKV Music Out"]
+    assert target.full_name in system.inputs()
+    source.close()
+    target.close()
+    assert not [n for n in (*system.inputs(), *system.outputs()) if "RWKV" in n]
+
+
+def test_everything_arrives_in_order_at_its_time(system: RtMidiSystem, probe: Probe) -> None:
+    port = system.open_input("In")
+    probe.play_to(next(n for n in system.outputs() if n.endswith(":In")))
+    start_ns = time.monotonic_ns() + 100_000_000
+    due = [start_ns + k * 3_000_000 for k in range(500)]
+    probe.play((t, bytes((0x90, k % 128, 1 + k // 128))) for k, t in enumerate(due))
+    arrived = drained(port, 500)
+    sent = probe.wait()
+    port.close()
+    assert [message for _, message in arrived] == [record.message for record in sent]
+    late = sorted(t - record.sent_ns for (t, _), record in zip(arrived, sent, strict=True))
+    # No arrival is said to be before its sending, and the polling does not show in the times.
+    assert late[5] > -1_000_000
+    assert late[250] < 2 * PERIOD_NS + 1_000_000
+
+
+def test_clock_and_song_position_come_through_and_sysex_does_not(
+    system: RtMidiSystem, probe: Probe
+) -> None:
+    port = system.open_input("In")
+    probe.play_to(next(n for n in system.outputs() if n.endswith(":In")))
+    messages = [b"\xf0\x01\x02\xf7", b"\xf8", b"\xfa", b"\xf2\x10\x00", b"\xfb", b"\xfc"]
+    now_ns = time.monotonic_ns()
+    probe.play((now_ns + k * 5_000_000, message) for k, message in enumerate(messages))
+    arrived = drained(port, 5)
+    port.close()
+    assert [message for _, message in arrived] == messages[1:]
+
+
+def test_a_burst_of_4000_loses_nothing(system: RtMidiSystem, probe: Probe) -> None:
+    port = system.open_output("Out")
+    probe.listen_to(port.full_name)
+    for k in range(4000):
+        port.send(bytes((0x90, k % 128, 1 + k // 128)))
+    port.close()
+    time.sleep(0.1)
+    assert [message for _, message in probe.heard()] == [
+        bytes((0x90, k % 128, 1 + k // 128)) for k in range(4000)
+    ]
+    assert port.failures == 0
+
+
+def test_closing_at_once_loses_nothing(system: RtMidiSystem, probe: Probe) -> None:
+    port = system.open_output("Out")
+    probe.listen_to(port.full_name)
+    for pitch in range(128):
+        port.send(bytes((0x80, pitch, 0)))
+    port.close()
+    time.sleep(0.1)
+    assert len(probe.heard()) == 128
+
+
+def test_connections_are_told_and_can_be_made(system: RtMidiSystem, probe: Probe) -> None:
+    port = system.open_output("Out")
+    assert port.connections() == ()
+    system.connect(port.full_name, probe.listener)
+    system.connect(port.full_name, probe.listener)
+    assert port.connections() == (probe.listener,)
+    port.close()
+
+
+def test_an_output_to_an_existing_port(system: RtMidiSystem, probe: Probe) -> None:
+    port = system.open_output_to(probe.listener)
+    port.send(b"\xb0\x40\x00")
+    port.close()
+    time.sleep(0.05)
+    assert [message for _, message in probe.heard()] == [b"\xb0\x40\x00"]
+
+
+def test_an_unknown_destination_names_what_there_is(system: RtMidiSystem, probe: Probe) -> None:
+    with pytest.raises(PortError, match="Probe Listener:in"):
+        system.open_output_to("nobody:in")
+    with pytest.raises(PortError, match="nobody"):
+        system.connect("nobody:out", probe.listener)
+
+
+LOSS = """
+import time
+from rwkv_music.errors import PortError
+from rwkv_music_daemon.clock import SystemClock
+from rwkv_music_daemon.ports.rtmidi import RtMidiSystem
+
+system = RtMidiSystem("jack", SystemClock())
+source, target = system.open_input("In"), system.open_output("Out")
+print(system.alive(), flush=True)
+input()
+ends_s = time.monotonic() + 5
+while system.alive() and time.monotonic() < ends_s:
+    time.sleep(0.05)
+print(system.alive())
+for _ in range(10):
+    target.send(bytes((0x90, 60, 64)))
+    assert source.poll() == []
+print(target.connections(), system.inputs())
+source.close()
+target.close()
+system.close()
+try:
+    RtMidiSystem("jack", SystemClock())
+except PortError as error:
+    print(error, flush=True)
+input()
+again = RtMidiSystem("jack", SystemClock())
+port = again.open_output("Out")
+print(port.full_name in again.inputs(), flush=True)
+port.close()
+again.close()
+"""
+
+
+def test_a_server_that_dies_is_noticed_and_its_successor_is_used() -> None:
+    need_program("jackd", "jackd2")
+    with JackServer(period=64) as server:
+        # In a process of its own: libjack answers some mistakes with a segmentation fault.
+        process = subprocess.Popen(
+            [sys.executable, "-c", LOSS],
+            env=server.env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdin
+        assert process.stdout
+        assert process.stdout.readline() == "True\n"
+        server.kill()
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "False\n"
+        assert process.stdout.readline() == "() ()\n"
+        assert "JACK server" in process.stdout.readline()
+        server.start()
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "True\n"
+        assert process.wait(10) == 0
