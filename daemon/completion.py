@@ -14,6 +14,7 @@ from .parameters import Generation
 from .planner import PlannedNote
 from .transport import BarSpan, Transport
 
+_MARGIN_NS = 4 * NS_PER_MS  # the io loop looks every 2 ms
 _SAMPLING_FIELDS = tuple(f.name for f in fields(Sampling))
 
 
@@ -78,7 +79,7 @@ def deadline_ns(completion: Completion, transport: Transport, first_note_ns: int
     """When generation must start: half a grid step before the first note's place, earlier when
     the output is sent early or the engine needs longer for its first note."""
     half_step = ns_per_step(transport.tempo_bpm) / 2
-    early = first_note_ns - completion.generation.nudge_ms * NS_PER_MS
+    early = first_note_ns + _MARGIN_NS - completion.generation.nudge_ms * NS_PER_MS
     return transport.ns_at(steps_to_beats(completion.start_step)) - round(max(half_step, early))
 
 
