@@ -1,0 +1,127 @@
+"""The same music in other keys, louder or softer, faster or slower, and as a person would play it.
+
+All on token arrays, without a detour over notes where none is needed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rwkv_music.music import METERS
+from rwkv_music.tokenizer import Vocabulary
+
+from .config import WindowOptions
+
+Tokens = NDArray[np.int64]
+
+
+def shift_levels(
+    tokens: Tokens, vocabulary: Vocabulary, options: WindowOptions, rng: np.random.Generator
+) -> Tokens:
+    """Transpose and shift the velocity and tempo classes, each by one amount for the window.
+
+    A shift is drawn among those that keep every note on the keyboard and every class in range, so
+    that intervals and contrasts survive.
+    """
+    shifted = tokens.copy()
+    for ids, most in (
+        (vocabulary.pitch, options.transpose),
+        (vocabulary.velocity, options.velocity_classes),
+        (vocabulary.tempo, options.tempo_classes),
+    ):
+        where = (tokens >= ids.start) & (tokens < ids.stop)
+        if most and where.any():
+            held = tokens[where]
+            lowest = max(-most, ids.start - int(held.min()))
+            highest = min(most, ids.stop - 1 - int(held.max()))
+            shifted[where] += int(rng.integers(lowest, highest + 1))
+    return shifted
+
+
+def play_imprecisely(
+    bars: Tokens, vocabulary: Vocabulary, shaky: float, rng: np.random.Generator
+) -> Tokens:
+    """Whole bars with a share `shaky` of their onsets and durations a step off, chord tones each
+    on their own. The bars' headers and borders stay; the result is as canonical as real bars."""
+    v = vocabulary
+    note = _NoteTable(bars, v)
+    count = len(note.pitch)
+    if not count:
+        return bars
+    moved = rng.choice((-1, 1), count) * (rng.random(count) < shaky)
+    onset = note.line + note.onset + moved
+    first, last = note.lines[0], note.lines[-1] + note.lengths[-1] - 1
+    onset = np.clip(onset, first, last)
+    stretched = rng.choice((-1, 1), count) * (rng.random(count) < shaky)
+    duration = np.clip(note.duration + stretched, 1, len(v.duration))
+    order = np.lexsort((-duration, note.pitch, onset))
+    onset, pitch, velocity, duration = (
+        x[order] for x in (onset, note.pitch, note.velocity, duration)
+    )
+    single = np.ones(count, np.bool_)  # of two of a pitch on a step, the longer
+    single[1:] = (onset[1:] != onset[:-1]) | (pitch[1:] != pitch[:-1])
+    onset, pitch, velocity, duration = (x[single] for x in (onset, pitch, velocity, duration))
+    duration = _cut_at_next(onset, pitch, duration)
+    bar = np.searchsorted(note.lines, onset, side="right") - 1
+    return _written(note, bar, onset - note.lines[bar], pitch, velocity, duration, v)
+
+
+class _NoteTable:
+    """The notes of whole bars, and the bars: headers [n, 3], lines and lengths in steps [n]."""
+
+    def __init__(self, bars: Tokens, v: Vocabulary) -> None:
+        opens = np.flatnonzero(bars == v.bar)
+        self.headers = bars[opens[:, None] + np.arange(3)]
+        steps = np.array([meter.steps for meter in METERS])
+        self.lengths = steps[self.headers[:, 1] - v.meter.start]
+        self.lines = np.cumsum(self.lengths) - self.lengths
+        places = np.flatnonzero((bars >= v.pitch.start) & (bars < v.pitch.stop))
+        places = places[places + 2 < len(bars)]
+        self.pitch = bars[places] - v.pitch.start
+        self.velocity = bars[places + 1]
+        self.duration = bars[places + 2] - v.duration.start + 1
+        is_position = (bars >= v.position.start) & (bars < v.position.stop)
+        latest = np.maximum.accumulate(np.where(is_position, np.arange(len(bars)), 0))
+        self.onset = bars[latest[places]] - v.position.start
+        self.line = self.lines[np.searchsorted(opens, places, side="right") - 1]
+
+
+def _cut_at_next(onset: Tokens, pitch: Tokens, duration: Tokens) -> Tokens:
+    """A key struck again ends its earlier note."""
+    order = np.lexsort((onset, pitch))
+    again = pitch[order][1:] == pitch[order][:-1]
+    room = np.diff(onset[order])
+    cut = duration.copy()
+    earlier = order[:-1][again]
+    cut[earlier] = np.minimum(cut[earlier], room[again])
+    return cut
+
+
+def _written(
+    note: _NoteTable,
+    bar: Tokens,
+    onset: Tokens,
+    pitch: Tokens,
+    velocity: Tokens,
+    duration: Tokens,
+    v: Vocabulary,
+) -> Tokens:
+    """Token ids of the bars with these notes, which are in order."""
+    opens_chord = np.ones(len(bar), np.bool_)
+    opens_chord[1:] = (bar[1:] != bar[:-1]) | (onset[1:] != onset[:-1])
+    sizes = 3 + opens_chord
+    before = np.searchsorted(bar, np.arange(len(note.lines)))  # notes before each bar
+    total = np.concatenate([[0], np.cumsum(sizes)])
+    written = np.empty(3 * len(note.lines) + int(total[-1]), np.int64)
+    heads = total[before] + 3 * np.arange(len(note.lines))
+    written[heads[:, None] + np.arange(3)] = note.headers
+    ends = total[1:] + 3 * (bar + 1)
+    for back, ids in (
+        (3, pitch + v.pitch.start),
+        (2, velocity),
+        (1, duration - 1 + v.duration.start),
+    ):
+        written[ends - back] = ids
+    written[ends[opens_chord] - 4] = onset[opens_chord] + v.position.start
+    return written
