@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import logging
 import socket
@@ -169,6 +170,10 @@ def _bound_socket(host: str, port: int) -> socket.socket:
         bound.bind((host, port))
     except OSError as error:
         bound.close()
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise PortError(
+                f"osc.host: {host} is no address of this machine; 127.0.0.1 always is"
+            ) from error
         raise PortError(
             f"osc.port: UDP {host}:{port} cannot be had: {error.strerror}. Another"
             " rwkv-music-daemon may hold it (`rwkv-music-daemon ctl /rwkv/ping` tells); stop it,"

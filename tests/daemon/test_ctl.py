@@ -1,0 +1,138 @@
+"""The commands that talk to the service, and `config`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from osc_service import OscService, Reply
+from rwkv_music_daemon.cli import cli, main
+from rwkv_music_daemon.commands.ctl import shown, typed_arguments
+from rwkv_music_daemon.config import Config, load_config
+from rwkv_music_daemon.osc.table import Request
+
+
+def answer(request: Request) -> Iterable[Reply]:
+    if request.name == "status":
+        yield "/rwkv/status", "idle", 0, 0.0, 120.0, 4, 4, "internal", "a model"
+    elif request.name == "trigger":
+        yield "/rwkv/accepted", 7, 12
+    elif request.name == "set":
+        yield f"/rwkv/param/{request.args[0]}", request.args[1]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def service() -> Iterator[OscService]:
+    opened = OscService(answer)
+    yield opened
+    opened.close()
+
+
+def run(*args: str) -> Result:
+    return CliRunner().invoke(cli, args)
+
+
+def ctl(service: OscService, *args: str) -> Result:
+    return run("ctl", "--set", f"osc.port={service.port}", *args)
+
+
+def test_ctl_prints_the_answer(service: OscService) -> None:
+    result = ctl(service, "/rwkv/status")
+    assert result.output == '/rwkv/status idle 0 0 120 4 4 internal "a model"\n'
+    assert result.exit_code == 0
+    assert ctl(service, "set/nudge_ms", "-12").output == "/rwkv/param/nudge_ms -12\n"
+    assert ctl(service, "stop").output == ""
+
+
+def test_ctl_prints_an_error_and_fails(service: OscService) -> None:
+    result = ctl(service, "/rwkv/trigger", "65")
+    assert result.exit_code == 1
+    assert result.output.startswith('/rwkv/error 422 "bars: expected a whole number from 1 to 64')
+    assert result.output.endswith(" /rwkv/trigger\n")
+
+
+def test_ctl_listens(service: OscService) -> None:
+    result = ctl(service, "stop", "--listen", "0.1")
+    assert result.output == "/rwkv/state idle\n"
+
+
+def test_ctl_without_anything_to_do_is_a_usage_error() -> None:
+    assert run("ctl").exit_code == 2
+
+
+def test_trigger_says_where_it_starts(service: OscService) -> None:
+    result = run("trigger", "--bars", "8", "--set", f"osc.port={service.port}")
+    assert result.output == "accepted: request 7, from bar 12 on (counted from 0)\n"
+    assert service.requests[-1].args == (8, None)
+
+
+def test_nobody_there_is_exit_1_with_a_hint(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["x", "trigger", "--timeout", "0.05", "--set", "osc.port=9"])
+    with pytest.raises(SystemExit) as over:
+        main()
+    assert over.value.code == 1
+    assert "error: nobody answers at 127.0.0.1:9" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["ctl", "trigger", "config"])
+def test_help_has_an_example(name: str) -> None:
+    assert f"rwkv-music-daemon {name}" in run(name, "--help").output
+
+
+def test_words_become_what_the_table_asks_for() -> None:
+    assert typed_arguments("/rwkv/ping", ["3"]) == ["3"]
+    assert typed_arguments("/rwkv/trigger", ["3"]) == [3]
+    assert typed_arguments("/rwkv/transport/bbt", ["1.1"]) == ["1.1"]
+    assert typed_arguments("/rwkv/set/key", ["C"]) == ["C"]
+    assert typed_arguments("/rwkv/set/temperature", ["0.5"]) == [0.5]
+    assert typed_arguments("/rwkv/set/temperature", ["hot"]) == ["hot"]
+    assert typed_arguments("/elsewhere", ["1", "x", "-2.5"]) == [1, "x", -2.5]
+    notes = ["id", "0", "1.5", "60", "90", "0.5"]
+    assert typed_arguments("/rwkv/compose/notes", notes) == ["id", 0, 1.5, 60, 90, 0.5]
+
+
+def test_arguments_are_shown_as_a_shell_reads_them() -> None:
+    assert [shown(v) for v in ("a", "", "a b", "a\nb", 0.95, 1.0, 3)] == [
+        *("a", '""', '"a b"', '"a\\nb"', "0.95", "1", "3")
+    ]
+
+
+def test_config_show_prints_what_is_in_effect(home: Path) -> None:
+    result = run("config", "show", "--set", "osc.port=7001")
+    (home / "shown.yaml").write_text(result.output)
+    assert load_config("shown.yaml").osc.port == 7001
+    assert run("config", "show").output == _default_text()
+
+
+def _default_text() -> str:
+    return (Path(__file__).resolve().parents[2] / "config.yaml").read_text()
+
+
+def test_config_check_names_the_file_and_warns(home: Path) -> None:
+    assert "defaults" in run("config", "check").output
+    (home / "my.yaml").write_text("osc: {host: 0.0.0.0}")
+    result = run("config", "check", "--config", "my.yaml")
+    assert "warning: osc.host" in result.output
+    assert result.output.endswith("my.yaml: in order\n")
+    assert load_config("my.yaml") != Config()
+
+
+def test_a_wrong_configuration_is_exit_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["x", "config", "check", "--set", "midi.inptu=X"])
+    with pytest.raises(SystemExit) as over:
+        main()
+    assert over.value.code == 2
+    assert "did you mean midi.input?" in capsys.readouterr().err
