@@ -40,7 +40,8 @@ class Norm:
 @dataclass(frozen=True, slots=True)
 class Layer:
     """One block. The gates v, w, a pass through 0.5 + 0.5 tanh(x / 2) = sigmoid(x): the inner half
-    is in `gate_out` and `gate_bias`, the outer ones (for w times LOG_DECAY) in `gate_scale`."""
+    is in `gate_out` and `gate_bias`, the outer ones in GATE_SCALE, for w times LOG_DECAY, for a
+    times -1: it is -a that the recurrence takes."""
 
     ln1: Norm
     ln2: Norm
@@ -53,7 +54,7 @@ class Layer:
     g1_CD: F32
     g2_DC: F32
     k_k_C: F32
-    k_a_C: F32
+    minus_k_a_C: F32
     one_minus_k_a_C: F32
     r_k_C: F32
     output_CC: F32  # [in, out]
@@ -63,7 +64,7 @@ class Layer:
     enn_VC: F32 | None
 
 
-GATE_SCALE_311: F32 = np.array([[[0.5]], [[0.5 * LOG_DECAY]], [[0.5]]], np.float32)
+GATE_SCALE_311: F32 = np.array([[[0.5]], [[0.5 * LOG_DECAY]], [[-0.5]]], np.float32)
 
 
 def prepare_embedding(weights: Weights) -> F32:
@@ -110,7 +111,7 @@ def prepare_layer(weights: Weights, i: int) -> Layer:
         g1_CD=p["att.g1"] * np.float32(0.5),
         g2_DC=p["att.g2"] * np.float32(0.5),
         k_k_C=flat("att.k_k"),
-        k_a_C=flat("att.k_a"),
+        minus_k_a_C=-flat("att.k_a"),
         one_minus_k_a_C=1 - flat("att.k_a"),
         r_k_C=flat("att.r_k"),
         output_CC=transposed("att.output.weight"),

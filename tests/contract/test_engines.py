@@ -91,6 +91,12 @@ def test_a_batch_is_its_states_one_by_one(engine, batch):
         np.testing.assert_allclose(states[i], singles[i], **TOLERANCE)
 
 
+def test_a_batch_has_a_token_for_each_state(engine):
+    for states, tokens in ([], []), ([engine.new_state()], [1, 2]), ([engine.new_state()], []):
+        with pytest.raises(TokenError, match="step_batch"):
+            engine.step_batch(states, tokens)
+
+
 def test_a_copied_state_goes_its_own_way(engine):
     state = warm(engine)
     snapshot = state.copy()
