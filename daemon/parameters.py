@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -26,6 +25,7 @@ SCALES = (
 _TYPES = {"int": "i", "float": "f", "str": "s"}
 _TYPE_NAMES = {"i": "a whole number", "f": "a number"}
 _LARGEST_SEED = 2**31 - 1  # an OSC int32
+_BEYOND_ALL = 2**63
 
 
 class ParameterError(ConfigError):
@@ -61,7 +61,7 @@ class Parameter:
             return self._check_choice(value)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ParameterError(400, self._complaint(value))
-        if not math.isfinite(value):
+        if not abs(value) < _BEYOND_ALL:  # nor is a NaN
             raise ParameterError(422, self._complaint(value))
         number = round_half_up(value) if self.type == "i" else float(f"{value:.7g}")
         if not float(self.minimum) <= number <= float(self.maximum):

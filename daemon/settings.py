@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -84,7 +83,7 @@ def _typed(value: object, kind: Any) -> Any:
 
 
 def _within(value: Any, minimum: float, maximum: float) -> Any:
-    if math.isnan(value) or not minimum <= value <= maximum:
+    if not minimum <= value <= maximum:
         raise ValueError
     return value
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from rwkv_music.timebase import round_half_up
 from ..parameters import Parameter
 
 LARGEST_INT = 2**31 - 1
+_BEYOND_ALL = 2**63
 _TYPE_NAMES = {"i": "a whole number", "f": "a number", "s": "text"}
 
 
@@ -22,6 +24,19 @@ class OscError(RwkvMusicError):
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class UnknownError(OscError):
+    """404 for a name; the nearest known one is looked for only when the message is read, because
+    that takes long enough to matter in a flood."""
+
+    def __init__(self, what: str, name: str, known: Collection[str], elsewhere: str) -> None:
+        super().__init__(404, what)
+        self._name, self._known, self._elsewhere = name[:80], known, elsewhere
+
+    def __str__(self) -> str:
+        near = difflib.get_close_matches(self._name, self._known, n=1)
+        return f"{self.args[0]}; " + (f"did you mean {near[0]}?" if near else self._elsewhere)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +62,10 @@ class Arg:
             return value
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise OscError(400, self._complaint(value))
-        if not math.isfinite(value):
+        if not abs(value) < _BEYOND_ALL:  # nor is a NaN
             raise OscError(422, self._complaint(value))
         number = round_half_up(value) if self.type == "i" else float(value)
-        if not self.minimum <= number <= self.maximum or abs(number) > 2**63:
+        if not self.minimum <= number <= self.maximum:
             raise OscError(422, self._complaint(value))
         return number
 

@@ -20,7 +20,8 @@ from .subscribers import Address, Subscribers
 from .table import OscError, Request, match
 
 _log = logging.getLogger(__name__)
-DATAGRAMS_PER_CALL = 32  # so that a flood cannot starve the music
+DATAGRAMS_PER_CALL = 32  # so that a flood cannot starve the music: a millisecond's work
+_BYTES_PER_CALL = 16384
 _RECEIVE_BUFFER_BYTES = 1 << 20
 _LARGEST_UDP = 65536  # bytes; more than is taken, so that the complaint can say how much it was
 ERRORS_PER_S = 200
@@ -67,7 +68,10 @@ class OscServer:
         request is still returned, for the current values to be sent to the new subscriber.
         """
         requests: list[tuple[Request, Address]] = []
+        taken_bytes = 0
         for _ in range(DATAGRAMS_PER_CALL):
+            if taken_bytes > _BYTES_PER_CALL:
+                break
             try:
                 datagram, sender = self._socket.recvfrom(_LARGEST_UDP)
             except BlockingIOError:
@@ -75,6 +79,7 @@ class OscServer:
             except OSError:
                 continue  # on Windows, an earlier reply found nobody
             self.counts.received += 1
+            taken_bytes += len(datagram)
             if not self._is_served(sender[0]):
                 self.counts.strangers += 1
                 continue
@@ -89,11 +94,13 @@ class OscServer:
         """Send a reply, or an event to one subscriber."""
         self._send(address, args, [receiver])
 
-    def reply_error(self, receiver: Address, code: int, message: str, address: str) -> None:
+    def reply_error(
+        self, receiver: Address, code: int, message: str | Exception, address: str
+    ) -> None:
         """Send `/rwkv/error`, at a limited rate; `address` is the request's."""
         self.counts.refused += 1
         if self._may_complain():
-            self._send("/rwkv/error", (code, message, address), [receiver])
+            self._send("/rwkv/error", (code, str(message), address), [receiver])
         else:
             self.counts.unanswered += 1
 
@@ -106,7 +113,7 @@ class OscServer:
             return parse(datagram)
         except FramingError as error:
             self.counts.malformed += 1
-            self.reply_error(sender, error.code, str(error), error.address)
+            self.reply_error(sender, error.code, error, error.address)
             return []
 
     def _match(self, message: Message, sender: Address) -> Request | None:
@@ -115,7 +122,7 @@ class OscServer:
             if request is not None and request.name in ("subscribe", "unsubscribe"):
                 self._keep_subscription(request, sender[0])
         except OscError as error:
-            self.reply_error(sender, error.code, str(error), message.address)
+            self.reply_error(sender, error.code, error, message.address)
             return None
         return request
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import Any
 
-from ..parameters import Parameter, ParameterError, Value, find_parameter
+from ..parameters import PARAMETERS, Parameter, ParameterError, Value
 from .announcements import SENT
-from .arguments import OscError, check_arguments, signature
+from .arguments import OscError, UnknownError, check_arguments
 from .framing import Message
 from .requests import NOT_YET_VALUES, REQUESTS, RequestSpec
 
@@ -48,7 +47,7 @@ def match(message: Message) -> Request | None:
         return _match_parameter(verb, name, message)
     if message.address in SENT:
         return None
-    raise OscError(404, _unknown(message.address))
+    raise UnknownError("unknown address", message.address, REQUESTS, "docs/osc.md has them all")
 
 
 def _match_spec(spec: RequestSpec, message: Message) -> Request | None:
@@ -71,8 +70,10 @@ def _match_spec(spec: RequestSpec, message: Message) -> Request | None:
 
 def _match_parameter(verb: str, name: str, message: Message) -> Request | None:
     address, values = message.address, message.args
+    if name not in PARAMETERS:
+        raise UnknownError("no such parameter", name, PARAMETERS, "/rwkv/params tells them all")
+    parameter = PARAMETERS[name]
     try:
-        parameter = find_parameter(name)
         if verb == "get":
             if len(values) == 1 and values[0] == 0:
                 return None
@@ -86,16 +87,6 @@ def _match_parameter(verb: str, name: str, message: Message) -> Request | None:
         raise OscError(error.code, str(error)) from error
     served = value not in NOT_YET_VALUES.get(name, ())
     return Request(address, verb, (name, value), served)
-
-
-def _unknown(address: str) -> str:
-    near = difflib.get_close_matches(address[:80], REQUESTS, n=1)
-    hint = (
-        f"did you mean {near[0]} {signature(REQUESTS[near[0]].args)}?"
-        if near
-        else "see docs/osc.md"
-    )
-    return f"unknown address; {hint}"
 
 
 def describe(parameter: Parameter, value: Value) -> tuple[Value, ...]:

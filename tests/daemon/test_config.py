@@ -134,6 +134,10 @@ def test_overrides_are_typed_by_their_key() -> None:
             "transport: {tempo_bpm: .nan}",
             "config.yaml: transport.tempo_bpm: expected a number from 10 to 999, got nan",
         ),
+        (
+            f"transport: {{tempo_bpm: {10**400}}}",
+            "config.yaml: transport.tempo_bpm: expected a number from 10 to 999",
+        ),
         ("osc: {port: 1}\nosc: {port: 2}", "line 2, column 1: expected YAML: osc stands twice"),
         ("osc: [", "config.yaml: line 1, column 7: expected YAML"),
         ("? [a]\n: 1", "config.yaml: line 1, column 3: expected YAML: found unhashable key"),

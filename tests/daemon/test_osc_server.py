@@ -113,6 +113,12 @@ def test_a_call_takes_a_bounded_number(server: OscServer, client: socket.socket)
     assert [len(server.receive()) for _ in range(3)] == [DATAGRAMS_PER_CALL, 5, 0]
 
 
+def test_a_call_takes_a_bounded_number_of_bytes(server: OscServer, client: socket.socket) -> None:
+    for _ in range(6):
+        client.send(encode_any("/rwkv/ping", "x" * 8000))
+    assert [len(server.receive()) for _ in range(3)] == [3, 3, 0]
+
+
 def test_errors_keep_to_a_rate(server: OscServer, client: socket.socket, clock: Clock) -> None:
     for _ in range(ERROR_BURST + 50):
         ask(server, client, b"rubbish!")

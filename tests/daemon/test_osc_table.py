@@ -187,7 +187,7 @@ def test_a_wrong_request_has_its_code(code: int, address: str, args: tuple[objec
 
 def test_messages_say_what_was_expected() -> None:
     assert str(refusal("/rwkv/subscribe")) == "expected i port, got 0 arguments"
-    assert "did you mean /rwkv/trigger [i bars], [i takes]?" in str(refusal("/rwkv/triger"))
+    assert "did you mean /rwkv/trigger?" in str(refusal("/rwkv/triger"))
     assert "did you mean temperature" in str(refusal("/rwkv/set/temprature", 1))
 
 

@@ -82,7 +82,13 @@ def test_a_float_survives_the_wire(value: float) -> None:
 @pytest.mark.parametrize("name", NUMBERS)
 def test_beyond_the_range_is_422_and_text_is_400(name: str) -> None:
     parameter = PARAMETERS[name]
-    for value in (float(parameter.minimum) - 1, float(parameter.maximum) + 1, math.inf, math.nan):
+    for value in (
+        float(parameter.minimum) - 1,
+        float(parameter.maximum) + 1,
+        math.inf,
+        math.nan,
+        10**400,
+    ):
         with pytest.raises(ParameterError, match=name) as error:
             parameter.check(value)
         assert error.value.code == 422
