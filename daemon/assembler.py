@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from rwkv_music.music import LONGEST_STEPS, STEPS_PER_BEAT, Meter
+from rwkv_music.tempo import TempoTracker
 from rwkv_music.timebase import beats_to_steps, round_half_up, steps_to_beats
-from rwkv_music.tokenizer import TempoTracker
 
 from .messages import Hear
 from .transport import BarSpan

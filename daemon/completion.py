@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 from rwkv_music.music import STEPS_PER_BEAT
-from rwkv_music.sampling import Sampling
 from rwkv_music.timebase import NS_PER_MS, ns_per_step, steps_to_beats
 
 from .parameters import Generation
@@ -15,7 +13,6 @@ from .planner import PlannedNote
 from .transport import BarSpan, Transport
 
 _MARGIN_NS = 4 * NS_PER_MS  # the io loop looks every 2 ms
-_SAMPLING_FIELDS = tuple(f.name for f in fields(Sampling))
 
 
 @dataclass(slots=True)
@@ -65,14 +62,6 @@ class Completion:
         onset, pitch, velocity, duration = note
         line = round(transport.bar(self.first.number + bar).start_beat * STEPS_PER_BEAT)
         return PlannedNote(line + onset, pitch, velocity, duration, self.request)
-
-    def sampling(self) -> dict[str, Any]:
-        """The fields of rwkv_music.sampling.Sampling that this request asks for."""
-        return {
-            name: getattr(self.generation, name)
-            for name in _SAMPLING_FIELDS
-            if hasattr(self.generation, name)
-        }
 
 
 def deadline_ns(completion: Completion, transport: Transport, first_note_ns: int) -> int:

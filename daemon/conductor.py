@@ -10,7 +10,6 @@ import logging
 from collections.abc import Callable
 
 from rwkv_music.music import HIGHEST_PITCH, LOWEST_PITCH, STEPS_PER_BEAT
-from rwkv_music.session import MEMORY_BARS
 from rwkv_music.timebase import NS_PER_MS, steps_to_beats
 
 from .assembler import AssembledBar, Assembler, Voice
@@ -21,6 +20,7 @@ from .performer import Performer, Sounds
 from .scheduler import PLAYER, Pass, Release, Strike
 from .transport import BarSpan, Located, Started, Stopped, Transport
 
+_RETOLD_BARS = 16  # to a worker that has heard nothing yet
 _QUIET_BARS = 4  # the clock that we started ourselves stops after so many empty bars
 _LEAD_NS = 10 * NS_PER_MS  # from a trigger to the downbeat when the transport stood still
 _DRUM_CHANNEL = 9
@@ -188,7 +188,7 @@ class Conductor:
     def worker_up(self, model: str) -> None:
         """A worker has come: let it hear the last bars."""
         self.model = model
-        for message in self.assembler.recent(MEMORY_BARS):
+        for message in self.assembler.recent(_RETOLD_BARS):
             self._to_worker(message)
         self._publish("/rwkv/worker", "up")
 

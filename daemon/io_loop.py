@@ -173,6 +173,7 @@ class IoLoop:
             self._lose_worker("another one has come")
             self._worker = link
             self.watch(link, self._take_answers)
+            self._take_answers()
 
     def _take_answers(self) -> None:
         if self._worker is None:

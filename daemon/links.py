@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hmac
 import socket
-from collections.abc import Iterable
 
 from rwkv_music.errors import WorkerError
 
@@ -30,6 +29,7 @@ class Link:
         self._socket = connection
         self._in = bytearray()
         self._out = bytearray()
+        self._unread: list[Message] = []
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -54,6 +54,7 @@ class Link:
 
     def receive(self) -> list[Message]:
         """What has arrived. Raises WorkerError when the peer has closed or sends no messages."""
+        unread, self._unread = self._unread, []
         closed = False
         try:
             while True:
@@ -69,12 +70,16 @@ class Link:
         except OSError:
             closed = True
         *lines, rest = self._in.split(b"\n")
-        if closed and not lines:
+        if closed and not lines and not unread:
             raise WorkerError("link: the other process has closed")
         if len(rest) > _LONGEST_LINE:
             raise WorkerError(f"link: a line of more than {_LONGEST_LINE} bytes")
         self._in = bytearray(rest)
-        return [decode(bytes(line)) for line in lines]
+        return unread + [decode(bytes(line)) for line in lines]
+
+    def unread(self, messages: list[Message]) -> None:
+        """Put messages back, to be received again."""
+        self._unread = messages
 
     def close(self) -> None:
         self._socket.close()
@@ -99,7 +104,8 @@ class Hub:
         return bool(self._strangers)
 
     def accept(self) -> list[tuple[str, Link]]:
-        """The callers that have proved to be ours, with the names that they gave."""
+        """The callers that have proved to be ours, with the names that they gave. They may have
+        said more than that: `receive` at once."""
         try:
             connection, _ = self._listener.accept()
         except OSError:
@@ -116,8 +122,11 @@ class Hub:
                 continue
             if not first:
                 waiting.append(link)
-            elif self._is_ours(first):
-                known.append((first[0].name, link))  # type: ignore[union-attr]
+                continue
+            hello, *more = first
+            if isinstance(hello, Hello) and self._is_ours(hello):
+                link.unread(more)
+                known.append((hello.name, link))
             else:
                 link.close()
         for link in waiting[:-_MOST_STRANGERS]:
@@ -125,11 +134,8 @@ class Hub:
         self._strangers = waiting[-_MOST_STRANGERS:]
         return known
 
-    def _is_ours(self, first: Iterable[Message]) -> bool:
-        match list(first):
-            case [Hello(_, token)]:
-                return hmac.compare_digest(token.encode(), self._token.encode())
-        return False
+    def _is_ours(self, hello: Hello) -> bool:
+        return hmac.compare_digest(hello.token.encode(), self._token.encode())
 
     def close(self) -> None:
         for link in self._strangers:

@@ -33,7 +33,7 @@ class Generate:
     """io to worker: continue from the live state, from `first_step` of bar `bar` on.
 
     `until_steps` counts from the line of that bar: nothing at or beyond it is generated before an
-    Allow. `sampling` are the fields of rwkv_music.sampling.Sampling.
+    Allow. `wishes` are all parameters, of which the worker takes what concerns sampling.
     """
 
     request: int
@@ -45,7 +45,7 @@ class Generate:
     until_steps: int
     seed: int
     let_ring: bool
-    sampling: dict[str, Any]
+    wishes: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

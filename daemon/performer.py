@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Protocol
 
 from rwkv_music.music import STEPS_PER_BEAT
@@ -141,7 +142,7 @@ class Performer:
                 until_steps=completion.until_steps,
                 seed=completion.seed,
                 let_ring=bool(completion.generation.let_ring),
-                sampling=completion.sampling(),
+                wishes=asdict(completion.generation),
             )
         )
 

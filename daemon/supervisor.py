@@ -166,6 +166,7 @@ class Supervisor:
                     child.link = link
                     child.answered_s = time.monotonic()
                     self._selector.register(link, selectors.EVENT_READ, child)
+                    self._take(child)
 
     def _take(self, child: Child) -> None:
         if child.link is None:

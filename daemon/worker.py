@@ -6,6 +6,7 @@ It knows no clock. How far it may generate is what io allows; it may be cancelle
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from typing import Any
 
 from rwkv_music.continuation import Continuation
@@ -16,6 +17,8 @@ from rwkv_music.sampling import Sampling
 from rwkv_music.session import HeardNote, Session
 
 from .messages import Allow, Cancel, Failed, Forget, Generate, Generated, Hear, Message, Proposed
+
+_SAMPLING = tuple(f.name for f in fields(Sampling))
 
 
 class Worker:
@@ -96,7 +99,7 @@ class Worker:
             bars=message.bars,
             meter=Meter.parse(message.meter),
             tempo_bpm=message.tempo_bpm,
-            sampling=Sampling(**message.sampling),
+            sampling=Sampling(**{name: message.wishes[name] for name in _SAMPLING}),
             seed=message.seed,
             first_step=message.first_step,
             opened=opened,
