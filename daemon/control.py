@@ -116,7 +116,8 @@ class Control:
         request = match(Message(address, args))
         if request is not None and request.served:
             try:
-                self._methods[request.name](now_ns, *request.args)
+                for _ in self._methods[request.name](now_ns, *request.args) or ():
+                    pass  # a method that answers does its work while it is asked for the answer
             except OscError as error:
                 self._conductor.report(error.code, str(error), address)
 
