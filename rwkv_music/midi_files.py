@@ -161,7 +161,8 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def to_score(voices: Mapping[str, Phrase]) -> Any:
-    """The voices as a symusic Score in ticks, a track for each."""
+    """The voices as a symusic Score in ticks, a track for each, on which no pitch overlaps itself:
+    a MIDI file could not tell which note ends."""
     import symusic
 
     ticks = WRITTEN_TICKS_PER_BEAT // STEPS_PER_BEAT
@@ -180,7 +181,7 @@ def to_score(voices: Mapping[str, Phrase]) -> Any:
     for name, bars in voices.items():
         track: Any = symusic.Track(name, program=0, is_drum=False)
         start = 0
-        for bar in bars:
+        for bar in cut_overlaps(bars):
             for note in bar.notes:
                 onset = (start + note.onset) * ticks
                 track.notes.append(
@@ -194,6 +195,8 @@ def to_score(voices: Mapping[str, Phrase]) -> Any:
 def _parse(data: bytes) -> Any:
     if data[:4] != b"MThd":
         raise MidiFileError("not a standard MIDI file: it does not begin with MThd")
+    if data[8:10] == b"\x00\x02":
+        raise MidiFileError("a MIDI file of format 2, separate sequences; expected format 0 or 1")
     import symusic
 
     try:
