@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from rwkv_music_daemon.cli import cli
+
+from rwkv_music.errors import ConfigError, MidiFileError
+from rwkv_music.midi_files import read_phrase
+
+DEMO = Path(__file__).parents[2] / "daemon" / "data" / "demo.mid"
+
+
+@pytest.fixture(autouse=True)
+def _no_configuration_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "none"))
+
+
+def complete(*args: str | Path) -> str:
+    """The command's output, on the scripted model. Raises what the command raises."""
+    words = ["complete", "--set", "model.engine=scripted", *map(str, args)]
+    return CliRunner().invoke(cli, words, catch_exceptions=False).output
+
+
+def test_it_continues_a_file_and_says_so(tmp_path: Path) -> None:
+    out = tmp_path / "out.mid"
+    said = complete(DEMO, "-o", out, "--bars", "3", "--seed", "11")
+    assert f"{out}: 3 bars with 12 notes after bar 8, seed 11, model scripted (beats)" in said
+    phrase = read_phrase(out)
+    assert len(phrase) == 11
+    assert phrase[:8] == read_phrase(DEMO)
+    assert [note.pitch for note in phrase[10].notes] == [60, 61, 62, 63]
+
+
+def test_without_a_name_the_result_lies_beside_the_input(tmp_path: Path) -> None:
+    song = tmp_path / "song.mid"
+    song.write_bytes(DEMO.read_bytes())
+    complete(song, "--bars", "1")
+    assert len(read_phrase(tmp_path / "song-continued.mid")) == 9
+    assert song.read_bytes() == DEMO.read_bytes()
+
+
+def test_it_draws_what_it_made(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib comes with the extra 'plot'")
+    png = tmp_path / "out.png"
+    complete(DEMO, "-o", tmp_path / "out.mid", "--png", png)
+    assert png.read_bytes().startswith(b"\x89PNG")
+
+
+def test_neither_output_may_be_the_input(tmp_path: Path) -> None:
+    song = tmp_path / "song.mid"
+    song.write_bytes(DEMO.read_bytes())
+    for args in (("-o", song), ("-o", tmp_path / "out.mid", "--png", song)):
+        with pytest.raises(MidiFileError, match="would overwrite the input"):
+            complete(song, *args)
+    assert song.read_bytes() == DEMO.read_bytes()
+    assert not (tmp_path / "out.mid").exists()
+
+
+def test_a_wrong_number_is_an_error_of_configuration(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"top_p: expected a number from 0\.05 to 1, got 7"):
+        complete(DEMO, "-o", tmp_path / "out.mid", "--top-p", "7")
+
+
+def test_a_malformed_file_is_named(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.mid"
+    bad.write_bytes(b"MThd, or so they said")
+    with pytest.raises(MidiFileError, match=r"bad\.mid: "):
+        complete(bad)
+
+
+def test_help_has_an_example() -> None:
+    said = CliRunner().invoke(cli, ["complete", "--help"]).output
+    assert "Example: rwkv-music-daemon complete" in said
