@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
 import tempfile
 import time
-import uuid
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -18,18 +18,21 @@ from .children import end_with_parent
 
 _START_S = 10.0
 _STOP_S = 5.0
+_NAMES = 4
 SETTINGS = ("JACK_DEFAULT_SERVER", "JACK_NO_START_SERVER")
 
 
 class JackServer:
     """`with JackServer(period=64) as server:` runs one; `server.env` leads children to it.
 
-    Raises RuntimeError when it does not come up, with what it said.
+    It is synchronous: under load an asynchronous server leaves a slow client's cycle out, and what
+    was sent in it is lost. `realtime` needs the right to it. Raises RuntimeError when it does not
+    come up, with what it said.
     """
 
-    def __init__(self, period: int = 64, rate: int = 48_000, name: str = "") -> None:
-        self.period, self.rate = period, rate
-        self.name = name or f"rwkv-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+    def __init__(self, period: int = 64, rate: int = 48_000, realtime: bool = False) -> None:
+        self.period, self.rate, self.realtime = period, rate, realtime
+        self.name, self._name_lock = _take_name()
         self.env = {**os.environ, "JACK_DEFAULT_SERVER": self.name, "JACK_NO_START_SERVER": "1"}
         self._process: subprocess.Popen[bytes] | None = None
         self._said: IO[bytes] | None = None
@@ -49,7 +52,7 @@ class JackServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.stop()
+        self.close()
 
     def start(self) -> None:
         """Start it, and lead this process to it too."""
@@ -60,7 +63,7 @@ class JackServer:
         # Not a pipe: one that nobody reads would block the server once it is full.
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the server
         self._process = subprocess.Popen(
-            [program, "-n", self.name, "-r", *driver],
+            [program, "-n", self.name, "-R" if self.realtime else "-r", "-S", *driver],
             stdin=subprocess.DEVNULL,
             stdout=self._said,
             stderr=subprocess.STDOUT,
@@ -135,12 +138,33 @@ class JackServer:
             time.sleep(0.05)
         raise RuntimeError(f"no port {ending!r} appeared; there are {self.ports()}")
 
+    def close(self) -> None:
+        """Stop it and give its name back."""
+        self.stop()
+        self._name_lock.close()
+
     def _answers(self) -> bool:
         try:
             jack.Client("rig", servername=self.name, no_start_server=True).close()
         except jack.JackError:
             return False
         return True
+
+
+def _take_name() -> tuple[str, IO[str]]:
+    """One of a few names that nobody else uses now, and the lock that says so. JACK keeps the name
+    of a server that crashed for ever, and knows eight; the same name again gives the place back."""
+    for number in range(_NAMES):
+        name = f"rwkv-rig-{number}"
+        path = Path(tempfile.gettempdir(), f"{name}.lock")
+        lock = path.open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+        else:
+            return name, lock
+    raise RuntimeError(f"{_NAMES} JACK servers of this kind are running already")
 
 
 jack.set_error_function(lambda text: None)  # it says on stderr what is raised as well

@@ -45,8 +45,9 @@ class Loop:
             self._send_due()
             time.sleep(_NAP_S)
         time.sleep(_FLUSH_S)
-        self._output.close_port()
-        self._input.close_port()
+        # A client that just vanishes can hang the server for seconds.
+        self._output.delete()
+        self._input.delete()
 
     def _poll(self) -> None:
         while (found := self._input.get_message()) is not None:
