@@ -96,11 +96,15 @@ def _is_kind(kind: str, message: bytes) -> bool:
 
 
 class MidiMap:
-    """Which messages are commands. One thread. A continuous pedal fires once for each press."""
+    """Which messages are commands. One thread.
+
+    A continuous pedal fires once for each press, however many values it sends on its way down; the
+    same value again is another press of a button that tells nothing of its release.
+    """
 
     def __init__(self, triggers: Mapping[str, MidiTrigger]) -> None:
         self._triggers = dict(triggers)
-        self._down: set[tuple[str, int]] = set()  # command, channel byte
+        self._down: dict[tuple[str, int], int] = {}  # command, channel -> last value
 
     def bind(self, command: str, trigger: MidiTrigger) -> None:
         """Make `trigger` the message of `command`, and of no other."""
@@ -115,12 +119,14 @@ class MidiMap:
         return False, None
 
     def _fires(self, command: str, trigger: MidiTrigger, message: bytes) -> bool:
-        key = command, message[0] & 0x0F
+        if trigger.kind != "cc":
+            return trigger.is_pressed(message)
+        key, value = (command, message[0] & 0x0F), message[2]
         if not trigger.is_pressed(message):
-            self._down.discard(key)
+            self._down.pop(key, None)
             return False
-        fires = trigger.kind != "cc" or key not in self._down
-        self._down.add(key)
+        fires = self._down.get(key, value) == value
+        self._down[key] = value
         return fires
 
     @property

@@ -35,7 +35,7 @@ class UnknownError(OscError):
         self._name, self._known, self._elsewhere = name[:80], known, elsewhere
 
     def __str__(self) -> str:
-        near = difflib.get_close_matches(self._name, self._known, n=1)
+        near = difflib.get_close_matches(self._name, self._known, n=1, cutoff=0.8)
         return f"{self.args[0]}; " + (f"did you mean {near[0]}?" if near else self._elsewhere)
 
 

@@ -50,6 +50,11 @@ def test_a_continuous_pedal_fires_once_for_each_press() -> None:
     assert fired == [None, None, "trigger", None, None, None, None, None, "trigger"]
 
 
+def test_a_button_without_a_release_fires_each_time() -> None:
+    midi = MidiMap({"trigger": MidiTrigger.parse("cc 20 ch 1")})
+    assert [midi.feed(b"\xb0\x14\x7f") for _ in range(3)] == [(True, "trigger")] * 3
+
+
 def test_a_program_change_fires_each_time() -> None:
     midi = MidiMap({"panic": MidiTrigger.parse("program 5")})
     assert [midi.feed(b"\xc3\x05")[1] for _ in range(2)] == ["panic", "panic"]
