@@ -54,4 +54,5 @@ def _load(path: Path) -> MusicModel[Any]:
     vocabulary = load_vocabulary()
     weights = load_weights(path)
     weights.check_vocabulary(vocabulary)
-    return RwkvMusicModel(NumpyEngine(weights), vocabulary)
+    engine = NumpyEngine(weights)
+    return RwkvMusicModel(engine, vocabulary, f"{path.stem} ({engine.name})")

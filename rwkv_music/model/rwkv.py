@@ -26,11 +26,10 @@ class RwkvState:
 class RwkvMusicModel:
     """Implements protocol.MusicModel on any engine."""
 
-    def __init__(self, engine: Engine, vocabulary: Vocabulary, name: str = "") -> None:
+    def __init__(self, engine: Engine, vocabulary: Vocabulary, name: str = "rwkv") -> None:
         self._engine = engine
         self._v = vocabulary
-        config = engine.config
-        self._name = name or f"RWKV L{config.layers} C{config.width} ({engine.name})"
+        self._name = name
         state = engine.new_state()
         self._start = RwkvState(state, engine.step(state, vocabulary.bos))
 

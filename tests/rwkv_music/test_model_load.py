@@ -25,7 +25,7 @@ def checkpoint(tmp_path):
 @pytest.mark.parametrize("engine", ["auto", "numpy"])
 def test_a_checkpoint_becomes_a_model(checkpoint, engine):
     model = load_model(str(checkpoint), engine)
-    assert model.name == "RWKV L1 C64 (numpy)"
+    assert model.name == "tiny (numpy)"
     state = model.start()
     model.open_bar(state, Meter(4, 4), 120.0)
     assert np.isfinite(state.logits).all()
