@@ -14,27 +14,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .bar_lines import BarLine, Signature, bar_lines
+from .bar_lines import Signature, bar_lines
 from .errors import MidiFileError
+from .midi_grid import Struck, Tempos, bars_on_grid
 from .music import (
     HIGHEST_PITCH,
-    LONGEST_STEPS,
     LOWEST_PITCH,
-    METERS,
     STEPS_PER_BEAT,
     Bar,
-    Note,
     Phrase,
     canonical,
     cut_overlaps,
 )
-from .tokenizer.vocabulary import TempoTracker
 
-DEFAULT_BPM = 120.0  # what a file without a tempo means
 WRITTEN_TICKS_PER_BEAT = 480
 LARGEST_FILE_BYTES = 16 << 20
 MOST_NOTES = 500_000
-_SLOWEST_BPM, _FASTEST_BPM = 3.0, 10_000.0  # a tempo of 0 or infinity is a broken file
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +108,8 @@ def parse_midi(data: bytes, options: ReadOptions | None = None) -> Reading:
         Signature(int(s.time), int(s.numerator), int(s.denominator)) for s in score.time_signatures
     ]
     lines = bar_lines(signatures, tpq, max((note[0] for note in struck), default=-1))
-    bars, skipped = _bars(lines, struck, _Tempos(score.tempos, tpq), tpq, options)
+    tempos = Tempos(((int(e.time), float(e.qpm)) for e in score.tempos), tpq)
+    bars, skipped = bars_on_grid(lines, struck, tempos, tpq, options.skip_odd_meters)
     tidy = cut_overlaps if options.one_voice_a_key else _without_doubles
     phrase = tidy(bars)
     heard = sum(len(bar.notes) for bar in phrase)
@@ -212,12 +208,10 @@ def _parse(data: bytes) -> Any:
     return score
 
 
-def _struck_notes(
-    score: Any, options: ReadOptions
-) -> tuple[list[tuple[int, int, int, int]], ReadReport]:
-    """Time in ticks, duration in ticks, pitch, velocity of every note that is wanted."""
+def _struck_notes(score: Any, options: ReadOptions) -> tuple[list[Struck], ReadReport]:
+    """Every note that is wanted, and what was not."""
     names = {name.casefold() for name in options.leave_out_names}
-    struck: list[tuple[int, int, int, int]] = []
+    struck: list[Struck] = []
     drums = left_out = off_keyboard = 0
     for track in score.tracks:
         if track.is_drum:
@@ -237,66 +231,6 @@ def _struck_notes(
                     struck.append(note)
     struck.sort()
     return struck, ReadReport(0, left_out, drums, off_keyboard, 0, 0, 0, 0, 0)
-
-
-class _Tempos:
-    """The tempo at each bar line, asked in order. An event less than half a step after a line
-    belongs to the line, as an onset would."""
-
-    def __init__(self, events: Any, tpq: int) -> None:
-        self._events = sorted(((int(e.time), float(e.qpm)) for e in events), key=lambda e: e[0])
-        self._tpq = tpq
-        self._next = 0
-        self._bpm = DEFAULT_BPM
-        self._tracker = TempoTracker()
-
-    def at(self, line_unit: int) -> float:
-        while self._next < len(self._events):
-            tick, bpm = self._events[self._next]
-            if 2 * (tick * STEPS_PER_BEAT - line_unit) >= self._tpq:
-                break
-            if not _SLOWEST_BPM <= bpm <= _FASTEST_BPM:
-                raise MidiFileError(f"tick {tick}: tempo {bpm:g}, expected quarters a minute")
-            self._bpm = bpm
-            self._next += 1
-        return self._tracker.settle(self._bpm)
-
-
-def _bars(
-    lines: list[BarLine],
-    struck: list[tuple[int, int, int, int]],
-    tempos: _Tempos,
-    tpq: int,
-    options: ReadOptions,
-) -> tuple[list[Bar], int]:
-    """Bars with their notes on the grid, and how many notes were in bars that were skipped."""
-    notes: list[list[Note]] = [[] for _ in lines]
-    index = 0
-    for tick, duration, pitch, velocity in struck:
-        unit = tick * STEPS_PER_BEAT
-        while index + 1 < len(lines) and lines[index + 1].unit <= unit:
-            index += 1
-        home, onset = index, (2 * (unit - lines[index].unit) + tpq) // (2 * tpq)
-        line = lines[index]
-        if 2 * (line.end_unit - unit) <= tpq:
-            home, onset = index + 1, 0
-        elif line.meter is not None:
-            onset = min(onset, line.meter.steps - 1)  # a signature came a little late
-        steps = (2 * duration * STEPS_PER_BEAT + tpq) // (2 * tpq)
-        notes[home].append(Note(onset, pitch, velocity, min(max(steps, 1), LONGEST_STEPS)))
-    bars: list[Bar] = []
-    skipped = 0
-    for line, held in zip(lines, notes, strict=True):
-        if line.meter is not None:
-            bars.append(Bar(line.meter, tempos.at(line.unit), tuple(sorted(held))))
-        elif options.skip_odd_meters:
-            skipped += len(held)
-        else:
-            raise MidiFileError(
-                f"bar {len(bars) + 1} is in {line.written}, which has no token; expected one of "
-                + ", ".join(str(meter) for meter in METERS)
-            )
-    return bars, skipped
 
 
 def _without_doubles(bars: list[Bar]) -> Phrase:
