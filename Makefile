@@ -1,0 +1,53 @@
+# make demo: hear what it does. make test: see that it works. Both make .venv when it is missing.
+
+PYTHON ?= $(firstword $(foreach name,python3.11 python3 python,\
+	$(shell $(name) -c 'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)))
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install -c constraints.txt
+FOLDERS := rwkv_music daemon
+ARGS ?=
+
+.PHONY: demo test check lint types tests bench bench-peers abuse docs clean
+
+demo: .venv/demo.stamp
+	$(BIN)/rwkv-music-daemon demo --out out $(ARGS)
+
+test: check
+
+check: lint types tests
+
+lint: .venv/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/test.stamp
+	$(BIN)/mypy $(FOLDERS)
+
+tests: .venv/test.stamp
+	$(BIN)/python -m pytest $(ARGS)
+
+bench: .venv/test.stamp
+	$(BIN)/python -m benchmarks $(ARGS)
+
+abuse: .venv/test.stamp
+	$(BIN)/python -m pytest tests/loopback -m abuse $(ARGS)
+
+docs: .venv/demo.stamp
+	$(BIN)/python -m rwkv_music_daemon.osc.document
+	$(BIN)/python -m rwkv_music_daemon.config_document
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# A stamp is older than what it was installed from: then it is installed again.
+.venv/demo.stamp: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) -e '.[plot]'
+	@touch $@
+
+.venv/test.stamp: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) -e '.[train,plot,monitor,test,dev]'
+	@touch $@ .venv/demo.stamp
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo 'Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11' >&2; exit 1; }
+	$(PYTHON) -m venv .venv
