@@ -102,6 +102,7 @@ def continue_phrase(
         tempo_bpm=last.tempo_bpm,
         sampling=sampling or Sampling(),
         seed=seed,
+        heard=session.heard_weights(),
     )
     notes_of_bars: list[list[Note]] = [[] for _ in range(bars)]
     for bar_number in range(bars):
