@@ -53,12 +53,13 @@ def bars_on_grid(
         unit = tick * STEPS_PER_BEAT
         while index + 1 < len(lines) and lines[index + 1].unit <= unit:
             index += 1
-        home, onset = index, (2 * (unit - lines[index].unit) + tpq) // (2 * tpq)
         line = lines[index]
+        home, onset = index, max((2 * (unit - line.unit) + tpq) // (2 * tpq), 0)
         if 2 * (line.end_unit - unit) <= tpq:
             home, onset = index + 1, 0
         elif line.meter is not None:
-            onset = min(onset, line.meter.steps - 1)  # a signature came a little late
+            # A signature that is a little off its line makes a bar a little too long or too short.
+            onset = min(onset, line.meter.steps - 1)
         steps = (2 * duration * STEPS_PER_BEAT + tpq) // (2 * tpq)
         notes[home].append(Note(onset, pitch, velocity, min(max(steps, 1), LONGEST_STEPS)))
     bars: list[Bar] = []

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 import score_data
+import symusic
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from midi_bytes import midi_bytes, raw_file
 from music_strategies import phrases
 
@@ -20,7 +22,7 @@ from rwkv_music.midi_files import (
     write_voices,
 )
 from rwkv_music.music import Bar, Meter, Note, Phrase, cut_overlaps
-from rwkv_music.tokenizer import TempoTracker, encode_phrase
+from rwkv_music.tokenizer import TempoTracker, decode_phrase, encode_phrase
 
 STEP = 40  # ticks at 480 a quarter
 FOUR = Meter(4, 4)
@@ -136,6 +138,31 @@ def test_any_resolution_will_do() -> None:
 def test_a_file_without_notes_is_a_phrase_without_bars() -> None:
     assert parse_midi(midi_bytes()).phrase == ()
     assert parse_midi(midi_bytes([(0, 480, 5, 64)])).phrase == ()
+
+
+@given(
+    st.integers(1, 1000),
+    st.lists(
+        st.tuples(st.integers(0, 9000), st.integers(1, 13), st.sampled_from([1, 2, 4, 8, 16])),
+        max_size=6,
+    ),
+    st.lists(
+        st.tuples(
+            st.integers(0, 9000), st.integers(0, 9000), st.integers(0, 127), st.integers(1, 127)
+        ),
+        max_size=12,
+    ),
+)
+def test_whatever_is_read_has_tokens(
+    tpq: int, signatures: list[tuple[int, int, int]], notes: list[tuple[int, int, int, int]]
+) -> None:
+    data = midi_bytes(notes, tpq=tpq, signatures=signatures)
+    reading = parse_midi(data, ReadOptions(skip_odd_meters=True))
+    decoded = decode_phrase(encode_phrase(reading.phrase))
+    assert [len(bar.notes) for bar in decoded] == [len(bar.notes) for bar in reading.phrase]
+    report = reading.report
+    counted = report.notes + report.doubled + report.in_odd_meters + report.off_keyboard
+    assert counted == symusic.Score.from_midi(data).note_num()
 
 
 HOSTILE = {
