@@ -14,6 +14,7 @@ from rwkv_music.timebase import NS_PER_MS, steps_to_beats
 
 from .assembler import AssembledBar, Assembler, Voice
 from .messages import Failed, Forget, Generated, Message, Proposed
+from .metronome import Metronome
 from .osc.arguments import OscError
 from .parameters import Generation, Value
 from .performer import Performer, Sounds
@@ -22,7 +23,7 @@ from .transport import BarSpan, Located, Started, Stopped, Transport
 
 _RETOLD_BARS = 16  # to a worker that has heard nothing yet
 _QUIET_BARS = 4  # the clock that we started ourselves stops after so many empty bars
-_LEAD_NS = 10 * NS_PER_MS  # from a trigger to the downbeat when the transport stood still
+_LEAD_NS = 20 * NS_PER_MS  # from a trigger to the downbeat when the transport stood still
 _DRUM_CHANNEL = 9
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class Conductor:
         self.assembler = Assembler()
         self.assembler.grid = generation.grid
         self.performer = Performer(transport, self.assembler, sounds, to_worker, publish)
+        self._metronome = Metronome(transport)
         self.model = ""  # empty: there is none
         self.ignored: dict[str, int] = {}  # what came in and was not heard, by reason
         self._sounds = sounds
@@ -211,6 +213,7 @@ class Conductor:
         if self.transport.playing:
             self.performer.tick(now_ns)
             self._tell_worker()
+            self._click(now_ns)
         self._tell_state()
 
     def follow_transport(self, now_ns: int) -> None:
@@ -234,6 +237,7 @@ class Conductor:
         self._beat = max(beat, 0.0)
         self._span = self.transport.bar_at(self._beat)
         self._told_step = 0
+        self._metronome.restart()
         self.performer.aim_again(now_ns)
 
     def _start_internal(self, t_ns: int) -> None:
@@ -262,6 +266,13 @@ class Conductor:
         if self._self_started and self._quiet_bars >= _QUIET_BARS:
             self.transport.stop(now_ns)
             self.follow_transport(now_ns)
+
+    def _click(self, now_ns: int) -> None:
+        if self.generation.metronome:
+            channel = self.generation.metronome_channel - 1
+            self._sounds.put(*self._metronome.due(now_ns, channel))
+        else:
+            self._metronome.restart()
 
     def _tell_worker(self) -> None:
         """Tell what is settled: what is being struck right now may still become a chord."""

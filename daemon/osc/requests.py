@@ -188,4 +188,7 @@ _SPECS = (
 
 REQUESTS = {spec.address: spec for spec in _SPECS}
 # Values of parameters that later versions serve; the parameters' names are in PARAMETERS.
-NOT_YET_VALUES: dict[str, tuple[int | str, ...]] = {"takes": _TAKES.not_yet}
+NOT_YET_VALUES: dict[str, tuple[int | str, ...]] = {
+    "takes": _TAKES.not_yet,
+    "count_in": (1, 2, 3, 4),
+}

@@ -1,0 +1,48 @@
+"""Clicks on the beats, a higher one on the bar line. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from rwkv_music.timebase import NS_PER_MS
+
+from .scheduler import CLICK, Event, Release, Strike
+from .transport import Transport
+
+_BAR_PITCH, _BEAT_PITCH = 76, 77  # General MIDI's high and low wood block
+_BAR_VELOCITY, _BEAT_VELOCITY = 110, 80
+_CLICK_NS = 30 * NS_PER_MS
+_AHEAD_NS = 8 * NS_PER_MS
+_LATE_NS = 20 * NS_PER_MS  # the first click may be so late
+
+
+class Metronome:
+    """Each quarter of a bar is a click once, in whatever steps the time goes by."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._next_beat: float | None = None
+
+    def restart(self) -> None:
+        """The position has jumped, or it was silent: click again from where it is now."""
+        self._next_beat = None
+
+    def due(self, now_ns: int, channel: int) -> Iterator[Event]:
+        """The clicks of the next milliseconds, on channel 0-15."""
+        if self._next_beat is None:
+            self._next_beat = self._first_beat(self._transport.beat_at(now_ns - _LATE_NS))
+        horizon = self._transport.beat_at(now_ns + _AHEAD_NS)
+        while self._next_beat < horizon:
+            at_ns = self._transport.ns_at(self._next_beat)
+            span = self._transport.bar_at(self._next_beat)
+            is_line = self._next_beat == span.start_beat
+            pitch = _BAR_PITCH if is_line else _BEAT_PITCH
+            velocity = _BAR_VELOCITY if is_line else _BEAT_VELOCITY
+            yield Strike(at_ns, CLICK, channel, pitch, velocity)
+            yield Release(at_ns + _CLICK_NS, CLICK, channel, pitch)
+            self._next_beat = min(self._next_beat + 1, span.end_beat)
+
+    def _first_beat(self, beat: float) -> float:
+        span = self._transport.bar_at(beat)
+        return min(span.start_beat + math.ceil(beat - span.start_beat), span.end_beat)
