@@ -37,6 +37,26 @@ def shifted(x_BTC: Tensor, before_BC: Tensor | None) -> Tensor:
 
 
 class TimeMix(nn.Module):
+    x_r: Tensor
+    x_w: Tensor
+    x_k: Tensor
+    x_v: Tensor
+    x_a: Tensor
+    x_g: Tensor
+    w0: Tensor
+    w1: Tensor
+    w2: Tensor
+    a0: Tensor
+    a1: Tensor
+    a2: Tensor
+    v0: Tensor
+    v1: Tensor
+    v2: Tensor
+    g1: Tensor
+    g2: Tensor
+    k_k: Tensor
+    k_a: Tensor
+
     def __init__(self, layer: int, config: ModelConfig) -> None:
         super().__init__()
         width = config.width
