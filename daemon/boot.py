@@ -7,7 +7,6 @@ import logging
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -32,9 +31,7 @@ class Boot:
         return from_dict(self.config)
 
 
-def start_child(
-    module: str, boot: Boot, environ: Mapping[str, str] | None = None
-) -> subprocess.Popen[bytes]:
+def start_child(module: str, boot: Boot) -> subprocess.Popen[bytes]:
     """Run `python -m rwkv_music_daemon.MODULE`, and hand it the boot line.
 
     On standard input, because command lines and environments can be read by others.
@@ -42,7 +39,6 @@ def start_child(
     child = subprocess.Popen(
         [sys.executable, "-m", f"{__package__}.{module}"],
         stdin=subprocess.PIPE,
-        env=None if environ is None else dict(environ),
     )
     if child.stdin is not None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import os
 import sys
 from importlib import import_module
 
@@ -52,11 +53,20 @@ def cli() -> None:
     """
 
 
+def _limit_math_threads() -> None:
+    """One thread for NumPy, here and in the children: matrices of a size for real time gain nothing
+    from more, and threads that wait for each other while another program plays take a hundred
+    times longer. Must happen before NumPy is imported."""
+    for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
+
+
 def main() -> None:
     """Entry point. Exits with 2 for a wrong configuration, 3 for a port that cannot be had, 4 for
     a model that cannot be loaded, 1 for any other error of ours."""
     # Before NumPy is imported: on matrices of this size OpenBLAS's threads only wait, spinning.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    _limit_math_threads()
     try:
         cli(prog_name="rwkv-music-daemon")
     except RwkvMusicError as error:

@@ -45,7 +45,6 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 10.0
 _STEADY_S = 30.0  # who has run so long has not crashed at once
 _RECORD = "destinations.json"
 _ERRORS: dict[int, type[RwkvMusicError]] = {2: ConfigError, 3: PortError, 4: CheckpointError}
-_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 log = logging.getLogger(__name__)
 
@@ -63,8 +62,7 @@ class Child:
         self._started_s = 0.0
 
     def start(self, boot: Boot, now_s: float) -> None:
-        environ = {**os.environ, **_ONE_THREAD}
-        self.process = start_child(f"{self.name}_process", boot, environ)
+        self.process = start_child(f"{self.name}_process", boot)
         self._started_s = self.answered_s = now_s
 
     def is_dead(self) -> bool:
