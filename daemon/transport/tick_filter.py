@@ -1,26 +1,50 @@
-"""From jittering tick times to a steady line through them."""
+"""From jittering tick times to a steady line through them.
+
+Ticks are numbered by counting, which is what keeps MIDI clock exact over an hour; their times only
+say where the numbers are. The line through them is a least-squares fit over as long a window as
+one tempo explains. A tick that is far off is not believed before its successors have shown what it
+was: late, doubled, the first after a dropped one, or the first of another tempo.
+"""
 
 from __future__ import annotations
 
-from collections import deque
-
+from .line_fit import TickWindow, misfit_ns2
+from .tick_noise import TickNoise
 from .timeline import Line
 
-_WINDOW = 48
-_STEADY = 12
+_WINDOW = 48  # two beats
+_STEADY = 12  # ticks that make a line good enough to doubt a tick for it
+_FAR_NOISES, _FAR_TICKS, _FARTHEST_TICKS = 4.5, 0.15, 0.3
+_RETURNED = 3  # doubted ticks in a row that agree on what happened
+_GIVEN_UP = 12  # doubted ticks after which the old line is given up
+_MOST_DROPPED = 3  # a longer gap is a clock that stood still
+_LIKELY_CHANGE = 0.25  # faster ticks than that may be a fault: they have to last
+_NEW_TEMPO_REST = 4.0  # what a line through doubted ticks may leave, in noises squared each
+# How far off the tempo may be that a fit starts from, by where it is from.
+_FROM_TICKS, _FROM_BEFORE, _FROM_NOWHERE = 0.003, 0.02, 0.3
 
 
 class TickFilter:
-    """A least-squares line through the last ticks. `beat` in its line counts ticks."""
+    """The line through the ticks; `beat` in it counts ticks. Pure."""
 
     def __init__(self, ns_per_tick: float) -> None:
-        self.index = -1  # of the latest tick
-        self._times: deque[tuple[int, int]] = deque(maxlen=_WINDOW)
-        self._line = Line(0, 0.0, ns_per_tick)
+        self._believed = -1  # number of the latest believed tick
+        self._believed_ns = 0
+        self._last_ns = 0
+        self._line = Line(0, -1.0, ns_per_tick)
+        self._window = TickWindow(_WINDOW)
+        self._noise = TickNoise()
+        self._doubted: list[int] = []
+        self._prior_ns, self._prior_doubt = ns_per_tick, _FROM_NOWHERE
 
     @property
     def line(self) -> Line:
         return self._line
+
+    @property
+    def index(self) -> int:
+        """The number of the latest tick."""
+        return self._believed + len(self._doubted)
 
     @property
     def ns_per_tick(self) -> float:
@@ -28,30 +52,125 @@ class TickFilter:
 
     @property
     def steady(self) -> bool:
-        return len(self._times) >= _STEADY
+        """Whether the line rests on enough ticks."""
+        return len(self._window) >= _STEADY
 
     def restart(self) -> None:
-        """Forget the times, keep the tempo: the ticks had ceased."""
-        self._times.clear()
-
-    def tick(self, t_ns: int) -> None:
-        self.index += 1
-        self._times.append((self.index, t_ns))
-        self._fit()
+        """Forget the times: the ticks had ceased. The tempo is likely still the same."""
+        self._begin(_FROM_BEFORE)
 
     def tick_on_beat(self, t_ns: int) -> None:
-        """A tick from which the music starts, which need not be where the ticks before it led."""
-        self.restart()
+        """A tick from which the music starts; it need not be where the ticks before it led."""
+        led_to_ns = self._line.ns_at(self.index + 1)
+        if self._doubted or not self._can_doubt or abs(t_ns - led_to_ns) > self._far_ns:
+            self._begin(_FROM_TICKS if self.steady else _FROM_BEFORE)
         self.tick(t_ns)
 
+    def tick(self, t_ns: int) -> None:
+        t_ns = self._last_ns = max(t_ns, self._last_ns)
+        if self._doubted:
+            self._doubted.append(t_ns)
+            self._resolve()
+        elif self._can_doubt and abs(t_ns - self._line.ns_at(self._believed + 1)) > self._far_ns:
+            self._doubted.append(t_ns)
+        else:
+            self._believe(self._believed + 1, t_ns)
+            self._fit()
+
+    @property
+    def _can_doubt(self) -> bool:
+        """Whether the jitter leaves it clear which tick is which."""
+        return self.steady and self._noise.range_ns < self._line.ns_per_beat / 2
+
+    @property
+    def _far_ns(self) -> float:
+        ns_per_tick = self._line.ns_per_beat
+        far_ns = max(_FAR_NOISES * self._noise.ns, _FAR_TICKS * ns_per_tick)
+        return min(far_ns, _FARTHEST_TICKS * ns_per_tick)
+
+    def _begin(self, doubt: float) -> None:
+        self._believed = self.index
+        self._doubted.clear()
+        self._window.clear()
+        self._noise.interrupt()
+        if self._line.beat >= 0:
+            self._prior_ns, self._prior_doubt = self._line.ns_per_beat, doubt
+
+    def _believe(self, number: int, t_ns: int) -> None:
+        if not len(self._window):
+            self._line = Line(t_ns, float(number), self._line.ns_per_beat)
+        if number != self._believed + 1:
+            self._noise.interrupt()
+        self._believed, self._believed_ns = number, t_ns
+        self._window.add(number, t_ns)
+        self._noise.add(t_ns)
+
     def _fit(self) -> None:
-        count = len(self._times)
-        base_ns = self._times[-1][1]
-        mean_n = sum(n for n, _ in self._times) / count
-        mean_t = sum(t - base_ns for _, t in self._times) / count
-        spread = sum((n - mean_n) ** 2 for n, _ in self._times)
-        slope = self._line.ns_per_beat
-        if count > 1:
-            slope = sum((n - mean_n) * (t - base_ns - mean_t) for n, t in self._times) / spread
-        end_ns = mean_t + slope * (self.index - mean_n)
-        self._line = Line(base_ns + round(end_ns), float(self.index), max(slope, 1.0))
+        kept = self._window.latest_tempo(self._line, self._noise.ns, self._noise.range_ns)
+        if kept < len(self._window):
+            self._window.keep(kept)
+            self._prior_doubt = _FROM_NOWHERE
+        if len(self._window) == _WINDOW:
+            weight = 0.0
+        else:
+            weight = (self._noise.ns / (self._prior_doubt * self._prior_ns)) ** 2
+        self._line = self._window.line(self._line, self._prior_ns, weight)
+
+    def _resolve(self) -> None:
+        """Find out what the doubted ticks were, if that can be told by now."""
+        if len(self._doubted) < _RETURNED:
+            return
+        # Where each would be on the old line: the nearest tick there, and how far from it.
+        first = self._believed + 1
+        slots = [round(self._line.beat_at(t_ns)) for t_ns in self._doubted]
+        off = [
+            abs(t - self._line.ns_at(slot)) for slot, t in zip(slots, self._doubted, strict=True)
+        ]
+        shifts = [slot - first - place for place, slot in enumerate(slots)]
+        shift = shifts[-1]
+        back = max(off[-_RETURNED:]) <= self._far_ns and set(shifts[-_RETURNED:]) == {shift}
+        on_line: dict[int, tuple[float, int]] = {}
+        for slot, how_far, moved, t_ns in zip(slots, off, shifts, self._doubted, strict=True):
+            best_far, _ = on_line.get(slot, (self._far_ns, 0))
+            if how_far <= best_far and (moved == 0 or shift != 0):
+                on_line[slot] = how_far, t_ns
+        if back and shift == 0:
+            self._return_to_line(on_line)  # some were late
+        elif self._is_new_tempo():
+            self._take_as_counted(from_believed=True)
+        elif (
+            back
+            and shift <= _MOST_DROPPED
+            # Dropped or doubled: each place that has to be taken is.
+            and set(range(first + max(shift, 0), slots[-1] + 1)) <= set(on_line)
+        ):
+            self._return_to_line(on_line)
+        elif len(self._doubted) >= _GIVEN_UP:
+            self._take_as_counted(from_believed=False)
+
+    def _return_to_line(self, on_line: dict[int, tuple[float, int]]) -> None:
+        """The old tempo holds, and these ticks, number -> (how far, time), are on its line."""
+        self._doubted = []
+        for number, (_, t_ns) in sorted(on_line.items()):
+            if number > self._believed:
+                self._believe(number, t_ns)
+        self._fit()
+
+    def _is_new_tempo(self) -> bool:
+        """Whether one line explains the last believed tick and all doubted ones as counted."""
+        mean_ns = (self._doubted[-1] - self._believed_ns) / len(self._doubted)
+        if mean_ns < (1 - _LIKELY_CHANGE) * self._line.ns_per_beat:
+            return False
+        times = [self._believed_ns, *self._doubted]
+        points = [(k, float(t_ns - self._believed_ns)) for k, t_ns in enumerate(times)]
+        freedom = len(points) - 2
+        return misfit_ns2(points) <= _NEW_TEMPO_REST * freedom * self._noise.ns**2
+
+    def _take_as_counted(self, from_believed: bool) -> None:
+        times, self._doubted = self._doubted, []
+        self._window.keep(1 if from_believed else 0)
+        self._prior_ns = (times[-1] - times[0]) / (len(times) - 1)
+        self._prior_doubt = _FROM_NOWHERE
+        for t_ns in times:
+            self._believe(self._believed + 1, t_ns)
+        self._fit()

@@ -1,0 +1,47 @@
+"""How much the times of ticks jitter. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+
+
+class TickNoise:
+    """How much single ticks jitter, from second differences: in those a steady or slowly changing
+    tempo does not show, and a sudden change only once.
+
+    Ticks are mostly late by being put off to the next period of an audio driver. Such lateness
+    runs through its range in long ramps, most differences are 0, and only the rare large ones tell
+    how long the period is; so it is those that are looked at, but for the very largest, which are
+    accidents.
+    """
+
+    _KEPT, _FEW = 128, 48
+    _UNKNOWN_NS, _LEAST_NS, _MOST_NS = 1.5e6, 1e5, 6e6
+    _ACCIDENTS = 0.03
+
+    def __init__(self) -> None:
+        self._range_ns = 0.0
+        self._times: deque[int] = deque(maxlen=3)
+        self._differences: deque[int] = deque(maxlen=self._KEPT)
+
+    @property
+    def ns(self) -> float:
+        """The deviation of a tick; of a uniform lateness, its range by the root of twelve."""
+        least = self._UNKNOWN_NS if len(self._differences) < self._FEW else self._LEAST_NS
+        return min(max(self._range_ns / 12**0.5, least), self._MOST_NS)
+
+    @property
+    def range_ns(self) -> float:
+        return self.ns * 12**0.5
+
+    def interrupt(self) -> None:
+        """The next tick does not follow the last."""
+        self._times.clear()
+
+    def add(self, t_ns: int) -> None:
+        self._times.append(t_ns)
+        if len(self._times) == 3:
+            first, second, third = self._times
+            self._differences.append(abs(third - 2 * second + first))
+            ordered = sorted(self._differences)
+            self._range_ns = float(ordered[int((len(ordered) - 1) * (1 - self._ACCIDENTS))])
