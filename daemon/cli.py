@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import os
 import sys
 from importlib import import_module
 
@@ -64,8 +63,6 @@ def _limit_math_threads() -> None:
 def main() -> None:
     """Entry point. Exits with 2 for a wrong configuration, 3 for a port that cannot be had, 4 for
     a model that cannot be loaded, 1 for any other error of ours."""
-    # Before NumPy is imported: on matrices of this size OpenBLAS's threads only wait, spinning.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _limit_math_threads()
     try:
         cli(prog_name="rwkv-music-daemon")

@@ -31,7 +31,7 @@ class Completion:
     generating: bool = False  # the worker was asked
     generated: bool = False  # the worker has made the last note
     asked_ns: int = 0
-    answered: bool = False
+    first_onset: tuple[int, int] | None = None  # bar and step of the first note that came
     notes: int = 0
     late: int = 0
     dropped: int = 0
@@ -64,11 +64,11 @@ class Completion:
         return PlannedNote(line + onset, pitch, velocity, duration, self.request)
 
 
-def deadline_ns(completion: Completion, transport: Transport, first_note_ns: int) -> int:
+def deadline_ns(completion: Completion, transport: Transport, lead_ns: int) -> int:
     """When generation must start: half a grid step before the first note's place, earlier when
-    the output is sent early or the engine needs longer for its first note."""
+    the output is sent early or the engine needs longer (`lead_ns`) for its first chord."""
     half_step = ns_per_step(transport.tempo_bpm) / 2
-    early = first_note_ns + _MARGIN_NS - completion.generation.nudge_ms * NS_PER_MS
+    early = lead_ns + _MARGIN_NS - completion.generation.nudge_ms * NS_PER_MS
     return transport.ns_at(steps_to_beats(completion.start_step)) - round(max(half_step, early))
 
 

@@ -100,7 +100,7 @@ class Conductor:
             generation = generation.with_value("bars", bars)
         self._once.clear()
         if self.performer.playing is None and not self.transport.playing:
-            self._start_internal(now_ns + max(_LEAD_NS, self.performer.first_note_ns))
+            self._start_internal(now_ns + max(_LEAD_NS, self.performer.lead_ns))
             step = 0
         else:
             step = self.performer.place(generation, now_ns)
@@ -187,9 +187,10 @@ class Conductor:
         log.error("%d: %s %s", code, message, address)
         self._publish("/rwkv/error", code, message, address)
 
-    def worker_up(self, model: str) -> None:
-        """A worker has come: let it hear the last bars."""
+    def worker_up(self, model: str, lead_ns: int = 0) -> None:
+        """A worker has come, which needs `lead_ns` for a first chord: let it hear the last bars."""
         self.model = model
+        self.performer.lead_ns = lead_ns
         for message in self.assembler.recent(_RETOLD_BARS):
             self._to_worker(message)
         self._publish("/rwkv/worker", "up")

@@ -185,7 +185,7 @@ class IoLoop:
             return
         for message in messages:
             if isinstance(message, Ready):
-                self.conductor.worker_up(message.model)
+                self.conductor.worker_up(message.model, message.lead_ns)
             else:
                 self.conductor.worker(message, self._clock.now_ns())
 

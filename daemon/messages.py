@@ -80,9 +80,10 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """worker to io and supervisor: the model is loaded."""
+    """worker to io and supervisor: the model is loaded, and needs so long for a first chord."""
 
     model: str
+    lead_ns: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ class Performer:
     ) -> None:
         self.playing: Completion | None = None
         self.armed: Completion | None = None  # waits for its place, or for `playing` to end
-        self.first_note_ns = 0  # how long the worker needs for its first note, of late
+        self.lead_ns = 0  # how long the worker needs for its first chord, of late
         self._transport = transport
         self._assembler = assembler
         self._sounds = sounds
@@ -63,7 +63,7 @@ class Performer:
         """The step at which a completion that is asked for now starts."""
         if self.playing is not None:
             return round(self.playing.end_beat(self._transport) * STEPS_PER_BEAT)
-        needed = self.first_note_ns - generation.nudge_ms * NS_PER_MS
+        needed = self.lead_ns - generation.nudge_ms * NS_PER_MS
         if generation.quantize != "now":
             needed = max(needed, ns_per_step(self._transport.tempo_bpm) / 2)
         return launch_step(self._transport, generation.quantize, now_ns, max(round(needed), 0))
@@ -113,7 +113,7 @@ class Performer:
         if not armed.generating:
             if self.playing is not None:
                 self._aim(armed, now_ns)  # its end moves with the meter
-            if now_ns >= deadline_ns(armed, self._transport, self.first_note_ns):
+            if now_ns >= deadline_ns(armed, self._transport, self.lead_ns):
                 self._ask(armed, now_ns)
         starts_ns = self._transport.ns_at(steps_to_beats(armed.start_step))
         if armed.generating and self.playing is None and now_ns + _RELEASE_NS >= starts_ns:
@@ -215,10 +215,7 @@ class Performer:
         completion = self.of_request(request)
         if completion is None:
             return
-        if not completion.answered:
-            completion.answered = True
-            taken = now_ns - completion.asked_ns
-            self.first_note_ns = max(taken, round(0.9 * self.first_note_ns + 0.1 * taken))
+        self._measure_lead(completion, bar, note[0], now_ns)
         planned = completion.planned(self._transport, bar, note)
         late_ns = now_ns - self._due_ns(planned.start_step, completion.generation)
         if late_ns > 0:
@@ -230,6 +227,15 @@ class Performer:
         completion.notes += 1
         self._planner.add(planned)
         self._release(now_ns)
+
+    def _measure_lead(self, completion: Completion, bar: int, onset: int, now_ns: int) -> None:
+        """The worst of late: a chord whose last tone is late is heard as a mistake."""
+        taken_ns = now_ns - completion.asked_ns
+        if completion.first_onset is None:
+            completion.first_onset = bar, onset
+            self.lead_ns = round(0.9 * self.lead_ns + 0.1 * taken_ns)
+        if completion.first_onset == (bar, onset):
+            self.lead_ns = max(self.lead_ns, taken_ns)
 
     def take_end(self, request: int, bars: int, notes: int, seed: int) -> None:
         """The worker has made the last note."""
