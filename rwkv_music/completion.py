@@ -12,7 +12,7 @@ from .errors import MidiFileError
 from .midi_append import append_track
 from .midi_files import Reading, parse_midi, read_bytes, write_atomically
 from .model.protocol import MusicModel
-from .music import STEPS_PER_BEAT, Bar, Note, Phrase
+from .music import STEPS_PER_BEAT, Bar, Note, Phrase, cut_overlaps
 from .sampling import Sampling
 from .session import HeardNote, Session
 
@@ -86,7 +86,8 @@ def continue_phrase(
     progress: Progress | None = None,
 ) -> Phrase:
     """Exactly `bars` bars that follow a phrase of one bar or more; a note starts in the first of
-    them, and none sounds beyond the last. The same seed gives the same bars."""
+    them, and none sounds beyond the last. They are as they sound: a key struck again ends its
+    earlier note. The same seed gives the same bars."""
     session = Session(model)
     for number, bar in enumerate(heard):
         notes = map(HeardNote, bar.notes)
@@ -111,7 +112,7 @@ def continue_phrase(
             notes_of_bars[made.bar].append(made.note)
         if progress is not None:
             progress()
-    return tuple(Bar(last.meter, last.tempo_bpm, tuple(notes)) for notes in notes_of_bars)
+    return cut_overlaps(Bar(last.meter, last.tempo_bpm, tuple(n)) for n in notes_of_bars)
 
 
 def with_ringing_bars(phrase: Phrase) -> Phrase:
