@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from rwkv_music_daemon.osc.arguments import OscError
 from rwkv_music_daemon.parameters import Generation
 from rwkv_music_daemon.rehearsal import Rehearsal
 from rwkv_music_daemon.transport import Transport
 
-from rwkv_music.model.scripted import ScriptedModel, ScriptedState
-from rwkv_music.music import Meter, Note
-from rwkv_music.session import HeardNote, Session
+from rwkv_music.model.scripted import ScriptedModel
+from rwkv_music.music import Meter
 from rwkv_music.timebase import NS_PER_MS
 
 BEAT_MS = 500  # at 120
@@ -80,17 +76,6 @@ def heard_bars(r: Rehearsal) -> list[list[tuple[int, int, int, str]]]:
         sorted((n.onset, n.pitch, n.duration, str(n.voice)) for n in bar.notes)
         for bar in r.conductor.assembler.bars
     ]
-
-
-def fresh_state(r: Rehearsal) -> ScriptedState:
-    """The state of a session that is told the same bars once."""
-    session = Session(ScriptedModel())
-    for bar in r.conductor.assembler.bars:
-        notes = [
-            HeardNote(Note(n.onset, n.pitch, n.velocity, n.duration), n.held) for n in bar.notes
-        ]
-        session.hear(bar.serial, bar.meter, bar.tempo_bpm, notes, closed=bar.closed)
-    return session.fork()
 
 
 # --- launching ---------------------------------------------------------------------------------
@@ -423,39 +408,7 @@ def test_a_note_struck_again_gets_its_note_off_first() -> None:
     assert (0, 60, 2, "model") in heard_bars(r)[1]
 
 
-# --- the invariant -----------------------------------------------------------------------------
-
-
-@given(st.randoms(use_true_random=False), st.sampled_from(["full", "sixteenths", "triplets"]))
-@settings(max_examples=60, deadline=None)
-def test_live_state_equals_a_fresh_session(random: Random, grid: str) -> None:
-    """A player who strikes, holds and triggers at random, stops now and then, never waits."""
-    meter = random.choice([Meter(4, 4), Meter(3, 4), Meter(6, 8)])
-    r = rehearsal(meter=meter, tempo_bpm=random.uniform(50, 220), grid=grid, bars=1)
-    r.transport.play(0)
-    now_ms, down = 0.0, set[int]()
-    for _ in range(random.randint(5, 60)):
-        now_ms += random.choice([0, 5, 40, 150, 600])
-        r.run_until_ns(ms(now_ms))
-        match random.choice(["press"] * 4 + ["lift"] * 4 + ["trigger", "stop"]):
-            case "press":
-                pitch = random.randint(55, 66)
-                down.add(pitch)
-                r.play(press(pitch, random.randint(1, 127)))
-            case "lift" if down:
-                pitch = random.choice(sorted(down))
-                down.discard(pitch)
-                r.play(lift(pitch))
-            case "trigger":
-                r.conductor.trigger(r.clock.now_ns())
-            case "stop":
-                r.conductor.stop(r.clock.now_ns())
-    for pitch in sorted(down):
-        r.play(lift(pitch))
-    r.run_until_ns(ms(now_ms + 20_000))
-    assert hung(r) == set()
-    assert all(not note.held for bar in r.conductor.assembler.bars for note in bar.notes)
-    assert r.worker.session.fork() == fresh_state(r)
+# --- what is told --------------------------------------------------------------------------------
 
 
 def test_the_notes_that_went_out_were_announced_and_are_remembered() -> None:

@@ -1,0 +1,57 @@
+"""The invariant, through the whole pipeline: live state = state of a fresh session."""
+
+from __future__ import annotations
+
+from random import Random
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from performances import fresh_state, perform
+from rwkv_music_daemon.parameters import Generation
+from rwkv_music_daemon.rehearsal import Rehearsal
+from rwkv_music_daemon.transport import Transport
+
+from rwkv_music.engine.numpy_engine import NumpyEngine
+from rwkv_music.model.config import ModelConfig
+from rwkv_music.model.random_weights import random_weights
+from rwkv_music.model.rwkv import RwkvMusicModel
+from rwkv_music.model.scripted import ScriptedModel
+from rwkv_music.music import Meter
+from rwkv_music.tokenizer import load_vocabulary
+
+VOCABULARY = load_vocabulary()
+TINY = ModelConfig(2, 64, len(VOCABULARY), 8, 8, 8, 8)
+RWKV = RwkvMusicModel(NumpyEngine(random_weights(TINY, seed=5)), VOCABULARY)
+seeds = st.integers(0, 2**32)
+
+
+def rehearse(model: object, random: Random, **generation: object) -> Rehearsal:
+    meter = random.choice([Meter(4, 4), Meter(3, 4), Meter(6, 8)])
+    transport = Transport(random.uniform(50, 220), meter, "internal")
+    transport.play(0)
+    wishes = Generation(bars=1, **generation)  # type: ignore[arg-type]
+    rehearsal = Rehearsal(model, wishes, transport)  # type: ignore[arg-type]
+    perform(rehearsal, random, random.randint(5, 60))
+    return rehearsal
+
+
+@given(seeds, st.sampled_from(["full", "sixteenths", "triplets"]))
+@settings(max_examples=60, deadline=None)
+def test_to_the_token(seed: int, grid: str) -> None:
+    """The scripted model's state is a digest of every token: nothing may differ."""
+    rehearsal = rehearse(ScriptedModel(), Random(seed), grid=grid)
+    assert rehearsal.output.sounding == 0
+    assert rehearsal.worker.session.fork() == fresh_state(rehearsal, ScriptedModel())
+
+
+@given(seeds)
+@settings(max_examples=12, deadline=None)
+def test_to_the_number(seed: int) -> None:
+    """RWKV on NumPy: equal to 1e-5, whatever was replayed in blocks of whatever size."""
+    rehearsal = rehearse(RWKV, Random(seed))
+    live = rehearsal.worker.session.fork()
+    fresh = fresh_state(rehearsal, RWKV)
+    scale = max(1.0, float(np.abs(fresh.engine).max()))
+    np.testing.assert_allclose(live.engine / scale, fresh.engine / scale, atol=1e-5)
+    np.testing.assert_allclose(live.logits, fresh.logits, atol=1e-5 * scale)
