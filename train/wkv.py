@@ -67,8 +67,8 @@ def wkv7_chunked(
     """The recurrence as matrix products; T must be a multiple of CHUNK.
 
     With W_t the product of the decays from the chunk's start, the vectors u_t = S_{t-1} a_t of a
-    chunk solve (I - A_ab) U = A S_0^T + A_ak V, where A_ab is strictly lower triangular; so a
-    chunk maps the state affinely, S_0 -> S_0 G + F, and only that map runs in sequence.
+    chunk solve (I - A_ab) U = A S_0^T + A_ak V, where A_ab is strictly lower triangular. Solved
+    for A and A_ak V at once, only U = P S_0^T + Q and the chunk's last state run in sequence.
     """
     batch, steps, heads, size = r.shape
     count = steps // CHUNK
@@ -79,24 +79,20 @@ def wkv7_chunked(
         for x in (r, log_w, k, v, a, b)
     )  # [B, H, n, L, N]
     lower = torch.ones(CHUNK, CHUNK, dtype=r.dtype, device=r.device).tril()
-    strict = lower.tril(-1)
     log_W = lower @ log_w
-    W, inverse_W = log_W.exp(), (-log_W).exp()
-    W_end = W[..., -1:, :]
-    a_in, r_in = a * (log_W - log_w).exp(), r * W
-    bk_T = torch.cat([b * inverse_W, k * inverse_W], dim=-2).transpose(-1, -2)  # [.., N, 2L]
-    a_ab, a_ak = (a_in @ bk_T).split(CHUNK, dim=-1)
-    r_b, r_k = (r_in @ bk_T).split(CHUNK, dim=-1)
-    a_ab, a_ak, r_b, r_k = a_ab * strict, a_ak * strict, r_b * lower, r_k * lower
-    solved = _inverse_of_one_minus(a_ab) @ torch.cat([a_in, a_ak @ v], dim=-1)
-    through = r_b @ solved
-    p, q = solved.split(size, dim=-1)  # U = p S_0^T + q
-    end_T = (bk_T * W_end.transpose(-1, -2)).transpose(-1, -2)  # b and k, decayed to the end
-    b_end, k_end = end_T.split(CHUNK, dim=-2)
-    gain = p.transpose(-1, -2) @ b_end + torch.diag_embed(W_end.squeeze(-2))
-    fresh = q.transpose(-1, -2) @ b_end + v.transpose(-1, -2) @ k_end
-    starts, end = _BoundaryScan.apply(gain, fresh, state)
-    y = (r_in + through[..., :size]) @ starts.transpose(-1, -2) + through[..., size:] + r_k @ v
+    log_W_end = log_W[..., -1:, :]
+    after, before = (-log_W).exp(), (log_W_end - log_W).exp()  # decay undone; still to come
+    a_in, r_in = a * (log_W - log_w).exp(), r * log_W.exp()
+    bk_T = torch.cat([b * after, k * after], dim=-2).transpose(-1, -2)  # [.., N, 2L]
+    a_bk = a_in @ bk_T * lower.tril(-1).repeat(1, 2)
+    r_bk = r_in @ bk_T * lower.repeat(1, 2)
+    known = torch.cat([a_in, a_bk[..., CHUNK:] @ v], dim=-1)
+    solved = _inverse_of_one_minus(a_bk[..., :CHUNK]) @ known
+    fresh = v.transpose(-1, -2) @ (k * before)
+    u, starts, end = _Scan.apply(
+        solved[..., :size], solved[..., size:], b * before, fresh, log_W_end.exp(), state
+    )
+    y = r_in @ starts.transpose(-1, -2) + r_bk @ torch.cat([u, v], dim=-2)
     return y.permute(0, 2, 3, 1, 4).reshape(batch, steps, heads, size), end
 
 
@@ -109,27 +105,36 @@ def _inverse_of_one_minus(a: Tensor) -> Tensor:
     return (eye + a8) @ (eye + a4) @ (eye + a2) @ (eye + a)
 
 
-class _BoundaryScan(torch.autograd.Function):
-    """States at the start of each chunk, S_{c+1} = S_c G_c + F_c, and the last state."""
+class _Scan(torch.autograd.Function):
+    """Over chunks c: U_c = P_c S_c^T + Q_c, S_{c+1} = S_c diag(w_c) + U_c^T B_c + F_c.
+
+    Returns U [B, H, n, L, N], the states at the chunks' starts [B, H, n, N, N], and the last one.
+    """
 
     @staticmethod
-    def forward(ctx: Any, gain: Tensor, fresh: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        starts = torch.empty_like(fresh)
-        for c in range(gain.shape[2]):
+    def forward(
+        ctx: Any, p: Tensor, q: Tensor, b: Tensor, fresh: Tensor, w: Tensor, state: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        u, starts = torch.empty_like(q), torch.empty_like(fresh)
+        for c in range(p.shape[2]):
             starts[:, :, c] = state
-            state = fresh[:, :, c] + state @ gain[:, :, c]
-        ctx.save_for_backward(gain, starts)
-        return starts, state
+            u[:, :, c] = q[:, :, c] + p[:, :, c] @ state.transpose(-1, -2)
+            state = state * w[:, :, c] + fresh[:, :, c] + u[:, :, c].transpose(-1, -2) @ b[:, :, c]
+        ctx.save_for_backward(p, b, w, u, starts)
+        return u, starts, state
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        d_starts, d_state = grads
-        gain, starts = ctx.saved_tensors
-        d_fresh = torch.empty_like(starts)
-        for c in reversed(range(gain.shape[2])):
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, ...]:
+        d_u_out, d_starts, d_state = grads
+        p, b, w, u, starts = ctx.saved_tensors
+        d_u, d_fresh = torch.empty_like(u), torch.empty_like(starts)
+        for c in reversed(range(p.shape[2])):
             d_fresh[:, :, c] = d_state
-            d_state = d_starts[:, :, c] + d_state @ gain[:, :, c].transpose(-1, -2)
-        return starts.transpose(-1, -2) @ d_fresh, d_fresh, d_state
+            d_u[:, :, c] = d_u_out[:, :, c] + b[:, :, c] @ d_state.transpose(-1, -2)
+            d_state = d_starts[:, :, c] + d_state * w[:, :, c]
+            d_state = d_state + d_u[:, :, c].transpose(-1, -2) @ p[:, :, c]
+        d_w = (d_fresh * starts).sum(-2, keepdim=True)
+        return d_u @ starts, d_u, u @ d_fresh, d_fresh, d_w, d_state
 
 
 def _start(r_BTHN: Tensor) -> Tensor:
