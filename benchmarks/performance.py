@@ -1,0 +1,142 @@
+"""One cell of the hand-over benchmark: so many triggers at one tempo in one meter."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+from rwkv_music_daemon.osc.client import OscClient
+
+from .events import Events
+from .metronome import PLAYER_CHANNEL, STEPS_PER_BEAT, TICK, Metronome
+from .rig import Probe, Sent
+
+_QUEUED = 0.8  # this share of the triggers comes while a completion plays
+_LOOK_S = 0.05
+
+Meter = tuple[int, int]
+NoteOn = tuple[int, int, int, int]  # step from beat 0, pitch, velocity, length in steps
+
+
+@dataclass(slots=True)
+class Performance:
+    """What was asked, sent and heard, in the order of time. Times are monotonic ns."""
+
+    tempo_bpm: float
+    meter: Meter
+    bars: int
+    beat_ns: float = 0.0
+    first_ns: float = 0.0  # when beat 0 was sent
+    start_bars: list[int] = field(default_factory=list)  # of each trigger, as the service said
+    sent: list[Sent] = field(default_factory=list)
+    heard: list[tuple[int, bytes]] = field(default_factory=list)
+    played: list[tuple[int, NoteOn]] = field(default_factory=list)  # request, /rwkv/note/played
+    history: list[NoteOn] = field(default_factory=list)  # the model's part of /rwkv/history
+    done: list[tuple[int, int, int, int, int, float]] = field(default_factory=list)
+
+    @property
+    def bar_beats(self) -> float:
+        return self.meter[0] * 4 / self.meter[1]
+
+    def place_ns(self, step: float) -> float:
+        """When the clock that was sent is there."""
+        return self.first_ns + step / STEPS_PER_BEAT * self.beat_ns
+
+    def struck(self) -> list[tuple[int, int, int]]:
+        """Arrival, pitch and velocity of the service's note-ons."""
+        return [(t, m[1], m[2]) for t, m in self.heard if m[0] == 0x90 and m[2]]
+
+    def released(self) -> list[tuple[int, int]]:
+        """Arrival and pitch of the service's note-offs."""
+        ends = [(t, m) for t, m in self.heard if m[0] in (0x80, 0x90)]
+        return [(t, m[1]) for t, m in ends if m[0] == 0x80 or not m[2]]
+
+    def loopback_ms(self) -> list[float]:
+        """From the sending of each clock tick to its arrival at the probe's own listener."""
+        ticks = [t for t, message in self.heard if message == TICK]
+        sent = [record.sent_ns for record in self.sent if record.message == TICK]
+        if len(ticks) != len(sent):
+            raise RuntimeError(f"{len(sent)} ticks were sent and {len(ticks)} came back")
+        return [(t - s) / 1e6 for t, s in zip(ticks, sent, strict=True)]
+
+    def sending_ms(self) -> list[float]:
+        """How late the probe itself sent its ticks."""
+        return [(r.sent_ns - r.due_ns) / 1e6 for r in self.sent if r.message == TICK]
+
+
+def perform(
+    probe: Probe,
+    osc: OscClient,
+    events: Events,
+    tempo_bpm: float,
+    meter: Meter,
+    triggers: int,
+    random: Random,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Performance:
+    """Conduct, trigger at random moments, and take down everything. The clock stands still
+    before and after."""
+    bars = int(osc.request("/rwkv/get/bars")[0].args[0])
+    performance = Performance(tempo_bpm, meter, bars)
+    osc.request("/rwkv/reset")
+    osc.request("/rwkv/transport/meter", *meter)
+    events.forget()
+    probe.wait()
+    probe.heard()
+    metronome = Metronome(probe, tempo_bpm, random)
+    performance.beat_ns, performance.first_ns = metronome.beat_ns, metronome.at_ns(0)
+    bar_beats = performance.bar_beats
+    next_beat = random.uniform(0.2, 1.0) * bar_beats
+    while len(performance.start_bars) < triggers:
+        _sleep_until(metronome, next_beat)
+        metronome.play_notes(random.random() < 0.5)
+        _, start_bar = osc.request("/rwkv/trigger")[-1].args
+        performance.start_bars.append(int(start_bar))
+        end_bar = int(start_bar) + bars
+        if random.random() < _QUEUED:
+            next_beat = random.uniform(int(start_bar), end_bar) * bar_beats
+        else:
+            next_beat = (end_bar + random.uniform(0.0, 1.0)) * bar_beats
+        next_beat = max(next_beat, metronome.beat_at(time.monotonic_ns()))
+        progress(len(performance.start_bars))
+    _sleep_until(metronome, (performance.start_bars[-1] + bars + 1) * bar_beats)
+    _take_down(performance, metronome, probe, osc, events)
+    return performance
+
+
+def _sleep_until(metronome: Metronome, beat: float) -> None:
+    while (rest_ns := metronome.at_ns(beat) - time.monotonic_ns()) > 0:
+        metronome.feed()
+        time.sleep(min(rest_ns / 1e9, _LOOK_S))
+
+
+def _take_down(
+    performance: Performance, metronome: Metronome, probe: Probe, osc: OscClient, events: Events
+) -> None:
+    for _, message in events.of("/rwkv/note/played"):
+        request, beat, pitch, velocity, beats = message.args
+        note = (_steps(beat), int(pitch), int(velocity), _steps(beats))
+        performance.played.append((int(request), note))
+    for message in osc.request("/rwkv/history")[:-1]:
+        beat, pitch, velocity, beats, who = message.args
+        if who == "model":
+            performance.history.append((_steps(beat), int(pitch), int(velocity), _steps(beats)))
+    performance.done = [message.args for _, message in events.of("/rwkv/done")]
+    metronome.stop()
+    performance.sent = probe.wait()
+    time.sleep(0.1)
+    performance.heard = probe.heard()
+
+
+def _steps(beats: float | int | str) -> int:
+    return round(float(beats) * STEPS_PER_BEAT)
+
+
+def in_order(notes: Sequence[NoteOn]) -> list[NoteOn]:
+    """Notes by step and pitch."""
+    return sorted(notes)
+
+
+__all__ = ["PLAYER_CHANNEL", "Meter", "NoteOn", "Performance", "in_order", "perform"]
