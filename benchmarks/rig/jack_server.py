@@ -25,13 +25,17 @@ SETTINGS = ("JACK_DEFAULT_SERVER", "JACK_NO_START_SERVER")
 class JackServer:
     """`with JackServer(period=64) as server:` runs one; `server.env` leads children to it.
 
-    It is synchronous: under load an asynchronous server leaves a slow client's cycle out, and what
-    was sent in it is lost. `realtime` needs the right to it. Raises RuntimeError when it does not
-    come up, with what it said.
+    It is synchronous unless told otherwise: under load an asynchronous server leaves a slow
+    client's cycle out, and what was sent in it is lost; but where a client is to be killed, a
+    synchronous one waits five seconds for it. `realtime` needs the right to it. Raises
+    RuntimeError when it does not come up, with what it said.
     """
 
-    def __init__(self, period: int = 64, rate: int = 48_000, realtime: bool = False) -> None:
-        self.period, self.rate, self.realtime = period, rate, realtime
+    def __init__(
+        self, period: int = 64, rate: int = 48_000, realtime: bool = False, synchronous: bool = True
+    ) -> None:
+        self.period, self.rate = period, rate
+        self._modes = ["-R" if realtime else "-r", *(["-S"] if synchronous else [])]
         self.name, self._name_lock = _take_name()
         self.env = {**os.environ, "JACK_DEFAULT_SERVER": self.name, "JACK_NO_START_SERVER": "1"}
         self._process: subprocess.Popen[bytes] | None = None
@@ -63,7 +67,7 @@ class JackServer:
         # Not a pipe: one that nobody reads would block the server once it is full.
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the server
         self._process = subprocess.Popen(
-            [program, "-n", self.name, "-R" if self.realtime else "-r", "-S", *driver],
+            [program, "-n", self.name, *self._modes, *driver],
             stdin=subprocess.DEVNULL,
             stdout=self._said,
             stderr=subprocess.STDOUT,

@@ -82,3 +82,7 @@ class MidiSystem(Protocol):
     def alive(self) -> bool:
         """Whether the system still answers; ports of one that does not are lost."""
         ...
+
+    def close(self) -> None:
+        """Let go of what is not a port; those are closed on their own."""
+        ...

@@ -72,6 +72,9 @@ class MemorySystem:
     def alive(self) -> bool:
         return True
 
+    def close(self) -> None:
+        pass
+
     def inputs(self) -> tuple[str, ...]:
         return tuple(self.opened_outputs)
 

@@ -6,8 +6,6 @@ CI, they fail instead.
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,19 +14,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # for benchmarks.rig
 
+from real_programs import missing, need_program
+
 from benchmarks.rig import JackServer, Probe, Synthesizer, sound_font
-
-
-def missing(reason: str) -> None:
-    """Skip, or fail where everything is supposed to be there."""
-    if os.environ.get("RWKV_MUSIC_REAL") == "1":
-        pytest.fail(f"{reason}, and RWKV_MUSIC_REAL=1 says that it has to be there")
-    pytest.skip(reason)
-
-
-def need_program(name: str, package: str) -> None:
-    if shutil.which(name) is None:
-        missing(f"{name} is not installed (apt-get install {package})")
 
 
 @pytest.fixture(scope="module")

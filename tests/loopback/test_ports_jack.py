@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from conftest import need_program
+from real_programs import need_program
 from rwkv_music_daemon.clock import SystemClock
 from rwkv_music_daemon.ports.rtmidi import RtMidiSystem, open_system
 

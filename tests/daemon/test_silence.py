@@ -1,0 +1,52 @@
+"""The panic sequence, and where it goes."""
+
+from __future__ import annotations
+
+from rwkv_music_daemon.clock import ManualClock
+from rwkv_music_daemon.ports.memory import MemorySystem
+from rwkv_music_daemon.silence import panic_messages, silence, silence_on
+
+
+def test_notes_then_pedal_then_all_notes_then_all_sound() -> None:
+    assert panic_messages([(0, 60), (0, 64)], channels=[0]) == (
+        b"\x80\x3c\x00",
+        b"\x80\x40\x00",
+        b"\xb0\x40\x00",
+        b"\xb0\x7b\x00",
+        b"\xb0\x78\x00",
+    )
+
+
+def test_no_channel_is_released_after_its_sound_is_off() -> None:
+    messages = panic_messages([(9, 38)])
+    assert messages[0] == b"\x89\x26\x00"
+    assert [m[1] for m in messages[1:]] == [64] * 16 + [123] * 16 + [120] * 16
+    assert {m[0] & 15 for m in messages[1:]} == set(range(16))
+
+
+def test_unknown_means_every_pitch() -> None:
+    offs = [m for m in panic_messages(None, channels=[0, 3, 0]) if m[0] & 0xF0 == 0x80]
+    assert len(offs) == len(set(offs)) == 2 * 128
+
+
+def test_unknown_means_that_what_ends_most_comes_first() -> None:
+    messages = panic_messages(None)
+    controllers = panic_messages(())
+    assert messages[: len(controllers)] == messages[-len(controllers) :] == controllers
+
+
+def test_a_system_that_is_gone_is_said_not_raised() -> None:
+    assert silence("no such system", ["piano:in"]) == ("piano:in",)
+    assert silence("no such system", []) == ()
+
+
+def test_every_destination_is_silenced_and_lost_ones_are_named() -> None:
+    system = MemorySystem(ManualClock())
+    piano, organ = system.add_destination("piano:in"), system.add_destination("organ:in")
+    messages = panic_messages([(0, 60)], channels=[0])
+    lost = silence_on(system, ["piano:in", "gone:in", "organ:in"], messages)
+    assert lost == ("gone:in",)
+    assert [message for _, message in piano.sent] == list(messages)
+    assert [message for _, message in organ.sent] == list(messages)
+    assert piano.closed
+    assert organ.closed
