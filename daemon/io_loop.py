@@ -37,17 +37,13 @@ log = logging.getLogger(__name__)
 
 
 class IoLoop:
-    """Ports, socket and hub in; conductor and output behind. `step` is called for ever.
-
-    clock_input is where MIDI clock comes in when that is a port of its own.
-    """
+    """Port, socket and hub in; conductor and output behind. `step` is called for ever."""
 
     def __init__(
         self,
         config: Config,
         clock: Clock,
         midi_input: InputPort,
-        clock_input: InputPort | None,
         output: Output,
         osc: OscServer,
         hub: Hub,
@@ -56,7 +52,6 @@ class IoLoop:
     ) -> None:
         self._clock = clock
         self._input = midi_input
-        self._clock_input = clock_input
         self._output = output
         self._osc = osc
         self._hub = hub
@@ -124,12 +119,7 @@ class IoLoop:
     # --- MIDI ----------------------------------------------------------------------------------
 
     def _poll_midi(self) -> None:
-        arrivals = self._input.poll()
-        if self._clock_input is not None:
-            music = [arrival for arrival in arrivals if arrival[1][0] < _SYSTEM]
-            clock = [a for a in self._clock_input.poll() if a[1][0] >= _SYSTEM]
-            arrivals = sorted(music + clock, key=lambda arrival: arrival[0])
-        for t_ns, message in arrivals:
+        for t_ns, message in self._input.poll():
             self._last_input_ns = t_ns
             if len(message) > _MOST_MESSAGE_BYTES:
                 continue

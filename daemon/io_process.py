@@ -21,11 +21,10 @@ from .messages import Connections, Failed, Listening, Ping, Pong, Serving, Stop,
 from .midi_map import MidiMap, MidiTrigger
 from .osc.server import OscServer
 from .output_thread import Output, OutputThread
-from .ports.base import InputPort, MidiSystem, OutputPort
-from .ports.rtmidi import open_system
+from .ports.machine import MachinePorts
 from .priority import raise_priority
 
-_CONNECTIONS_NS = NS_PER_S // 2
+_LOOK_NS = NS_PER_S // 2
 _SWITCH_INTERVAL_S = 0.0005  # so that the output thread never waits for the other one
 _LEARNED = "learned.json"
 _EXIT_CODES = {ConfigError: 2, PortError: 3}
@@ -44,26 +43,19 @@ class IoProcess:
         self._ending = False
         self._serving = False
         self._data = config.service.data_path
-        self._system: MidiSystem = open_system(config.midi.api, clock)
-        self._ports: list[InputPort | OutputPort] = []
+        self._ports = MachinePorts(config.midi, clock)
         try:
-            midi_input = self._system.open_input(config.midi.input)
-            self._ports.append(midi_input)
-            clock_input = self._open_clock(config)
-            self._output_port = self._system.open_output(config.midi.output)
-            self._ports.append(self._output_port)
             osc = OscServer(config.osc.host, config.osc.port)
         except PortError:
-            self._close_ports()
+            self._ports.close()
             raise
-        self._output = Output(self._output_port, clock)
+        self._output = Output(self._ports, clock)
         self._thread = OutputThread(self._output)
         self._hub = Hub(boot.token)
         self._loop = IoLoop(
             self._with_learned(config),
             clock,
-            midi_input,
-            clock_input,
+            self._ports,
             self._output,
             osc,
             self._hub,
@@ -71,8 +63,8 @@ class IoProcess:
         )
         self._loop.watch(supervisor, self._take_orders)
         self._told: Connections | None = None
-        self._next_connections_ns = 0
-        where = f"{self._system.api}: {config.midi.input}, {config.midi.output}; OSC {osc.port}"
+        self._next_look_ns = 0
+        where = f"{self._ports.api}: {config.midi.input}, {config.midi.output}; OSC {osc.port}"
         supervisor.send(Listening(self._hub.port, where))
 
     def run(self) -> None:
@@ -85,19 +77,7 @@ class IoProcess:
         finally:
             self._loop.close()
             self._thread.end()
-            self._close_ports()
-
-    def _open_clock(self, config: Config) -> InputPort | None:
-        name = config.midi.clock_input
-        if not name or name == config.midi.input:
-            return None
-        port = self._system.open_input(name)
-        self._ports.append(port)
-        return port
-
-    def _close_ports(self) -> None:
-        for port in self._ports:
-            port.close()
+            self._ports.close()
 
     def _take_orders(self) -> None:
         try:
@@ -121,10 +101,12 @@ class IoProcess:
             self._serving = True
             self._tell(Serving(self._loop.conductor.model))
         now_ns = self._clock.now_ns()
-        if now_ns < self._next_connections_ns:
+        if now_ns < self._next_look_ns:
             return
-        self._next_connections_ns = now_ns + _CONNECTIONS_NS
-        connections = Connections(self._system.api, self._output_port.connections())
+        self._next_look_ns = now_ns + _LOOK_NS
+        if self._ports.look(now_ns):
+            self._loop.conductor.stop(now_ns)
+        connections = Connections(self._ports.api, self._ports.connections())
         if connections != self._told:
             self._told = connections
             self._tell(connections)

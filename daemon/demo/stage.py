@@ -100,7 +100,7 @@ class LiveStage:
         self._client = OscClient(port=osc.port)
         self._boot = Boot.of(config, token, self._callers.port, hub.port)
         self._worker = Child("worker")
-        self._loop = IoLoop(config, self._clock, self._input, None, self._output, osc, hub)
+        self._loop = IoLoop(config, self._clock, self._input, self._output, osc, hub)
         self._switch_interval_s = sys.getswitchinterval()
 
     def __enter__(self) -> LiveStage:

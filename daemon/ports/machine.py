@@ -1,0 +1,96 @@
+"""The service's ports on the machine's MIDI system, which may go away and come back."""
+
+from __future__ import annotations
+
+import logging
+
+from rwkv_music.errors import PortError
+from rwkv_music.timebase import NS_PER_S
+
+from ..clock import Clock
+from ..config_sections import MidiConfig
+from .base import Arrival, InputPort, MidiSystem, OutputPort
+from .rtmidi import open_system
+
+_RETRY_NS = NS_PER_S
+_SYSTEM_MESSAGES = 0xF0  # status bytes from here up are clock, start, stop and the like
+
+log = logging.getLogger(__name__)
+
+
+class MachinePorts:
+    """Input, clock input and output as one: an InputPort and an OutputPort.
+
+    The constructor raises PortError. When the MIDI system goes later, what is sent is lost, as
+    nobody could hear it, and `look` opens the ports again when the system is back. `poll`, `look`
+    and `connections` are for one thread; `send` may be called by another.
+    """
+
+    def __init__(self, config: MidiConfig, clock: Clock) -> None:
+        self.name = config.input
+        self._config = config
+        self._clock = clock
+        self._system: MidiSystem
+        self._input: InputPort | None = None
+        self._clock_input: InputPort | None = None
+        self._output: OutputPort | None = None
+        self._next_try_ns = 0
+        self._open()
+
+    @property
+    def api(self) -> str:
+        """The MIDI system that is used."""
+        return self._system.api
+
+    def poll(self) -> list[Arrival]:
+        if self._input is None:
+            return []
+        arrivals = self._input.poll()
+        if self._clock_input is not None:
+            music = [arrival for arrival in arrivals if arrival[1][0] < _SYSTEM_MESSAGES]
+            clock = [a for a in self._clock_input.poll() if a[1][0] >= _SYSTEM_MESSAGES]
+            arrivals = sorted(music + clock, key=lambda arrival: arrival[0])
+        return arrivals
+
+    def send(self, message: bytes) -> None:
+        output = self._output
+        if output is not None:
+            output.send(message)
+
+    def connections(self) -> tuple[str, ...]:
+        return () if self._output is None else self._output.connections()
+
+    def look(self, now_ns: int) -> bool:
+        """Notice that the system has gone, or try to reach it again; true when it has just gone."""
+        if self._output is not None:
+            if self._system.alive():
+                return False
+            log.error("%s has gone: waiting for it to come back", self._system.api)
+            self.close()
+            return True
+        if now_ns >= self._next_try_ns:
+            self._next_try_ns = now_ns + _RETRY_NS
+            try:
+                self._open()
+            except PortError as error:
+                log.debug("not yet: %s", error)
+            else:
+                log.warning("%s is back: the ports are open again", self._system.api)
+        return False
+
+    def close(self) -> None:
+        for port in (self._input, self._clock_input, self._output):
+            if port is not None:
+                port.close()
+        self._input = self._clock_input = self._output = None
+
+    def _open(self) -> None:
+        self._system = open_system(self._config.api, self._clock)
+        try:
+            self._input = self._system.open_input(self._config.input)
+            if self._config.clock_input not in ("", self._config.input):
+                self._clock_input = self._system.open_input(self._config.clock_input)
+            self._output = self._system.open_output(self._config.output)
+        except PortError:
+            self.close()
+            raise
