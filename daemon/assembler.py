@@ -15,7 +15,8 @@ from rwkv_music.music import LONGEST_STEPS, STEPS_PER_BEAT, Meter
 from rwkv_music.tempo import TempoTracker
 from rwkv_music.timebase import beats_to_steps, round_half_up, steps_to_beats
 
-from .messages import Hear
+from .messages import Hear, Unhear
+from .planner import PlannedNote
 from .transport import BarSpan
 
 HISTORY_BARS = 1024
@@ -40,6 +41,7 @@ class BarNote:
     voice: Voice
     beat: float
     held: bool = False
+    request: int = 0  # of our own, the completion that it is of
 
 
 @dataclass(slots=True)
@@ -71,10 +73,12 @@ class Assembler:
         self.bars: deque[AssembledBar] = deque(maxlen=HISTORY_BARS)
         self.grid = "full"
 
-    def onset_step(self, beat: float) -> int:
-        """The step, from beat 0, to which an onset of the player's belongs."""
+    def onset_step(self, beat: float, span: BarSpan) -> int:
+        """The step, from beat 0, to which an onset of the player's in this bar belongs: on the
+        grid that begins at its bar line, or on the next line."""
         grid = GRID_STEPS[self.grid]
-        return round_half_up(beat * STEPS_PER_BEAT / grid) * grid
+        onset = round_half_up((beat - span.start_beat) * STEPS_PER_BEAT / grid) * grid
+        return beats_to_steps(span.start_beat) + min(onset, span.meter.steps)
 
     @property
     def half_grid_beats(self) -> float:
@@ -93,12 +97,14 @@ class Assembler:
             self.bars.append(bar)
         return bar
 
-    def note_on(self, beat: float, span: BarSpan, tempo_bpm: float, pitch: int, vel: int) -> None:
-        """The player strikes a key; `span` is the bar that `onset_step(beat)` lies in."""
+    def note_on(
+        self, beat: float, step: int, span: BarSpan, tempo_bpm: float, pitch: int, vel: int
+    ) -> None:
+        """The player strikes a key at `beat`, which belongs to `step` (see `onset_step`); `span` is
+        the bar that the step lies in."""
         self.note_off(beat, pitch)
         bar = self.bar(span, tempo_bpm)
-        onset = self.onset_step(beat) - bar.start_step
-        note = BarNote(onset, pitch, vel, 1, Voice.PLAYER, beat, held=True)
+        note = BarNote(step - bar.start_step, pitch, vel, 1, Voice.PLAYER, beat, held=True)
         bar.notes.append(note)
         self._touch(bar)
         self._held[pitch] = bar, note
@@ -117,16 +123,21 @@ class Assembler:
         """Whether the player holds this key."""
         return pitch in self._held
 
-    def played(
-        self, step: int, span: BarSpan, tempo_bpm: float, pitch: int, vel: int, steps: int
-    ) -> None:
+    def played(self, note: PlannedNote, span: BarSpan, tempo_bpm: float) -> None:
         """A note of ours has begun to sound, on its planned step and for its planned length."""
         bar = self.bar(span, tempo_bpm)
-        beat = steps_to_beats(step)
-        note = BarNote(step - bar.start_step, pitch, vel, steps, Voice.MODEL, beat)
-        bar.notes.append(note)
+        ours = BarNote(
+            note.start_step - bar.start_step,
+            note.pitch,
+            note.velocity,
+            note.duration_steps,
+            Voice.MODEL,
+            steps_to_beats(note.start_step),
+            request=note.request,
+        )
+        bar.notes.append(ours)
         self._touch(bar)
-        self._ours[pitch] = bar, note
+        self._ours[note.pitch] = bar, ours
 
     def cut(self, beat: float, pitch: int) -> None:
         """Our note of this pitch was ended before its time."""
@@ -162,6 +173,29 @@ class Assembler:
                 self._touch(bar)
         self._now.clear()
         self._ours.clear()
+
+    def last_request(self, bars: int) -> int:
+        """The last completion of which a note stands in the last bars; 0 when there is none."""
+        recent = list(self.bars)[-bars:]
+        return max((note.request for bar in recent for note in bar.notes), default=0)
+
+    def undo(self, request: int) -> Unhear:
+        """Take a completion out of what was heard; the message that tells which bars were its
+        alone and are gone. Bars that the player played in as well have changed."""
+        gone: list[AssembledBar] = []
+        for bar in self.bars:
+            kept = [note for note in bar.notes if note.request != request]
+            if len(kept) == len(bar.notes):
+                continue
+            bar.notes = kept
+            if kept or not bar.closed:
+                self._touch(bar)
+            else:
+                gone.append(bar)
+        for bar in gone:
+            self.bars.remove(bar)
+            self._changed.pop(bar.serial, None)
+        return Unhear(tuple(bar.serial for bar in gone))
 
     def forget(self) -> None:
         """Nothing was ever heard; keys that are held count from the next time they go down."""

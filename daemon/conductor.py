@@ -124,6 +124,17 @@ class Conductor:
         self.assembler.forget()
         self._to_worker(Forget())
 
+    def undo(self, now_ns: int) -> None:
+        """Make the state as if the last completion had not been. Raises OscError 406 when there is
+        none, or when it lies too far back."""
+        self.stop(now_ns)
+        request = self.assembler.last_request(_RETOLD_BARS)
+        if not request:
+            raise OscError(406, f"no completion in the last {_RETOLD_BARS} bars to undo")
+        self._to_worker(self.assembler.undo(request))
+        for message in self.assembler.updates():
+            self._to_worker(message)
+
     def set_parameter(self, name: str, value: object) -> Value:
         """Change a parameter for good; its value as it is now. Raises ParameterError."""
         self.generation = self.generation.with_value(name, value)
@@ -307,9 +318,10 @@ class Conductor:
             if not self.transport.playing:
                 self._start_internal(t_ns)
             self._close_bars(t_ns)
-            beat = self.transport.beat_at(t_ns)
-            span = self.transport.bar_at(steps_to_beats(self.assembler.onset_step(beat)))
-            self.assembler.note_on(beat, span, self.transport.tempo_bpm, pitch, velocity)
+            beat = max(self.transport.beat_at(t_ns), 0.0)
+            step = self.assembler.onset_step(beat, self.transport.bar_at(beat))
+            span = self.transport.bar_at(steps_to_beats(step))
+            self.assembler.note_on(beat, step, span, self.transport.tempo_bpm, pitch, velocity)
             if playing and self.generation.overlap == "interrupt":
                 self.stop(t_ns)
 

@@ -63,6 +63,7 @@ class Control:
             "toggle": self._toggle,
             "stop": self._stop,
             "panic": self._panic,
+            "undo": self._undo,
             "reset": self._reset,
             "mode": self._nothing,
             "set": self._set,
@@ -205,6 +206,9 @@ class Control:
     def _panic(self, now_ns: int) -> None:
         self._conductor.stop(now_ns)
         self._silence_all()
+
+    def _undo(self, now_ns: int) -> None:
+        self._conductor.undo(now_ns)
 
     def _reset(self, now_ns: int) -> None:
         self._conductor.reset(now_ns)

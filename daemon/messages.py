@@ -29,6 +29,13 @@ class Hear:
 
 
 @dataclass(frozen=True, slots=True)
+class Unhear:
+    """io to worker: these bars, heard lately, have not been."""
+
+    bars: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Generate:
     """io to worker: continue from the live state, from `first_step` of bar `bar` on.
 
@@ -165,6 +172,7 @@ class Stop:
 
 Message = (
     Hear
+    | Unhear
     | Generate
     | Allow
     | Cancel

@@ -264,14 +264,7 @@ class Performer:
     def _heard(self, completion: Completion, note: PlannedNote) -> None:
         beat, beats = steps_to_beats(note.start_step), steps_to_beats(note.duration_steps)
         span = self._transport.bar_at(beat)
-        self._assembler.played(
-            note.start_step,
-            span,
-            self._transport.tempo_bpm,
-            note.pitch,
-            note.velocity,
-            note.duration_steps,
-        )
+        self._assembler.played(note, span, self._transport.tempo_bpm)
         self._publish(
             "/rwkv/note/played", completion.request, beat, note.pitch, note.velocity, beats
         )

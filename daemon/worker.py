@@ -16,7 +16,18 @@ from rwkv_music.music import Meter, Note
 from rwkv_music.sampling import Sampling
 from rwkv_music.session import HeardNote, Session
 
-from .messages import Allow, Cancel, Failed, Forget, Generate, Generated, Hear, Message, Proposed
+from .messages import (
+    Allow,
+    Cancel,
+    Failed,
+    Forget,
+    Generate,
+    Generated,
+    Hear,
+    Message,
+    Proposed,
+    Unhear,
+)
 
 _SAMPLING = tuple(f.name for f in fields(Sampling))
 
@@ -69,6 +80,8 @@ class Worker:
                     self._hear(message)
                 except RwkvMusicError as error:
                     self._send(Failed(500, str(error)))
+            case Unhear():
+                self.session.unhear(message.bars)
             case Generate():
                 try:
                     self._generate(message)
@@ -116,7 +129,7 @@ class Worker:
 def _is_outdated(message: Hear, later: Sequence[Message]) -> bool:
     """Whether the same bar is told again before anything is asked."""
     for other in later:
-        if isinstance(other, (Generate, Forget)):
+        if isinstance(other, (Generate, Forget, Unhear)):
             return False
         if isinstance(other, Hear) and other.bar == message.bar:
             return True

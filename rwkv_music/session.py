@@ -8,7 +8,7 @@ state equals that of a fresh session which is told the same bars once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
@@ -54,6 +54,7 @@ class _HeardBar(Generic[S]):
     number: int
     meter: Meter
     tempo_bpm: float
+    silent: int  # how many empty bars were heard just before it
     marks: list[_Mark[S]]
     fed: list[Note] = field(default_factory=list)
     told: tuple[HeardNote, ...] = ()
@@ -100,14 +101,28 @@ class Session(Generic[S]):
             if not told and self._silent >= _SILENT_BARS:
                 self._closed = number
                 return
-            self._silent = 0 if told else self._silent + 1
             self._append(number, meter, tempo_bpm)
+            self._silent = 0 if told else self._silent + 1
             index = len(self._bars) - 1
         elif told and not self._bars[index].told:
             self._silent = 0
         if closed:
             self._closed = number
         self._update(index, meter, tempo_bpm, told)
+
+    def unhear(self, numbers: Collection[int]) -> None:
+        """Make the state as if these bars had not been; later bars are heard again. Bars older
+        than the memory stay."""
+        first = next((i for i, bar in enumerate(self._bars) if bar.number in numbers), None)
+        if first is None:
+            return
+        self._state = self._model.fork(self._bars[first].marks[0].state)
+        self._silent = self._bars[first].silent
+        self._bars, later = self._bars[:first], self._bars[first:]
+        self._closed = None
+        for bar in later:
+            if bar.number not in numbers:
+                self.hear(bar.number, bar.meter, bar.tempo_bpm, bar.told, closed=True)
 
     def fork(self) -> S:
         """A copy of the live state, for a completion."""
@@ -131,7 +146,7 @@ class Session(Generic[S]):
         if self._bars:
             del self._bars[-1].marks[1:]
         mark = _Mark(-1, self._model.fork(self._state))
-        self._bars.append(_HeardBar(number, meter, tempo_bpm, [mark]))
+        self._bars.append(_HeardBar(number, meter, tempo_bpm, self._silent, [mark]))
         del self._bars[:-MEMORY_BARS]
         self._model.open_bar(self._state, meter, tempo_bpm)
 

@@ -104,7 +104,7 @@ _SPECS = (
         "Plays that take at the next launch point.",
     ),
     _later("/rwkv/take/next", (), "Plays the next take at the next launch point."),
-    _later("/rwkv/undo", (), "The state as if the last completion had not been."),
+    RequestSpec("/rwkv/undo", (), "The state as if the last completion had not been."),
     RequestSpec("/rwkv/reset", (), "Forgets everything heard."),
     RequestSpec(
         "/rwkv/mode",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from random import Random
 from typing import Any
 
+from rwkv_music_daemon.osc.arguments import OscError
 from rwkv_music_daemon.rehearsal import Rehearsal
 
 from rwkv_music.model.protocol import MusicModel
@@ -12,7 +14,7 @@ from rwkv_music.music import Note
 from rwkv_music.session import HeardNote, Session
 from rwkv_music.timebase import NS_PER_MS
 
-_DEEDS = ["press"] * 4 + ["lift"] * 4 + ["trigger", "stop"]
+_DEEDS = ["press"] * 4 + ["lift"] * 4 + ["trigger", "trigger", "stop", "undo"]
 _WAITS_MS = (0, 5, 40, 150, 600)
 
 
@@ -35,6 +37,9 @@ def perform(rehearsal: Rehearsal, random: Random, deeds: int) -> None:
                 rehearsal.conductor.trigger(rehearsal.clock.now_ns())
             case "stop":
                 rehearsal.conductor.stop(rehearsal.clock.now_ns())
+            case "undo":
+                with suppress(OscError):  # there may be nothing to undo
+                    rehearsal.conductor.undo(rehearsal.clock.now_ns())
     for pitch in sorted(down):
         rehearsal.play(bytes((0x80, pitch, 0)))
     rehearsal.run_until_ns(round((now_ms + 20_000) * NS_PER_MS))

@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from performances import fresh_state
 from rwkv_music_daemon.osc.arguments import OscError
 from rwkv_music_daemon.parameters import Generation
 from rwkv_music_daemon.rehearsal import Rehearsal
@@ -451,3 +452,52 @@ def test_the_metronome_clicks_on_each_quarter_of_the_bar(meter: Meter, clicks: i
     assert accents == pytest.approx([0, meter.beats * BEAT_MS], abs=2)
     r.run_until_ns(r.clock.now_ns() + ms(50))
     assert hung(r) == set()
+
+
+# --- undo --------------------------------------------------------------------------------------
+
+
+def test_undo_is_as_if_the_completion_had_not_been() -> None:
+    r = running(bars=2)
+    play_note(r, 100, 50, 300)
+    r.conductor.trigger(r.clock.now_ns())
+    play_note(r, 6100, 52, 300)  # in the bar after the completion
+    r.run_until_ns(ms(9000))
+    r.conductor.undo(r.clock.now_ns())
+    r.run_until_ns(ms(9010))
+    assert [[n[1] for n in bar] for bar in heard_bars(r)[:2]] == [[50], [52]]
+    assert r.worker.session.fork() == fresh_state(r, ScriptedModel())
+
+
+def test_undo_leaves_what_the_player_played_meanwhile() -> None:
+    r = running(bars=1)
+    play_note(r, 100, 50, 300)
+    r.conductor.trigger(r.clock.now_ns())
+    play_note(r, 2600, 90, 300)
+    r.run_until_ns(ms(7000))
+    r.conductor.undo(r.clock.now_ns())
+    r.run_until_ns(ms(7010))
+    assert [n[1] for n in heard_bars(r)[1]] == [90]
+    assert r.worker.session.fork() == fresh_state(r, ScriptedModel())
+
+
+def test_undo_of_what_plays_stops_it() -> None:
+    r = in_mid_note()
+    r.conductor.undo(r.clock.now_ns())
+    assert hung(r) == set()
+    assert all(not bar.notes for bar in r.conductor.assembler.bars)
+
+
+def test_undo_goes_back_one_completion_at_a_time() -> None:
+    r = running(bars=1)
+    play_note(r, 100, 50, 300)
+    for _ in range(2):
+        r.conductor.trigger(r.clock.now_ns())
+        r.run_until_ns(r.clock.now_ns() + ms(5000))
+    assert sum(bool(bar) for bar in heard_bars(r)) == 3
+    r.conductor.undo(r.clock.now_ns())
+    assert sum(bool(bar) for bar in heard_bars(r)) == 2
+    r.conductor.undo(r.clock.now_ns())
+    with pytest.raises(OscError) as error:
+        r.conductor.undo(r.clock.now_ns())
+    assert error.value.code == 406
