@@ -17,7 +17,7 @@ import jack
 from .children import end_with_parent
 
 _START_S = 10.0
-_STOP_S = 5.0
+_STOP_S = 1.0  # it waits longer for clients that were killed; the next of its name clears up
 _NAMES = 4
 SETTINGS = ("JACK_DEFAULT_SERVER", "JACK_NO_START_SERVER")
 

@@ -31,9 +31,9 @@ time.sleep(60)
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def jack_server() -> Iterator[JackServer]:
-    """One that does not wait for the dead: a synchronous server does, for five seconds."""
+    """A fresh one that does not wait for the dead: a synchronous one does, for five seconds."""
     need_program("jackd", "jackd2")
     with JackServer(period=256, synchronous=False) as server:
         yield server
