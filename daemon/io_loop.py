@@ -27,6 +27,7 @@ from .transport import Transport
 _POLL_S = 0.002
 _REST_POLL_S = 0.005  # when nothing has come in for a while
 _REST_NS = 5 * NS_PER_S
+_REST_TICK_NS = 50 * NS_PER_MS
 _HEARTBEAT_NS = 2 * NS_PER_S
 _SLEEP_LOOK_NS = 100 * NS_PER_MS
 _REPLIES_PER_STEP = 64
@@ -72,6 +73,8 @@ class IoLoop:
         self._sleep_watch = SleepWatch()
         self._next_look_ns = 0
         self._last_input_ns = self._started_ns
+        self._resting = False
+        self._next_tick_ns = 0
 
     def watch(self, link: Link, take: Callable[[], None]) -> None:
         """Call `take` whenever something can be read from this link."""
@@ -79,21 +82,30 @@ class IoLoop:
 
     def step(self) -> None:
         """Wait a moment for something to come in, and do what is due."""
-        resting = self._clock.now_ns() - self._last_input_ns > _REST_NS
-        resting = resting and not self.conductor.transport.playing
-        for key, _ in self._selector.select(_REST_POLL_S if resting else _POLL_S):
+        for key, _ in self._selector.select(_REST_POLL_S if self._resting else _POLL_S):
             key.data()
-            self._last_input_ns = self._clock.now_ns()
         if self._hub.has_strangers:
             self._take_callers()
         self._poll_midi()
         now_ns = self._clock.now_ns()
+        self._resting = self._may_rest(now_ns)
+        if self._resting and now_ns < self._next_tick_ns:
+            return
+        self._next_tick_ns = now_ns + _REST_TICK_NS
         self._look_for_sleep(now_ns)
         self.conductor.tick(now_ns)
         self._send_replies()
         if now_ns >= self._next_heartbeat_ns:
             self._next_heartbeat_ns = now_ns + _HEARTBEAT_NS
             self._osc.publish("/rwkv/heartbeat", (now_ns - self._started_ns) // NS_PER_S)
+
+    def _may_rest(self, now_ns: int) -> bool:
+        """Whether nothing is going on, nor has been for a while."""
+        return (
+            now_ns - self._last_input_ns > _REST_NS
+            and not self.conductor.transport.playing
+            and not self.control.replies
+        )
 
     def publish(self, address: str, *args: Value) -> None:
         """Send an event to the subscribers."""
@@ -142,7 +154,7 @@ class IoLoop:
 
     def _take_requests(self) -> None:
         for request, sender in self._osc.receive():
-            now_ns = self._clock.now_ns()
+            now_ns = self._last_input_ns = self._clock.now_ns()
             self.control.carry_out(request, sender, now_ns)
             if request.name == "subscribe":
                 self.control.welcome((sender[0], request.args[0]))

@@ -9,8 +9,6 @@ from .clock import Clock
 from .ports.base import OutputPort
 from .scheduler import Event, Scheduler, Sent
 
-_IDLE_NS = 500_000_000  # without events it looks so often whether it shall end
-
 
 class Output:
     """A scheduler in front of a port. `put`, `stop` and `take_sent` may be called by any thread;
@@ -74,8 +72,10 @@ class Output:
 
     def wait(self, next_ns: int | None) -> None:
         """Sleep until `next_ns`, or until something earlier was put."""
-        deadline = self._clock.now_ns() + _IDLE_NS if next_ns is None else next_ns
-        self._clock.wait_until_ns(deadline, self._wake)
+        if next_ns is None:
+            self._wake.wait()  # without a deadline there is nothing to spin for
+        else:
+            self._clock.wait_until_ns(next_ns, self._wake)
         self._wake.clear()
 
 
