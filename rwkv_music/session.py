@@ -72,7 +72,6 @@ class Session(Generic[S]):
         self._state = self._model.start()
         self._bars: list[_HeardBar[S]] = []
         self._silent = _SILENT_BARS  # silence before the first note is not heard
-        self._closed: int | None = None
 
     def hear(
         self,
@@ -93,22 +92,30 @@ class Session(Generic[S]):
         for heard in told:
             _check(heard.note, meter)
         index = next((i for i, bar in enumerate(self._bars) if bar.number == number), None)
-        if index is None:
-            if self._bars and number < self._bars[-1].number:
-                return
-            if not told and (not closed or number == self._closed):
-                return
-            if not told and self._silent >= _SILENT_BARS:
-                self._closed = number
-                return
-            self._append(number, meter, tempo_bpm)
-            self._silent = 0 if told else self._silent + 1
-            index = len(self._bars) - 1
-        elif told and not self._bars[index].told:
-            self._silent = 0
-        if closed:
-            self._closed = number
-        self._update(index, meter, tempo_bpm, told)
+        if index is not None and bool(told) == bool(self._bars[index].told):
+            self._update(index, meter, tempo_bpm, told)
+        elif index is not None:
+            later = self._rewind(index)[1:]  # which silence is heard may change
+            self._hear_new(number, meter, tempo_bpm, told, closed=closed)
+            self._hear_again(later)
+        elif not self._bars or number > self._bars[-1].number:
+            self._hear_new(number, meter, tempo_bpm, told, closed=closed)
+
+    def _hear_new(
+        self,
+        number: int,
+        meter: Meter,
+        tempo_bpm: float,
+        told: tuple[HeardNote, ...],
+        *,
+        closed: bool,
+    ) -> None:
+        silence = not told
+        if silence and (not closed or self._silent >= _SILENT_BARS):
+            return
+        self._append(number, meter, tempo_bpm)
+        self._silent = self._silent + 1 if silence else 0
+        self._update(len(self._bars) - 1, meter, tempo_bpm, told)
 
     def unhear(self, numbers: Collection[int]) -> None:
         """Make the state as if these bars had not been; later bars are heard again. Bars older
@@ -116,13 +123,19 @@ class Session(Generic[S]):
         first = next((i for i, bar in enumerate(self._bars) if bar.number in numbers), None)
         if first is None:
             return
-        self._state = self._model.fork(self._bars[first].marks[0].state)
-        self._silent = self._bars[first].silent
-        self._bars, later = self._bars[:first], self._bars[first:]
-        self._closed = None
-        for bar in later:
-            if bar.number not in numbers:
-                self.hear(bar.number, bar.meter, bar.tempo_bpm, bar.told, closed=True)
+        self._hear_again([bar for bar in self._rewind(first) if bar.number not in numbers])
+
+    def _rewind(self, index: int) -> list[_HeardBar[S]]:
+        """Go back to before a bar; the bars that have not been heard any more."""
+        bar = self._bars[index]
+        self._state = self._model.fork(bar.marks[0].state)
+        self._silent = bar.silent
+        self._bars, later = self._bars[:index], self._bars[index:]
+        return later
+
+    def _hear_again(self, bars: Iterable[_HeardBar[S]]) -> None:
+        for bar in bars:
+            self._hear_new(bar.number, bar.meter, bar.tempo_bpm, bar.told, closed=True)
 
     def fork(self) -> S:
         """A copy of the live state, for a completion."""

@@ -36,11 +36,22 @@ def rehearse(model: object, random: Random, **generation: object) -> Rehearsal:
     return rehearsal
 
 
-@given(seeds, st.sampled_from(["full", "sixteenths", "triplets"]))
-@settings(max_examples=60, deadline=None)
-def test_to_the_token(seed: int, grid: str) -> None:
+@given(
+    seeds,
+    st.fixed_dictionaries(
+        {
+            "grid": st.sampled_from(["full", "sixteenths", "triplets"]),
+            "quantize": st.sampled_from(["bar", "beat", "now"]),
+            "overlap": st.sampled_from(["merge", "ignore", "interrupt"]),
+            "let_ring": st.integers(0, 1),
+            "nudge_ms": st.sampled_from([0, -60, 30]),
+        }
+    ),
+)
+@settings(max_examples=80, deadline=None)
+def test_to_the_token(seed: int, wishes: dict[str, object]) -> None:
     """The scripted model's state is a digest of every token: nothing may differ."""
-    rehearsal = rehearse(ScriptedModel(), Random(seed), grid=grid)
+    rehearsal = rehearse(ScriptedModel(), Random(seed), **wishes)
     assert rehearsal.output.sounding == 0
     assert rehearsal.worker.session.fork() == fresh_state(rehearsal, ScriptedModel())
 
