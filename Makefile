@@ -41,11 +41,13 @@ clean:
 
 # A stamp is older than what it was installed from: then it is installed again.
 .venv/demo.stamp: pyproject.toml constraints.txt | .venv/bin/python
-	$(PIP) -e '.[plot]'
+	@echo 'installing the service into .venv ...'
+	@$(PIP) -e '.[plot]'
 	@touch $@
 
 .venv/test.stamp: pyproject.toml constraints.txt | .venv/bin/python
-	$(PIP) -e '.[train,plot,monitor,test,dev]'
+	@echo 'installing what the tests need into .venv, PyTorch among it: this takes minutes ...'
+	@$(PIP) -e '.[train,plot,monitor,test,dev]'
 	@touch $@ .venv/demo.stamp
 
 .venv/bin/python:

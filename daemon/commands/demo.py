@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -124,6 +125,7 @@ def _introduced(
 
 def _keep(outcome: Outcome, performance: Performance, bars: int, folder: Path) -> None:
     """Write what was heard and say where it is."""
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)  # it tells of its font cache
     both = voices(outcome, performance, bars)
     midi_path, png_path = folder / "demo.mid", folder / "demo.png"
     write_voices(both, midi_path)
