@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rwkv_music.music import METERS
 from rwkv_music.tokenizer import Vocabulary
 
 from .config import WindowOptions
+from .note_table import NoteTable
 
 Tokens = NDArray[np.int64]
 
@@ -45,7 +45,7 @@ def play_imprecisely(
     """Whole bars with a share `shaky` of their onsets and durations a step off, chord tones each
     on their own. The bars' headers and borders stay; the result is as canonical as real bars."""
     v = vocabulary
-    note = _NoteTable(bars, v)
+    note = NoteTable(bars, v)
     count = len(note.pitch)
     if not count:
         return bars
@@ -67,26 +67,6 @@ def play_imprecisely(
     return _written(note, bar, onset - note.lines[bar], pitch, velocity, duration, v)
 
 
-class _NoteTable:
-    """The notes of whole bars, and the bars: headers [n, 3], lines and lengths in steps [n]."""
-
-    def __init__(self, bars: Tokens, v: Vocabulary) -> None:
-        opens = np.flatnonzero(bars == v.bar)
-        self.headers = bars[opens[:, None] + np.arange(3)]
-        steps = np.array([meter.steps for meter in METERS])
-        self.lengths = steps[self.headers[:, 1] - v.meter.start]
-        self.lines = np.cumsum(self.lengths) - self.lengths
-        places = np.flatnonzero((bars >= v.pitch.start) & (bars < v.pitch.stop))
-        places = places[places + 2 < len(bars)]
-        self.pitch = bars[places] - v.pitch.start
-        self.velocity = bars[places + 1]
-        self.duration = bars[places + 2] - v.duration.start + 1
-        is_position = (bars >= v.position.start) & (bars < v.position.stop)
-        latest = np.maximum.accumulate(np.where(is_position, np.arange(len(bars)), 0))
-        self.onset = bars[latest[places]] - v.position.start
-        self.line = self.lines[np.searchsorted(opens, places, side="right") - 1]
-
-
 def _cut_at_next(onset: Tokens, pitch: Tokens, duration: Tokens) -> Tokens:
     """A key struck again ends its earlier note."""
     order = np.lexsort((onset, pitch))
@@ -99,7 +79,7 @@ def _cut_at_next(onset: Tokens, pitch: Tokens, duration: Tokens) -> Tokens:
 
 
 def _written(
-    note: _NoteTable,
+    note: NoteTable,
     bar: Tokens,
     onset: Tokens,
     pitch: Tokens,

@@ -111,6 +111,29 @@ def evaluate(
 
 
 @cli.command()
+@click.argument("model", type=_file)
+@click.option("--data", type=_folder, required=True, help="What train prepare wrote.")
+@click.option("--completions", default=60, show_default=True, help="Of 8 bars after 8 bars.")
+def copying(model: Path, data: Path, completions: int) -> None:
+    """How much of what MODEL (exported weights) plays stands note for note in its training data,
+    in any key, beside what real pieces of the validation split share with it.
+
+    Example: train copying model.safetensors --data prepared
+    """
+    from rich.progress import Progress
+
+    from .copying import measure_copying
+
+    with Progress(transient=True) as bar:
+        task = bar.add_task("playing", total=completions)
+        shares = measure_copying(
+            model, data, completions=completions, progress=lambda: bar.advance(task)
+        )
+    for length, (made, true) in shares.items():
+        click.echo(f"runs of {length} notes: {made:.2%} of the model's, {true:.2%} of real ones")
+
+
+@cli.command()
 @click.argument("checkpoint", type=_file)
 @click.option("-o", "--out", type=_file, required=True, help="The daemon's model file.")
 @click.option("--note", multiple=True, help="KEY=TEXT for the training facts (repeatable).")

@@ -20,7 +20,7 @@ def run(*arguments):
 
 
 def test_run_eval_export_and_load(tmp_path):
-    data = prepared(tmp_path)
+    data = prepared(tmp_path, bars=17)
     config = tmp_path / "tiny.yaml"
     config.write_text(
         f"model: {{layers: 2, width: 64}}\n"
@@ -37,8 +37,10 @@ def test_run_eval_export_and_load(tmp_path):
     run("export", checkpoint, "-o", out, "--note", "data=made up for a test")
     assert load_weights(out).facts["data"] == "made up for a test"
     assert load_model(str(out)).name.startswith("mine")
+    shares = run("copying", out, "--data", data, "--completions", 1)
+    assert shares.count("runs of") == 2
 
 
-@pytest.mark.parametrize("command", ["prepare", "run", "eval", "export"])
+@pytest.mark.parametrize("command", ["prepare", "run", "eval", "copying", "export"])
 def test_every_command_has_help_with_an_example(command):
     assert f"Example: train {command} " in run(command, "--help")

@@ -33,14 +33,14 @@ def piece(seed, bars=12, meter="4/4"):
     return Piece(f"{seed}.mid", "samples", np.array(tokens, np.uint16), np.array(offsets, np.int32))
 
 
-def prepared(folder, train=4, valid=1):
+def prepared(folder, train=4, valid=1, bars=12):
     """A folder as `train prepare` writes it."""
     from rwkv_music_train.pieces import PieceWriter
 
     for split, seeds in (("train", range(train)), ("valid", range(100, 100 + valid))):
         with PieceWriter(folder / f"{split}.arrow", load_vocabulary()) as writer:
             for seed in seeds:
-                writer.add(piece(seed))
+                writer.add(piece(seed, bars))
     return folder
 
 
