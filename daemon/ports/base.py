@@ -71,6 +71,10 @@ class MidiSystem(Protocol):
         """As `open_input`. Raises PortError."""
         ...
 
+    def open_input_from(self, source: str) -> InputPort:
+        """An unnamed input that hears an existing port, by full name. Raises PortError."""
+        ...
+
     def open_output_to(self, destination: str) -> OutputPort:
         """An unnamed output that plays to an existing port, by full name. Raises PortError."""
         ...

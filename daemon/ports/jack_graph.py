@@ -76,6 +76,19 @@ def abandon(client: object) -> None:
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(client))
 
 
+def no_server() -> bool:
+    """Whether it is certain that no JACK server runs; asked quietly, as rtmidi's own libjack
+    writes to stderr when there is none."""
+    jack = _library()
+    if jack is None:
+        return False
+    try:
+        jack.Client("RWKV Music Probe", no_start_server=True).close()
+    except jack.JackError:
+        return True
+    return False
+
+
 def _library() -> Any:
     try:
         import jack

@@ -67,7 +67,8 @@ class MemorySystem:
         self._clock = clock
         self.opened_inputs: dict[str, MemoryInput] = {}
         self.opened_outputs: dict[str, MemoryOutput] = {}
-        self.destinations: dict[str, MemoryOutput] = {}  # others' ports, by full name
+        self.sources: dict[str, MemoryInput] = {}  # others' ports, by full name
+        self.destinations: dict[str, MemoryOutput] = {}  # the same
 
     def alive(self) -> bool:
         return True
@@ -76,7 +77,7 @@ class MemorySystem:
         pass
 
     def inputs(self) -> tuple[str, ...]:
-        return tuple(self.opened_outputs)
+        return (*self.opened_outputs, *self.sources)
 
     def outputs(self) -> tuple[str, ...]:
         return (*self.opened_inputs, *self.destinations)
@@ -96,6 +97,15 @@ class MemorySystem:
         if held is None or held.closed:
             held = self.opened_outputs[name] = MemoryOutput(name, self._clock)
         return held
+
+    def add_source(self, name: str) -> MemoryInput:
+        """A keyboard, say: what is pushed into it is heard."""
+        return self.sources.setdefault(name, MemoryInput(name, self._clock))
+
+    def open_input_from(self, source: str) -> MemoryInput:
+        if source not in self.sources:
+            raise PortError(f"memory: no port {source!r}; there are {self.inputs()}")
+        return self.sources[source]
 
     def open_output_to(self, destination: str) -> MemoryOutput:
         if destination not in self.destinations:

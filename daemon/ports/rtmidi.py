@@ -14,7 +14,7 @@ from ..clock import Clock
 from .alsa_sequencer import AlsaGraph
 from .base import MidiSystem
 from .graph import Graph, NoGraph
-from .jack_graph import JackGraph
+from .jack_graph import JackGraph, no_server
 from .rtmidi_ports import RtMidiInput, RtMidiOutput
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ APIS = {
     "coremidi": rtmidi.API_MACOSX_CORE,
     "winmm": rtmidi.API_WINDOWS_MM,
 }
-_NO_VIRTUAL_PORTS = ("winmm",)
+NO_VIRTUAL_PORTS = ("winmm",)
 REMEDIES = {
     "alsa": "load the kernel module snd-seq (sudo modprobe snd-seq)",
     "jack": "start a JACK server, or run this under pw-jack where PipeWire is the server",
@@ -69,16 +69,12 @@ class RtMidiSystem:
         new = [full for full in self.inputs() if full not in before and name in full]
         return RtMidiOutput(name, port, self._graph, new[0] if new else "")
 
+    def open_input_from(self, source: str) -> RtMidiInput:
+        port = self._open_existing(rtmidi.MidiIn, source)
+        return RtMidiInput(source, port, self._clock, self._graph)
+
     def open_output_to(self, destination: str) -> RtMidiOutput:
-        port = self._client(rtmidi.MidiOut)
-        names = port.get_ports()
-        if destination not in names:
-            port.delete()
-            raise PortError(_no_such_port(self.api, destination, names))
-        try:
-            port.open_port(names.index(destination), "RWKV Music Rescue")
-        except rtmidi.RtMidiError as error:
-            raise PortError(f"{self.api}: cannot connect to {destination!r}: {error}") from error
+        port = self._open_existing(rtmidi.MidiOut, destination)
         return RtMidiOutput(destination, port, self._graph, "")
 
     def connect(self, source: str, destination: str) -> None:
@@ -99,9 +95,25 @@ class RtMidiSystem:
                 f"{self.api}: cannot be reached any more ({error}); {REMEDIES[self.api]}"
             ) from error
 
+    def _open_existing(
+        self, kind: type[rtmidi.MidiIn] | type[rtmidi.MidiOut], full_name: str
+    ) -> rtmidi.MidiIn:
+        port = self._client(kind)
+        try:
+            names = port.get_ports()
+            if full_name not in names:
+                raise PortError(_no_such_port(self.api, full_name, names))
+            port.open_port(names.index(full_name), CLIENT_NAME)
+        except (rtmidi.RtMidiError, PortError) as error:
+            port.delete()
+            if isinstance(error, PortError):
+                raise
+            raise PortError(f"{self.api}: cannot connect to {full_name!r}: {error}") from error
+        return port
+
     def _open(self, port: rtmidi.MidiIn, name: str) -> None:
         try:
-            if self.api in _NO_VIRTUAL_PORTS:
+            if self.api in NO_VIRTUAL_PORTS:
                 port.open_port(index_of(name, port.get_ports(), self.api))
             else:
                 port.open_virtual_port(name)
@@ -132,6 +144,8 @@ def unavailable(api: str) -> str | None:
         return f"python-rtmidi is built without it on {sys.platform}"
     if api == "alsa" and not Path("/dev/snd/seq").exists():
         return "there is no /dev/snd/seq"
+    if api == "jack" and no_server():
+        return "no JACK server answers"
     try:
         rtmidi.MidiOut(rtapi=APIS[api], name=CLIENT_NAME).delete()
     except rtmidi.RtMidiError as error:
@@ -171,7 +185,7 @@ def _no_such_port(api: str, name: str, names: list[str]) -> str:
     hint = (
         "create it with loopMIDI (https://www.tobias-erichsen.de/software/loopmidi.html), or set "
         "midi.input and midi.output to one of these"
-        if api in _NO_VIRTUAL_PORTS
+        if api in NO_VIRTUAL_PORTS
         else "see `rwkv-music-daemon ports`"
     )
     return f"{api}: no port {name!r}; there are: {there}; {hint}"

@@ -1,0 +1,185 @@
+"""What of the things that the daemon needs or can use is there, and how to get the rest."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from rwkv_music.errors import PortError, RwkvMusicError
+from rwkv_music.model import load_model
+
+from .clock import SystemClock
+from .config_sections import Config
+from .osc.client import NoAnswerError, OscClient
+from .ports.base import MidiSystem
+from .ports.rtmidi import APIS, NO_VIRTUAL_PORTS, REMEDIES, open_system, unavailable
+
+_PING_S = 0.5
+_OLDEST_PYTHON = (3, 11)
+_APIS_OF = {"linux": ("alsa", "jack"), "darwin": ("coremidi", "jack"), "win32": ("winmm",)}
+_PROBE_NAME = "RWKV Music Doctor"
+
+
+class State(Enum):
+    """How it stands with one thing."""
+
+    OK = "ok"
+    ABSENT = "absent"  # good to have
+    MISSING = "missing"  # the daemon cannot do without
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing: what it is, how it is, and what to do about it (empty when nothing is)."""
+
+    state: State
+    what: str
+    remedy: str = ""
+
+
+def examine(config: Config) -> Iterator[Finding]:
+    """One finding after the other; some take a moment."""
+    yield python()
+    yield from midi_systems(config.midi.api)
+    yield virtual_port(config)
+    yield osc_port(config.osc.host, config.osc.port)
+    yield model(config.model.path, config.model.engine)
+    yield realtime_priority()
+    yield program("C++ compiler", ("c++", "g++", "clang++", "cl"), "builds the fast CPU engine")
+    yield program("CUDA compiler", ("nvcc",), "builds the training kernels on NVIDIA GPUs")
+    yield package("matplotlib", "plot", "draws piano rolls")
+    yield package("torch", "train", "trains models, and runs them on GPUs")
+
+
+def python() -> Finding:
+    """The interpreter."""
+    what = f"Python {platform.python_version()} ({sys.executable})"
+    if sys.version_info >= _OLDEST_PYTHON:
+        return Finding(State.OK, what)
+    return Finding(State.MISSING, what, "install Python 3.11 or newer")
+
+
+def midi_systems(wanted: str) -> Iterator[Finding]:
+    """Each MIDI system that this platform may have; one is needed, or the one configured."""
+    reasons = {api: unavailable(api) for api in APIS}
+    taken = next((api for api, reason in reasons.items() if reason is None), None)
+    for api in _APIS_OF.get(sys.platform, tuple(APIS)):
+        reason = reasons[api]
+        if reason is None:
+            chosen = "; midi.api: auto takes it" if wanted == "auto" and api == taken else ""
+            yield Finding(State.OK, f"MIDI system {api}{chosen}")
+            continue
+        needed = wanted == api or (wanted == "auto" and taken is None)
+        remedy = REMEDIES[api]
+        if api == "jack" and shutil.which("pw-jack"):
+            remedy = "PipeWire is installed: run `pw-jack rwkv-music-daemon run`"
+        state = State.MISSING if needed else State.ABSENT
+        yield Finding(state, f"MIDI system {api}: {reason}", remedy)
+
+
+def virtual_port(config: Config) -> Finding:
+    """Whether our ports can be had: made, or found by name where they cannot be made."""
+    try:
+        system = open_system(config.midi.api, SystemClock())
+    except PortError:
+        return Finding(State.MISSING, "MIDI ports: none without a MIDI system", "see above")
+    names = [config.midi.input, config.midi.output]
+    try:
+        if system.api in NO_VIRTUAL_PORTS:
+            system.open_input(names[0]).close()
+            system.open_output(names[1]).close()
+            return Finding(State.OK, f"MIDI ports {names[0]!r} and {names[1]!r} exist")
+        return _made_port(system)
+    except PortError as error:
+        return Finding(State.MISSING, f"MIDI ports: {error}", "see the message")
+    finally:
+        system.close()
+
+
+def _made_port(system: MidiSystem) -> Finding:
+    port = system.open_output(_PROBE_NAME)
+    seen = any(_PROBE_NAME in name for name in system.inputs())
+    port.close()
+    if seen:
+        return Finding(State.OK, f"virtual MIDI ports can be made ({system.api})")
+    return Finding(
+        State.MISSING,
+        f"a virtual MIDI port was made on {system.api}, and nobody can see it",
+        "restart the MIDI system",
+    )
+
+
+def osc_port(host: str, port: int) -> Finding:
+    """Whether the daemon could have its OSC port, or has it already."""
+    local = "127.0.0.1" if host == "0.0.0.0" else host
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            reason = error
+        else:
+            return Finding(State.OK, f"OSC port {host}:{port} is free")
+    try:
+        with OscClient(local, port, _PING_S) as client:
+            answer = client.request("/rwkv/ping", "doctor")[-1]
+        return Finding(State.OK, f"OSC port {host}:{port}: the daemon runs, {answer.args[1]}")
+    except (NoAnswerError, OSError):
+        return Finding(
+            State.MISSING,
+            f"OSC port {host}:{port}: {reason}, and no daemon answers there",
+            "choose another with `--set osc.port=7780`, or end what holds it",
+        )
+
+
+def model(path: str, engine: str) -> Finding:
+    """Whether the model can be loaded."""
+    began_s = time.monotonic()
+    try:
+        loaded = load_model(path, engine)
+    except RwkvMusicError as error:
+        return Finding(State.MISSING, f"model: {error}", "check model.path and model.engine")
+    taken_ms = 1000 * (time.monotonic() - began_s)
+    return Finding(State.OK, f"model {loaded.name}, loaded in {taken_ms:.0f} ms")
+
+
+def realtime_priority() -> Finding:
+    """Whether this user may run threads at real-time priority."""
+    if sys.platform != "linux":
+        return Finding(State.OK, "real-time priority: nothing to be set up on this system")
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    except OSError:
+        return Finding(
+            State.ABSENT,
+            "real-time priority: refused; timing may suffer on a busy machine",
+            "put `@audio - rtprio 95` into /etc/security/limits.d/audio.conf, add yourself to the "
+            "group (sudo usermod -aG audio $USER) and log in again",
+        )
+    os.sched_setscheduler(0, *before)
+    return Finding(State.OK, "real-time priority is allowed")
+
+
+def program(title: str, names: tuple[str, ...], use: str) -> Finding:
+    """A program that is good to have."""
+    found = next((path for name in names if (path := shutil.which(name))), None)
+    if found:
+        return Finding(State.OK, f"{title}: {found}")
+    return Finding(State.ABSENT, f"{title}: not found; it {use}", f"install {names[0]} if wanted")
+
+
+def package(name: str, extra: str, use: str) -> Finding:
+    """A Python package that is good to have; it is not imported."""
+    if importlib.util.find_spec(name) is not None:
+        return Finding(State.OK, f"{name} is installed")
+    return Finding(
+        State.ABSENT, f"{name}: not installed; it {use}", f"pip install 'rwkv-music[{extra}]'"
+    )
