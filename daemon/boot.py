@@ -12,6 +12,11 @@ from typing import Any
 
 from .config import Config, from_dict, to_dict
 
+# A terminal, or a service manager, sends these to all our processes at once.
+ENDING_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Boot:
@@ -50,9 +55,10 @@ def start_child(module: str, boot: Boot) -> subprocess.Popen[bytes]:
 
 
 def read_boot(name: str) -> Boot:
-    """In the child: what the supervisor handed over. Signals of the terminal are the supervisor's
-    to hear, which tells its children."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """In the child: what the supervisor handed over. The signals that end the service are the
+    supervisor's to hear, which tells its children: io has notes to end first."""
+    for number in ENDING_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     boot = Boot(**json.loads(sys.stdin.buffer.readline()))
     log_to_stderr(name, boot.settings().logging.level)
     return boot

@@ -135,7 +135,8 @@ class Hub:
         return known
 
     def _is_ours(self, hello: Hello) -> bool:
-        return hmac.compare_digest(hello.token.encode(), self._token.encode())
+        told = str(hello.token).encode(errors="replace")  # a stranger's may be anything
+        return hmac.compare_digest(told, self._token.encode())
 
     def close(self) -> None:
         for link in self._strangers:

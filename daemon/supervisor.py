@@ -21,7 +21,7 @@ from types import FrameType
 
 from rwkv_music.errors import CheckpointError, ConfigError, PortError, RwkvMusicError, WorkerError
 
-from .boot import Boot, start_child
+from .boot import ENDING_SIGNALS, Boot, start_child
 from .config import Config
 from .links import Hub, Link
 from .messages import (
@@ -31,6 +31,7 @@ from .messages import (
     Message,
     Ping,
     Pong,
+    Ready,
     Serving,
     Stop,
     WorkerState,
@@ -40,10 +41,11 @@ from .silence import silence
 _LOOK_S = 0.25
 _PING_S = 1.0
 _HUNG_S = 5.0
+_LOADING_S = 120.0  # a large model on a slow disk; it answers nothing meanwhile
 _STOP_S = 3.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 10.0
 _STEADY_S = 30.0  # who has run so long has not crashed at once
-_RECORD = "destinations.json"
+_RECORD = "destinations-{port}.json"  # by OSC port: two services may share a folder
 _ERRORS: dict[int, type[RwkvMusicError]] = {2: ConfigError, 3: PortError, 4: CheckpointError}
 
 log = logging.getLogger(__name__)
@@ -58,18 +60,21 @@ class Child:
         self.link: Link | None = None
         self.start_s = 0.0
         self.answered_s = 0.0
+        self.serves = False  # it has done what it does before it can answer
         self._pause_s = _FIRST_PAUSE_S
         self._started_s = 0.0
 
     def start(self, boot: Boot, now_s: float) -> None:
         self.process = start_child(f"{self.name}_process", boot)
         self._started_s = self.answered_s = now_s
+        self.serves = False
 
     def is_dead(self) -> bool:
         return self.process is not None and self.process.poll() is not None
 
     def is_hung(self, now_s: float) -> bool:
-        return self.link is not None and now_s - self.answered_s > _HUNG_S
+        limit_s = _HUNG_S if self.serves else _LOADING_S
+        return self.process is not None and now_s - self.answered_s > limit_s
 
     def send(self, message: Message) -> None:
         """Whoever does not take it is dead, which `is_dead` will tell."""
@@ -108,14 +113,14 @@ class Supervisor:
         self._ports = ""
         self._failed: Failed | None = None
         self._connections: Connections | None = None
-        self._record = config.service.data_path / _RECORD
+        self._record = config.service.data_path / _RECORD.format(port=config.osc.port)
+        self._owns_record = False  # once io holds the OSC port, no other service does
         self._ending = False
         self._next_ping_s = 0.0
 
     def run(self) -> None:
-        """Serve until SIGTERM or SIGINT. Raises ConfigError, PortError or CheckpointError when
-        the service cannot be started."""
-        self._silence_leftovers()
+        """Serve until SIGTERM, SIGINT or SIGHUP. Raises ConfigError, PortError or CheckpointError
+        when the service cannot be started."""
         restore = self._hear_signals()
         try:
             while not self._ending:
@@ -180,7 +185,11 @@ class Supervisor:
                 case Failed():
                     self._failed = message
                 case Listening(port, ports):
+                    child.serves = True
                     self._io_port, self._ports = port, ports
+                    self._silence_leftovers()
+                case Ready():
+                    child.serves = True
                 case Connections():
                     self._connections = message
                     self._keep_record(message)
@@ -226,6 +235,9 @@ class Supervisor:
 
     def _silence_leftovers(self) -> None:
         """When everything was killed at once, nobody could: the record says who was playing."""
+        if self._owns_record:
+            return
+        self._owns_record = True
         try:
             record = json.loads(self._record.read_text(encoding="utf-8"))
             connections = Connections(str(record["api"]), tuple(map(str, record["destinations"])))
@@ -252,12 +264,16 @@ class Supervisor:
             log.warning("%s: cannot be written: %s", self._record, error)
 
     def _drop_record(self) -> None:
-        self._record.unlink(missing_ok=True)
+        if self._owns_record:
+            try:
+                self._record.unlink(missing_ok=True)
+            except OSError as error:
+                log.warning("%s: cannot be removed: %s", self._record, error)
 
     # --- the end -------------------------------------------------------------------------------
 
     def _hear_signals(self) -> Callable[[], None]:
-        """Let SIGTERM and SIGINT end the loop at once; what undoes it."""
+        """Let the signals that mean it end the loop at once; what undoes it."""
         hears, wakes = socket.socketpair()
         hears.setblocking(False)
         wakes.setblocking(False)
@@ -267,7 +283,7 @@ class Supervisor:
         def end(number: int, frame: FrameType | None) -> None:
             self._ending = True
 
-        before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+        before = {number: signal.signal(number, end) for number in ENDING_SIGNALS}
 
         def restore() -> None:
             for number, handler in before.items():
@@ -288,10 +304,12 @@ class Supervisor:
             if child.process is None:
                 continue
             try:
-                child.process.wait(max(until_s - time.monotonic(), 0.01))
+                code = child.process.wait(max(until_s - time.monotonic(), 0.01))
             except subprocess.TimeoutExpired:
-                clean = clean and child is not self._io
+                code = None
                 child.bury(time.monotonic())
+            if child is self._io and code != 0:
+                clean = False  # it may have died before it could silence anybody
         if not clean:
             self._silence()
         self._drop_record()
