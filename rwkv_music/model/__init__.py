@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import CheckpointError, ConfigError
 from .protocol import BarRequest, MusicModel
 
+if TYPE_CHECKING:
+    from ..engine.base import Engine
+    from .weights import Weights
+
 __all__ = ["ENGINES", "BarRequest", "MusicModel", "load_model"]
 
 ENGINES = ("auto", "native", "numpy", "torch", "scripted")
+log = logging.getLogger(__name__)
 _STARTER = "starter.safetensors"
 
 
@@ -26,15 +32,15 @@ def load_model(path: str = "", engine: str = "auto") -> MusicModel[Any]:
         from .scripted import ScriptedModel
 
         return ScriptedModel(path)
-    if engine in ("native", "torch"):
+    if engine == "torch":
         raise ConfigError(
-            f"model.engine: {engine} is not part of this version; choose numpy, or auto for the"
-            " fastest there is"
+            "model.engine: torch is not part of this version; choose native or numpy, or auto for"
+            " the fastest there is"
         )
     if engine not in ENGINES:
         raise ConfigError(f"model.engine: got {engine!r}, expected one of {', '.join(ENGINES)}")
     if path:
-        return _load(Path(path).expanduser())
+        return _load(Path(path).expanduser(), engine)
     starter = resources.files("rwkv_music").joinpath("data", _STARTER)
     with resources.as_file(starter) as file:
         if not file.is_file():
@@ -42,11 +48,10 @@ def load_model(path: str = "", engine: str = "auto") -> MusicModel[Any]:
                 f"{_STARTER}: this installation has no embedded model; name a checkpoint with"
                 " model.path, or reinstall the package"
             )
-        return _load(file)
+        return _load(file, engine)
 
 
-def _load(path: Path) -> MusicModel[Any]:
-    from ..engine.numpy_engine import NumpyEngine
+def _load(path: Path, kind: str) -> MusicModel[Any]:
     from ..tokenizer import load_vocabulary
     from .rwkv import RwkvMusicModel
     from .weights import load_weights
@@ -54,5 +59,22 @@ def _load(path: Path) -> MusicModel[Any]:
     vocabulary = load_vocabulary()
     weights = load_weights(path)
     weights.check_vocabulary(vocabulary)
-    engine = NumpyEngine(weights)
+    engine = _engine(weights, kind)
     return RwkvMusicModel(engine, vocabulary, f"{path.stem} ({engine.name})")
+
+
+def _engine(weights: Weights, kind: str) -> Engine:
+    """The engine of that name; `auto`: native where it was built, else NumPy, and a word on it."""
+    from ..engine import native
+
+    if kind == "native" or (kind == "auto" and not native.absence()):
+        return native.NativeEngine(weights)
+    if kind == "auto":
+        log.warning(
+            "The native engine is not there (%s): the slower NumPy engine serves. Install a C++"
+            " compiler and reinstall rwkv-music.",
+            native.absence(),
+        )
+    from ..engine.numpy_engine import NumpyEngine
+
+    return NumpyEngine(weights)

@@ -4,6 +4,7 @@ import sys
 import numpy as np
 import pytest
 
+from rwkv_music.engine import native
 from rwkv_music.errors import CheckpointError, ConfigError
 from rwkv_music.model import load_model
 from rwkv_music.model.config import ModelConfig
@@ -25,7 +26,8 @@ def checkpoint(tmp_path):
 @pytest.mark.parametrize("engine", ["auto", "numpy"])
 def test_a_checkpoint_becomes_a_model(checkpoint, engine):
     model = load_model(str(checkpoint), engine)
-    assert model.name == "tiny (numpy)"
+    fastest = "numpy" if native.absence() else "native"
+    assert model.name == f"tiny ({fastest if engine == 'auto' else engine})"
     state = model.start()
     model.open_bar(state, Meter(4, 4), 120.0)
     assert np.isfinite(state.logits).all()
@@ -36,10 +38,20 @@ def test_the_scripts_are_models():
     assert load_model("steps", "scripted").name == "scripted (steps)"
 
 
-@pytest.mark.parametrize("engine", ["native", "torch"])
-def test_engines_that_are_not_there_say_so(checkpoint, engine):
-    with pytest.raises(ConfigError, match=f"model.engine: {engine} is not part"):
-        load_model(str(checkpoint), engine)
+def test_an_engine_that_is_not_there_says_so(checkpoint):
+    with pytest.raises(ConfigError, match="torch is not part of this"):
+        load_model(str(checkpoint), "torch")
+
+
+def test_without_a_compiler_numpy_serves_and_one_line_says_so(checkpoint, monkeypatch, caplog):
+    monkeypatch.setattr(native, "absence", lambda: "No module named _native")
+    assert load_model(str(checkpoint), "auto").name == "tiny (numpy)"
+    assert [record.getMessage() for record in caplog.records] == [
+        "The native engine is not there (No module named _native): the slower NumPy engine serves."
+        " Install a C++ compiler and reinstall rwkv-music."
+    ]
+    with pytest.raises(ConfigError, match="native was not built"):
+        load_model(str(checkpoint), "native")
 
 
 def test_unknown_engines_are_refused(checkpoint):

@@ -1,0 +1,85 @@
+"""Builds the native engine. Everything else about the package stands in pyproject.toml.
+
+A machine without a C++ compiler still gets a working installation: the extension is optional, and
+without it the NumPy engine serves.
+"""
+
+from __future__ import annotations
+
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pybind11
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+SOURCES = Path("rwkv_music/engine/csrc")
+ARM = ("arm64", "aarch64")
+X86 = ("x86_64", "amd64")
+
+# Each instruction set is one file with its own flags; cpu.cpp chooses among them at run time.
+AVX512 = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni", "-mfma"]
+GNU_FLAGS = {
+    "isa_avx512_bf16": [*AVX512, "-mavx512bf16"],
+    "isa_avx512_vnni": AVX512,
+    "isa_avx2_vnni": ["-mavx2", "-mfma", "-mavxvnni"],
+    "isa_avx2": ["-mavx2", "-mfma"],
+    "isa_neon_dot": ["-march=armv8.2-a+dotprod"],
+}
+MSVC_FLAGS = {
+    "isa_avx512_bf16": ["/arch:AVX512"],
+    "isa_avx512_vnni": ["/arch:AVX512"],
+    "isa_avx2_vnni": ["/arch:AVX2", "/D__AVXVNNI__"],
+    "isa_avx2": ["/arch:AVX2"],
+}
+
+
+def sources() -> list[str]:
+    """All files but those of other processor families."""
+    platform = sysconfig.get_platform().lower()  # macosx-...-universal2 is neither: scalar
+    foreign = set()
+    if not platform.endswith(X86):
+        foreign |= {"isa_avx512_bf16", "isa_avx512_vnni", "isa_avx2_vnni", "isa_avx2"}
+    if not platform.endswith(ARM):
+        foreign |= {"isa_neon_dot", "isa_neon"}
+    return [path.as_posix() for path in sorted(SOURCES.glob("*.cpp")) if path.stem not in foreign]
+
+
+class BuildPerFile(build_ext):
+    """Compiles every file with the flags of its instruction set."""
+
+    def build_extensions(self) -> None:
+        msvc = self.compiler.compiler_type == "msvc"
+        common = ["/std:c++17", "/O2", "/EHsc"] if msvc else ["-std=c++17", "-O3", "-g0"]
+        if not msvc:
+            # The same sums in every tile need the same instructions: no fusing by the compiler.
+            common += ["-ffp-contract=off", "-fvisibility=hidden", "-pthread"]
+        own = MSVC_FLAGS if msvc else GNU_FLAGS
+        compile_all: Callable[..., list[str]] = self.compiler.compile
+
+        def compile_each(files: list[str], *, extra_postargs: Any = None, **rest: Any) -> list[str]:
+            objects: list[str] = []
+            for file in files:
+                flags = [*(extra_postargs or []), *common, *own.get(Path(file).stem, [])]
+                objects += compile_all([file], extra_postargs=flags, **rest)
+            return objects
+
+        self.compiler.compile = compile_each
+        super().build_extensions()
+
+
+setup(
+    ext_modules=[
+        Extension(
+            "rwkv_music.engine._native",
+            sources(),
+            include_dirs=[pybind11.get_include()],
+            depends=[path.as_posix() for path in SOURCES.glob("*.h")],
+            extra_link_args=[] if sysconfig.get_platform().startswith("win") else ["-pthread"],
+            optional=True,
+        )
+    ],
+    cmdclass={"build_ext": BuildPerFile},
+)
