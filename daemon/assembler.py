@@ -119,10 +119,6 @@ class Assembler:
         self._touch(bar)
         return note
 
-    def holds(self, pitch: int) -> bool:
-        """Whether the player holds this key."""
-        return pitch in self._held
-
     def played(self, note: PlannedNote, span: BarSpan, tempo_bpm: float) -> None:
         """A note of ours has begun to sound, on its planned step and for its planned length."""
         bar = self.bar(span, tempo_bpm)

@@ -8,23 +8,28 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
-from rwkv_music.music import HIGHEST_PITCH, LOWEST_PITCH, STEPS_PER_BEAT
-from rwkv_music.timebase import NS_PER_MS, steps_to_beats
+from rwkv_music.music import STEPS_PER_BEAT
+from rwkv_music.timebase import NS_PER_MS, beats_to_steps
 
 from .assembler import AssembledBar, Assembler, Voice
+from .completion import Completion
+from .listener import Listener
 from .messages import Failed, Forget, Generated, Message, Proposed
 from .metronome import Metronome
+from .modes import Auto, Mode, Trade
 from .osc.arguments import OscError
 from .parameters import Generation, Value
 from .performer import Performer, Sounds
 from .scheduler import PLAYER, Pass, Release, Strike
-from .transport import BarSpan, Located, Started, Stopped, Transport
+from .transport import BarSpan, Located, Started, Stopped, Transport, take_midi
+from .wishes import Wishes
 
 _RETOLD_BARS = 16  # to a worker that has heard nothing yet
 _QUIET_BARS = 4  # the clock that we started ourselves stops after so many empty bars
 _LEAD_NS = 20 * NS_PER_MS  # from a trigger to the downbeat when the transport stood still
-_DRUM_CHANNEL = 9
+_NO_MODEL = "no model: wait for /rwkv/worker up"
 
 log = logging.getLogger(__name__)
 
@@ -45,18 +50,18 @@ class Conductor:
         new_seed: Callable[[], int],
     ) -> None:
         self.transport = transport
-        self.generation = generation
+        self.wishes = Wishes(generation)
         self.assembler = Assembler()
         self.assembler.grid = generation.grid
         self.performer = Performer(transport, self.assembler, sounds, to_worker, publish)
+        self.listener = Listener(transport, self.assembler, self.performer, publish)
         self._metronome = Metronome(transport)
         self.model = ""  # empty: there is none
-        self.ignored: dict[str, int] = {}  # what came in and was not heard, by reason
+        self.mode: Mode = None
         self._sounds = sounds
         self._to_worker = to_worker
         self._publish = publish
         self._new_seed = new_seed
-        self._once: dict[str, Value] = {}
         self._request = 0
         self._span: BarSpan | None = None  # the bar that is open
         self._beat = 0.0  # where the music was at the last tick
@@ -64,9 +69,13 @@ class Conductor:
         self._quiet_bars = 0
         self._self_started = False
         self._told_state = ""
-        self._echoes: set[int] = set()
 
     # --- what is asked -------------------------------------------------------------------------
+
+    @property
+    def generation(self) -> Generation:
+        """The parameters as they last."""
+        return self.wishes.lasting
 
     @property
     def state(self) -> str:
@@ -91,26 +100,38 @@ class Conductor:
         Raises OscError 503 when there is no model.
         """
         if not self.model:
-            raise OscError(503, "no model: wait for /rwkv/worker up")
+            raise OscError(503, _NO_MODEL)
         self.tick(now_ns)
-        generation = self.generation
-        for name, value in self._once.items():
-            generation = generation.with_value(name, value)
-        if bars is not None:
-            generation = generation.with_value("bars", bars)
-        self._once.clear()
+        generation = self.wishes.take(bars)
         if self.performer.playing is None and not self.transport.playing:
             self._start_internal(now_ns + max(_LEAD_NS, self.performer.lead_ns))
             step = 0
         else:
             step = self.performer.place(generation, now_ns)
+        completion = self._arm(generation, step)
+        start_bar = completion.first.number
+        self.tick(now_ns)
+        return completion.request, start_bar
+
+    def _arm(self, generation: Generation, step: int) -> Completion:
+        if not self.model:
+            raise OscError(503, _NO_MODEL)
         self._request += 1
         seed = self._new_seed() if generation.seed < 0 else generation.seed
         completion = self.performer.arm(self._request, generation, seed, step)
         self._tell_state()
-        start_bar = completion.first.number
-        self.tick(now_ns)
-        return self._request, start_bar
+        return completion
+
+    def set_mode(self, mode: str, listen_bars: int, play_bars: int) -> None:
+        """manual, trade or auto. In trade the first turn begins with the next bar, or with the
+        first one when the transport stands still."""
+        self.mode = None
+        if mode == "auto":
+            self.mode = Auto()
+        elif mode == "trade":
+            first = 0 if self._span is None else self._span.number + 1
+            self.mode = Trade(listen_bars, play_bars, first)
+        self.listener.has_news = False
 
     def stop(self, now_ns: int) -> None:
         """End what is armed or plays, now."""
@@ -137,16 +158,10 @@ class Conductor:
 
     def set_parameter(self, name: str, value: object) -> Value:
         """Change a parameter for good; its value as it is now. Raises ParameterError."""
-        self.generation = self.generation.with_value(name, value)
+        changed = self.wishes.set(name, value)
         self.assembler.grid = self.generation.grid
-        changed = self.generation.value(name)
         self._publish(f"/rwkv/param/{name}", changed)
         return changed
-
-    def set_once(self, name: str, value: object) -> Value:
-        """Change a parameter for the next request only. Raises ParameterError."""
-        self._once[name] = self.generation.with_value(name, value).value(name)
-        return self._once[name]
 
     # --- what comes in -------------------------------------------------------------------------
 
@@ -154,7 +169,7 @@ class Conductor:
         """A channel message of the player's that is no trigger."""
         status, channel = message[0] & 0xF0, message[0] & 0x0F
         if self.generation.channel_in not in (0, channel + 1):
-            self._ignore("channel")
+            self.listener.ignore("channel")
         elif status == 0x90 and message[2]:
             if self.generation.thru:
                 self._sounds.put(Strike(t_ns, PLAYER, channel, message[1], message[2]))
@@ -162,23 +177,28 @@ class Conductor:
         elif status in (0x80, 0x90):
             if self.generation.thru:
                 self._sounds.put(Release(t_ns, PLAYER, channel, message[1]))
-            self._note_off(t_ns, message[1])
+            self.listener.note_off(t_ns, message[1])
+            self.performer.let_go(t_ns, message[1])
         elif self.generation.thru:
             self._sounds.put(Pass(t_ns, message))
 
+    def _note_on(self, t_ns: int, channel: int, pitch: int, velocity: int) -> None:
+        overlap = self.generation.overlap
+        if not self.listener.admits(t_ns, channel, pitch, velocity, overlap):
+            return
+        if not self.transport.playing:
+            self._start_internal(t_ns)
+        self._close_bars(t_ns)
+        self.listener.note_on(t_ns, pitch, velocity)
+        yields = overlap == "interrupt" or isinstance(self.mode, Auto)
+        if yields and self.performer.playing is not None:
+            self.performer.disarm()
+            self.performer.end(self.transport.beat_at(t_ns), self.listener.held_pitches)
+            self._tell_state()
+
     def clock(self, t_ns: int, message: bytes) -> None:
         """A system message of whoever conducts: clock, start, stop, continue, song position."""
-        match message[0]:
-            case 0xF8:
-                self.transport.midi_tick(t_ns)
-            case 0xFA:
-                self.transport.midi_start(t_ns)
-            case 0xFB:
-                self.transport.midi_continue(t_ns)
-            case 0xFC:
-                self.transport.midi_stop(t_ns)
-            case 0xF2:
-                self.transport.midi_song_position(message[1] | message[2] << 7, t_ns)
+        take_midi(self.transport, t_ns, message)
         self.follow_transport(t_ns)
 
     def worker(self, message: Message, now_ns: int) -> None:
@@ -223,6 +243,7 @@ class Conductor:
             self._beat = self.transport.beat_at(now_ns)
             self._close_bars(now_ns)
         if self.transport.playing:
+            self._answer_silence(now_ns)
             self.performer.tick(now_ns)
             self._tell_worker()
             self._click(now_ns)
@@ -250,7 +271,12 @@ class Conductor:
         self._span = self.transport.bar_at(self._beat)
         self._told_step = 0
         self._metronome.restart()
+        self.listener.renumber(self._beat)
         self.performer.aim_again(now_ns)
+        if isinstance(self.mode, Trade):
+            self.mode = replace(self.mode, first=self._span.number)
+        if self.transport.playing:
+            self._open_bar(self._span)
 
     def _start_internal(self, t_ns: int) -> None:
         self.transport.start_internal(0.0, t_ns)
@@ -269,7 +295,29 @@ class Conductor:
             for message in self.assembler.updates():
                 self._to_worker(message)
             self._publish("/rwkv/bar", bar.number, bar.count(Voice.PLAYER))
+            self._open_bar(self._span)
             self._rest(bar, now_ns)
+
+    def _open_bar(self, span: BarSpan) -> None:
+        """In trade, say whose bar it is, and arm our turn in the last bar before it."""
+        if not isinstance(self.mode, Trade):
+            return
+        turn = self.mode.turn(span.number)
+        self._publish("/rwkv/turn", str(turn.who), turn.bars_left)
+        if self.mode.plays_after(span.number) and self.model:
+            generation = self.generation.with_value("bars", self.mode.play_bars)
+            self._arm(generation, beats_to_steps(span.end_beat))
+
+    def _answer_silence(self, now_ns: int) -> None:
+        """In auto, play when the player has ended a phrase."""
+        if not isinstance(self.mode, Auto) or self.state != "listening" or not self.model:
+            return
+        silent_beats = self.listener.silent_beats(self._beat)
+        bar_beats = self.transport.bar_at(self._beat).meter.beats
+        if self.mode.plays(self.listener.has_news, silent_beats, bar_beats):
+            self.listener.has_news = False
+            step = self.performer.place(self.generation, now_ns)
+            self._arm(self.generation, step)
 
     def _rest(self, bar: AssembledBar, now_ns: int) -> None:
         """Stop the clock that we started ourselves when nobody has played for a while."""
@@ -299,40 +347,3 @@ class Conductor:
         if self.state != self._told_state:
             self._told_state = self.state
             self._publish("/rwkv/state", self.state)
-
-    # --- the player ----------------------------------------------------------------------------
-
-    def _note_on(self, t_ns: int, channel: int, pitch: int, velocity: int) -> None:
-        self.performer.follow_output()
-        playing = self.performer.playing is not None
-        if channel == _DRUM_CHANNEL:
-            self._ignore("drum channel")
-        elif not LOWEST_PITCH <= pitch <= HIGHEST_PITCH:
-            self._ignore("pitch")
-        elif self.performer.is_echo(t_ns, pitch, velocity):
-            self._echoes.add(pitch)
-            self._ignore("echo")
-        elif playing and self.generation.overlap == "ignore":
-            self._ignore("overlap")
-        else:
-            if not self.transport.playing:
-                self._start_internal(t_ns)
-            self._close_bars(t_ns)
-            beat = max(self.transport.beat_at(t_ns), 0.0)
-            step = self.assembler.onset_step(beat, self.transport.bar_at(beat))
-            span = self.transport.bar_at(steps_to_beats(step))
-            self.assembler.note_on(beat, step, span, self.transport.tempo_bpm, pitch, velocity)
-            if playing and self.generation.overlap == "interrupt":
-                self.stop(t_ns)
-
-    def _note_off(self, t_ns: int, pitch: int) -> None:
-        if pitch in self._echoes:
-            self._echoes.discard(pitch)
-            return
-        note = self.assembler.note_off(self.transport.beat_at(t_ns), pitch)
-        if note is not None:
-            beats = steps_to_beats(note.duration)
-            self._publish("/rwkv/note/heard", note.beat, pitch, note.velocity, beats)
-
-    def _ignore(self, reason: str) -> None:
-        self.ignored[reason] = self.ignored.get(reason, 0) + 1

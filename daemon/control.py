@@ -65,7 +65,7 @@ class Control:
             "panic": self._panic,
             "undo": self._undo,
             "reset": self._reset,
-            "mode": self._nothing,
+            "mode": self._mode,
             "set": self._set,
             "once": self._once,
             "get": self._get,
@@ -207,6 +207,13 @@ class Control:
         self._conductor.stop(now_ns)
         self._silence_all()
 
+    def _mode(
+        self, now_ns: int, mode: str, listen_bars: int | None = None, play_bars: int | None = None
+    ) -> None:
+        """A number of bars that is not given is the parameter `bars`."""
+        bars = self._conductor.generation.bars
+        self._conductor.set_mode(mode, listen_bars or bars, play_bars or listen_bars or bars)
+
     def _undo(self, now_ns: int) -> None:
         self._conductor.undo(now_ns)
 
@@ -217,7 +224,7 @@ class Control:
         yield f"/rwkv/param/{name}", self._conductor.set_parameter(name, value)
 
     def _once(self, now_ns: int, name: str, value: Value) -> Iterator[tuple[Any, ...]]:
-        yield f"/rwkv/param/{name}", self._conductor.set_once(name, value)
+        yield f"/rwkv/param/{name}", self._conductor.wishes.set_once(name, value)
 
     # --- learning ------------------------------------------------------------------------------
 

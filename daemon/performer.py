@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict
 from typing import Protocol
 
@@ -56,6 +56,7 @@ class Performer:
         self._owner = 0
         self._owners: dict[int, tuple[Completion, PlannedNote]] = {}  # who sounds, or will at once
         self._last_sent: dict[int, tuple[int, int]] = {}  # pitch -> when, velocity
+        self._lent: dict[int, tuple[int, int]] = {}  # pitch -> owner, channel: see `end`
 
     # --- arming --------------------------------------------------------------------------------
 
@@ -276,10 +277,18 @@ class Performer:
 
     # --- stopping ------------------------------------------------------------------------------
 
-    def end(self, beat: float) -> None:
-        """Stop what plays, at `beat`: its notes end now, and what sounded is what was heard."""
+    def end(self, beat: float, held: Collection[int] = ()) -> None:
+        """Stop what plays, at `beat`: its notes end now, and what sounded is what was heard.
+
+        Notes of pitches that the player holds sound on: on a shared instrument our note-off would
+        end the player's note. They end with `let_go`.
+        """
         self.follow_output()
-        self._sounds.stop(set(self._owners))
+        for owner, (home, note) in self._owners.items():
+            if note.pitch in held:
+                self._lent[note.pitch] = owner, home.generation.channel_out - 1
+        lent = {owner for owner, _ in self._lent.values()}
+        self._sounds.stop(set(self._owners) - lent)
         self.follow_output()
         for _, note in self._owners.values():
             self._assembler.cut(beat, note.pitch)
@@ -290,6 +299,12 @@ class Performer:
             if not completion.generated:
                 self._to_worker(Cancel(completion.request))
             self._done(completion)
+
+    def let_go(self, t_ns: int, pitch: int) -> None:
+        """The player's key went up: so does ours, if it sounded on under it."""
+        if pitch in self._lent:
+            owner, channel = self._lent.pop(pitch)
+            self._sounds.put(Release(t_ns, owner, channel, pitch))
 
     def _done(self, completion: Completion) -> None:
         self._publish(

@@ -109,11 +109,12 @@ _SPECS = (
     RequestSpec(
         "/rwkv/mode",
         (
-            Arg("mode", "s", choices=("manual", "trade", "auto"), not_yet=("trade", "auto")),
+            Arg("mode", "s", choices=("manual", "trade", "auto")),
             Arg("listen_bars", "i", optional=True, minimum=1, maximum=64),
             Arg("play_bars", "i", optional=True, minimum=1, maximum=64),
         ),
-        "Who decides when to play: you, turns of bars, or your silence.",
+        "Who decides when to play: you, turns of bars, or your silence. Bars that are not given"
+        " are the parameter `bars`.",
     ),
     RequestSpec(
         "/rwkv/params",

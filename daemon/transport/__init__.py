@@ -1,6 +1,7 @@
 """Position, tempo and meter: one pure transport, fed by several sources."""
 
 from .meters import BarSpan, MeterMap
+from .midi_messages import take_midi
 from .transport import (
     SOURCES,
     Change,
@@ -21,4 +22,5 @@ __all__ = [
     "Started",
     "Stopped",
     "Transport",
+    "take_midi",
 ]

@@ -55,7 +55,7 @@ RIGHT: dict[str, tuple[tuple[object, ...], ...]] = {
     "/rwkv/compose/run": (("a", 120, 4), ("a", 120, 4, 7)),
 }
 NOT_YET = {
-    *("/rwkv/regenerate", "/rwkv/take/select", "/rwkv/take/next", "/rwkv/undo"),
+    *("/rwkv/regenerate", "/rwkv/take/select", "/rwkv/take/next"),
     *("/rwkv/memory/save", "/rwkv/memory/load", "/rwkv/memory/list"),
     *("/rwkv/model/load", "/rwkv/model/list"),
     *("/rwkv/compose/begin", "/rwkv/compose/notes", "/rwkv/compose/run"),
@@ -99,8 +99,6 @@ def test_what_is_not_served_yet_is_known_and_flagged(address: str) -> None:
     ("address", "args"),
     [
         ("/rwkv/trigger", (4, 2)),
-        ("/rwkv/mode", ("trade",)),
-        ("/rwkv/mode", ("auto",)),
         ("/rwkv/transport/source", ("link",)),
         ("/rwkv/set/takes", (2,)),
         ("/rwkv/once/takes", (8,)),

@@ -1,0 +1,32 @@
+"""The parameters in force: those that last, and those for the next request only. Pure."""
+
+from __future__ import annotations
+
+from .parameters import Generation, Value
+
+
+class Wishes:
+    """`lasting` holds until it is changed; what was wished once goes with the next request."""
+
+    def __init__(self, lasting: Generation) -> None:
+        self.lasting = lasting
+        self._once: dict[str, Value] = {}
+
+    def set(self, name: str, value: object) -> Value:
+        """Change a parameter for good; its value. Raises ParameterError, with nothing changed."""
+        self.lasting = self.lasting.with_value(name, value)
+        return self.lasting.value(name)
+
+    def set_once(self, name: str, value: object) -> Value:
+        """Change a parameter for the next request; its value. Raises ParameterError."""
+        self._once[name] = self.lasting.with_value(name, value).value(name)
+        return self._once[name]
+
+    def take(self, bars: int | None = None) -> Generation:
+        """What the next request gets; `bars` is what it asks for itself."""
+        generation = self.lasting
+        wishes = self._once if bars is None else {**self._once, "bars": bars}
+        self._once = {}
+        for name, value in wishes.items():
+            generation = generation.with_value(name, value)
+        return generation

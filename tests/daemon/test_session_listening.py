@@ -1,0 +1,182 @@
+"""What is heard, told and taken back."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from performances import fresh_state
+from rwkv_music_daemon.osc.arguments import OscError
+from session_stage import (
+    BEAT_MS,
+    events,
+    heard_bars,
+    hung,
+    in_mid_note,
+    lift,
+    ms,
+    onsets_ms,
+    play_note,
+    press,
+    rehearsal,
+    running,
+)
+
+from rwkv_music.model.scripted import ScriptedModel
+from rwkv_music.music import Meter
+from rwkv_music.timebase import NS_PER_MS
+
+
+def test_a_note_half_a_step_before_the_line_is_on_it() -> None:
+    r = running()
+    play_note(r, 100, 50, 50)
+    half_step_ms = BEAT_MS / 24
+    play_note(r, 2000 - half_step_ms - 1, 61, 30)
+    play_note(r, 4000 - half_step_ms + 1, 62, 30)
+    r.run_until_ns(ms(5000))
+    assert heard_bars(r)[0][1] == (47, 61, 1, "player")
+    assert heard_bars(r)[2] == [(0, 62, 1, "player")]
+
+
+def test_what_is_outside_the_piano_or_on_the_drum_channel_is_counted_and_not_heard() -> None:
+    r = running(thru=1)
+    r.play(press(12), ms(100))
+    r.play(bytes((0x99, 60, 80)), ms(110))
+    r.run_until_ns(ms(200))
+    assert r.conductor.listener.ignored == {"pitch": 1, "drum channel": 1}
+    assert [m for _, m in r.sent] == [press(12), bytes((0x99, 60, 80))]
+
+
+def test_without_thru_nothing_of_the_players_goes_out() -> None:
+    r = running()
+    play_note(r, 100, 60, 50)
+    r.play(bytes((0xB0, 64, 127)), ms(300))
+    r.run_until_ns(ms(400))
+    assert r.sent == []
+
+
+def test_another_channel_is_not_heard() -> None:
+    r = running(channel_in=3)
+    play_note(r, 100, 60, 50)
+    r.play(bytes((0x92, 61, 80)), ms(200))
+    r.run_until_ns(ms(3000))
+    assert [n[1] for n in heard_bars(r)[0]] == [61]
+
+
+def test_an_echo_of_our_own_note_is_not_heard_twice() -> None:
+    r = running(bars=1)
+    r.run_until_ns(ms(500))
+    r.conductor.trigger(r.clock.now_ns())
+    r.run_until_ns(ms(2000))
+    r.play(press(60, 79), ms(2003))
+    r.play(lift(60), ms(2460))
+    r.play(press(61, 99), ms(2503))  # the player's own: another velocity
+    r.run_until_ns(ms(5000))
+    assert [(n[1], n[3]) for n in heard_bars(r)[1]][:3] == [
+        (60, "model"),
+        (61, "model"),
+        (61, "player"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("overlap", "heard", "finished"),
+    [("merge", True, True), ("ignore", False, True), ("interrupt", True, False)],
+)
+def test_overlap(overlap: str, heard: bool, finished: bool) -> None:
+    r = running(bars=1, overlap=overlap)
+    r.run_until_ns(ms(500))
+    r.conductor.trigger(r.clock.now_ns())
+    play_note(r, 2600, 90, 300)
+    r.run_until_ns(ms(6000))
+    assert any(n[1] == 90 for n in heard_bars(r)[1]) is heard
+    assert (len(onsets_ms(r)) == 4) is finished
+    assert hung(r) == set()
+
+
+def test_the_notes_that_went_out_were_announced_and_are_remembered() -> None:
+    r = running(bars=4)
+    r.run_until_ns(ms(500))
+    r.conductor.trigger(r.clock.now_ns())
+    r.run_until_ns(ms(12_000))
+    announced = [args[1:] for args in events(r, "/rwkv/note/played")]
+    remembered = [
+        ((bar.start_step + n.onset) / 12, n.pitch, n.velocity, n.duration / 12)
+        for bar in r.conductor.assembler.bars
+        for n in bar.notes
+    ]
+    went_out = [(m[1], m[2]) for _, m in r.sent if m[0] & 0xF0 == 0x90]
+    assert announced == remembered
+    assert [(pitch, velocity) for _, pitch, velocity, _ in announced] == went_out
+    assert len(went_out) == 16
+
+
+def test_bars_are_announced_as_they_close() -> None:
+    r = running()
+    play_note(r, 100, 60, 100)
+    play_note(r, 300, 62, 100)
+    r.run_until_ns(ms(7000))
+    assert events(r, "/rwkv/bar") == [(0, 2), (1, 0), (2, 0)]
+    times = [t for t, name, _ in r.events if name == "/rwkv/bar"]
+    assert all(b - a == pytest.approx(ms(2000), abs=ms(2.1)) for a, b in pairwise(times))
+
+
+@pytest.mark.parametrize(
+    ("meter", "clicks"), [(Meter(4, 4), 4), (Meter(6, 8), 3), (Meter(7, 8), 4)]
+)
+def test_the_metronome_clicks_on_each_quarter_of_the_bar(meter: Meter, clicks: int) -> None:
+    r = rehearsal(meter=meter, metronome=1)
+    r.transport.play(0)
+    r.run_until_ns(ms(2 * meter.beats * BEAT_MS - 1))
+    struck = [(t, m) for t, m in r.sent if m[0] == 0x99]
+    accents = [t / NS_PER_MS for t, m in struck if m[1] == 76]
+    assert len(struck) == 2 * clicks
+    assert accents == pytest.approx([0, meter.beats * BEAT_MS], abs=2)
+    r.run_until_ns(r.clock.now_ns() + ms(50))
+    assert hung(r) == set()
+
+
+def test_undo_is_as_if_the_completion_had_not_been() -> None:
+    r = running(bars=2)
+    play_note(r, 100, 50, 300)
+    r.conductor.trigger(r.clock.now_ns())
+    play_note(r, 6100, 52, 300)  # in the bar after the completion
+    r.run_until_ns(ms(9000))
+    r.conductor.undo(r.clock.now_ns())
+    r.run_until_ns(ms(9010))
+    assert [[n[1] for n in bar] for bar in heard_bars(r)[:2]] == [[50], [52]]
+    assert r.worker.session.fork() == fresh_state(r, ScriptedModel())
+
+
+def test_undo_leaves_what_the_player_played_meanwhile() -> None:
+    r = running(bars=1)
+    play_note(r, 100, 50, 300)
+    r.conductor.trigger(r.clock.now_ns())
+    play_note(r, 2600, 90, 300)
+    r.run_until_ns(ms(7000))
+    r.conductor.undo(r.clock.now_ns())
+    r.run_until_ns(ms(7010))
+    assert [n[1] for n in heard_bars(r)[1]] == [90]
+    assert r.worker.session.fork() == fresh_state(r, ScriptedModel())
+
+
+def test_undo_of_what_plays_stops_it() -> None:
+    r = in_mid_note()
+    r.conductor.undo(r.clock.now_ns())
+    assert hung(r) == set()
+    assert all(not bar.notes for bar in r.conductor.assembler.bars)
+
+
+def test_undo_goes_back_one_completion_at_a_time() -> None:
+    r = running(bars=1)
+    play_note(r, 100, 50, 300)
+    for _ in range(2):
+        r.conductor.trigger(r.clock.now_ns())
+        r.run_until_ns(r.clock.now_ns() + ms(5000))
+    assert sum(bool(bar) for bar in heard_bars(r)) == 3
+    r.conductor.undo(r.clock.now_ns())
+    assert sum(bool(bar) for bar in heard_bars(r)) == 2
+    r.conductor.undo(r.clock.now_ns())
+    with pytest.raises(OscError) as error:
+        r.conductor.undo(r.clock.now_ns())
+    assert error.value.code == 406

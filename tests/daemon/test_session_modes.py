@@ -1,0 +1,71 @@
+"""Turns of bars, and answers to silence."""
+
+from __future__ import annotations
+
+import pytest
+from session_stage import events, hung, lift, ms, onsets_ms, play_note, press, rehearsal, running
+
+
+def test_trade_takes_turns_on_the_bar_lines() -> None:
+    r = rehearsal()
+    r.conductor.set_mode("trade", 2, 1)
+    r.transport.play(0)
+    r.run_until_ns(ms(100))
+    play_note(r, 200, 50, 200)
+    r.run_until_ns(ms(11_900))
+    first = [t for t, (_, m) in zip(onsets_ms(r), r.sent[::2], strict=False) if m[1] == 60]
+    assert first == pytest.approx([4000, 10_000], abs=0.001)
+    assert len(onsets_ms(r)) == 8
+    assert events(r, "/rwkv/turn") == [
+        ("player", 2),
+        ("player", 1),
+        ("model", 1),
+        ("player", 2),
+        ("player", 1),
+        ("model", 1),
+    ]
+
+
+def test_trade_begins_with_the_next_bar_and_ends_with_mode_manual() -> None:
+    r = running()
+    r.run_until_ns(ms(500))
+    r.conductor.set_mode("trade", 1, 1)
+    r.run_until_ns(ms(5500))
+    assert onsets_ms(r)[0] == pytest.approx(4000, abs=0.001)
+    r.conductor.set_mode("manual", 1, 1)
+    r.run_until_ns(ms(20_000))
+    assert len(onsets_ms(r)) == 4
+
+
+def test_auto_answers_a_bar_of_silence_once() -> None:
+    r = running(bars=1)
+    r.conductor.set_mode("auto", 1, 1)
+    play_note(r, 100, 50, 300)
+    r.run_until_ns(ms(20_000))
+    assert onsets_ms(r) == pytest.approx([4000, 4500, 5000, 5500], abs=0.001)
+    play_note(r, 20_100, 50, 300)
+    r.run_until_ns(ms(30_000))
+    assert len(onsets_ms(r)) == 8
+
+
+def test_auto_does_not_answer_while_a_key_is_held() -> None:
+    r = running(bars=1)
+    r.conductor.set_mode("auto", 1, 1)
+    r.play(press(50), ms(100))
+    r.run_until_ns(ms(7000))
+    assert onsets_ms(r) == []
+
+
+def test_auto_yields_and_a_pitch_that_the_player_holds_sounds_on_until_the_key_goes_up() -> None:
+    r = running(bars=2)
+    r.conductor.set_mode("auto", 1, 1)
+    play_note(r, 100, 50, 300)
+    r.run_until_ns(ms(4600))
+    assert hung(r) == {61}
+    r.play(press(61, 99), ms(4700))
+    assert hung(r) == {61}
+    assert r.conductor.state == "listening"
+    r.play(lift(61), ms(5000))
+    r.run_until_ns(ms(5010))
+    assert hung(r) == set()
+    assert r.output.sounding == 0

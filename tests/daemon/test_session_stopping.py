@@ -1,0 +1,90 @@
+"""What ends a completion, and what is left of it."""
+
+from __future__ import annotations
+
+import pytest
+from rwkv_music_daemon.parameters import Generation
+from rwkv_music_daemon.rehearsal import Rehearsal
+from rwkv_music_daemon.transport import Transport
+from session_stage import events, heard_bars, hung, in_mid_note, lift, ms, onsets_ms, press, running
+
+from rwkv_music.model.scripted import ScriptedModel
+
+
+def test_stop_releases_and_the_state_hears_what_sounded() -> None:
+    r = in_mid_note()
+    r.conductor.stop(r.clock.now_ns())
+    assert hung(r) == set()
+    assert r.output.sounding == 0
+    r.run_until_ns(ms(9000))
+    assert heard_bars(r)[1] == [(0, 60, 11, "model"), (12, 61, 6, "model")]
+    assert len(onsets_ms(r)) == 2
+    assert events(r, "/rwkv/done")[0][2] >= 2
+
+
+def test_a_dead_worker_is_silence() -> None:
+    r = in_mid_note()
+    r.conductor.worker_down(r.clock.now_ns())
+    assert hung(r) == set()
+    assert ("down",) in events(r, "/rwkv/worker")
+
+
+def test_the_daws_stop_ends_the_completion_and_disarms() -> None:
+    r = in_mid_note()
+    r.conductor.trigger(r.clock.now_ns())
+    r.transport.stop(r.clock.now_ns())
+    r.step()
+    assert hung(r) == set()
+    assert r.conductor.state == "idle"
+    r.run_until_ns(ms(9000))
+    assert len(onsets_ms(r)) == 2
+
+
+def test_a_locate_ends_the_completion_and_numbers_bars_anew_but_forgets_nothing() -> None:
+    transport = Transport(120.0, None, "osc")
+    r = Rehearsal(ScriptedModel(), Generation(bars=2), transport)
+    for k in range(28):
+        r.run_until_ns(ms(100 * k))
+        transport.osc_tempo(120.0, r.clock.now_ns())
+        transport.osc_position(k / 5, r.clock.now_ns())
+        if k == 0:
+            transport.play(r.clock.now_ns())
+        if k == 2:
+            r.play(press(70))
+        if k == 4:
+            r.play(lift(70))
+            r.conductor.trigger(r.clock.now_ns())
+    r.run_until_ns(ms(2750))
+    assert hung(r) == {61}
+    transport.osc_position(0.0, r.clock.now_ns())
+    r.step()
+    assert hung(r) == set()
+    assert r.conductor.position(r.clock.now_ns())[0] == 0
+    serials = [bar.serial for bar in r.conductor.assembler.bars]
+    assert serials == sorted(set(serials))
+    assert [n[1] for n in heard_bars(r)[0]] == [70]
+
+
+def test_a_tempo_change_reaches_notes_not_yet_sent() -> None:
+    r = running(bars=1)
+    r.run_until_ns(ms(500))
+    r.conductor.trigger(r.clock.now_ns())
+    r.run_until_ns(ms(2100))
+    r.transport.osc_tempo(60.0, r.clock.now_ns())
+    r.run_until_ns(ms(9000))
+    # 0.2 beats had passed at 2100; the rest of the beat takes 800 ms, later ones 1000 ms.
+    assert onsets_ms(r) == pytest.approx([2000, 2900, 3900, 4900], abs=70)
+    assert r.conductor.performer.playing is None
+
+
+def test_a_note_struck_again_gets_its_note_off_first() -> None:
+    r = running(bars=1, thru=1)
+    r.run_until_ns(ms(500))
+    r.conductor.trigger(r.clock.now_ns())
+    r.play(press(60, 33), ms(2100))
+    r.run_until_ns(ms(2200))
+    assert [m for _, m in r.sent] == [press(60, 79), lift(60), press(60, 33)]
+    r.play(lift(60), ms(2300))
+    r.run_until_ns(ms(6000))
+    assert hung(r) == set()
+    assert (0, 60, 2, "model") in heard_bars(r)[1]
