@@ -101,6 +101,7 @@ class LiveStage:
         self._boot = Boot.of(config, token, self._callers.port, hub.port)
         self._worker = Child("worker")
         self._loop = IoLoop(config, self._clock, self._input, self._output, osc, hub)
+        self._first_note_ns: int | None = None
         self._switch_interval_s = sys.getswitchinterval()
 
     def __enter__(self) -> LiveStage:
@@ -148,7 +149,7 @@ class LiveStage:
             list(self.port.sent),
             self._events,
             transport.ns_at,
-            conductor.performer.lead_ns,
+            self._first_note_ns,
         )
 
     def _end_worker(self) -> None:
@@ -168,10 +169,17 @@ class LiveStage:
             if time.monotonic() > deadline_s:
                 raise WorkerError(f"demo: nothing came of it within {at_most_s:.0f} s")
             self._loop.step()
+            self._watch_first_note()
             self._watch_worker()
             while (message := self._client.receive(0)) is not None:
                 self._events.append((message.address, message.args))
                 self._tell(message.address, message.args)
+
+    def _watch_first_note(self) -> None:
+        performer = self._loop.conductor.performer
+        for completion in (performer.armed, performer.playing):
+            if completion is not None and completion.first_onset and self._first_note_ns is None:
+                self._first_note_ns = self._clock.now_ns() - completion.asked_ns
 
     def _watch_worker(self) -> None:
         """What a supervisor does: hear why the worker ends."""
