@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from itertools import pairwise
 from statistics import median
@@ -14,6 +15,8 @@ _DEAD_NS = 2_000_000_000
 _SURE_JUMP_BEATS = 1.0
 _JUMP_BEATS, _JUMP_NS = 0.15, 100_000_000
 _TRUSTED = 0.02  # a told tempo is believed while the positions agree to this
+_JITTER_NS = 10_000_000
+_UNTOLD = 0.1  # how well a tempo is known at first
 _ADVANCING = 4  # positions in a row that show a DAW playing without having said so
 _ADVANCE_GAP_NS = 300_000_000
 
@@ -34,6 +37,7 @@ class Osc:
         self._line = Line(0, 0.0, 60e9 / tempo_bpm)
         self._told_ns_per_beat: float | None = None
         self._positions: deque[tuple[int, float]] = deque(maxlen=_WINDOW)
+        self._doubt = _UNTOLD  # relative deviation of a measured slope
         self._stray: tuple[int, float] | None = None
         self._expected = False
         self._last_ns: int | None = None
@@ -128,21 +132,25 @@ class Osc:
         self._line = Line(t_ns, -zero_ns / ns_per_beat, ns_per_beat)
 
     def _slope(self) -> float:
+        """Nanoseconds per beat: as told, unless the positions are sure to say otherwise."""
         told = self._told_ns_per_beat
-        measured = self._measured_ns_per_beat()
-        if measured is None:
-            return told or self._line.ns_per_beat
-        if told is not None and abs(measured / told - 1) < _TRUSTED:
+        measured, doubt = self._measured()
+        if told is not None and abs(measured / told - 1) < max(_TRUSTED, 3 * doubt):
             return told
-        return measured
+        line = self._line.ns_per_beat
+        if doubt < 2 * self._doubt or abs(measured / line - 1) > 3 * doubt:
+            self._doubt = doubt
+            return measured
+        return line
 
-    def _measured_ns_per_beat(self) -> float | None:
+    def _measured(self) -> tuple[float, float]:
+        """The slope of the positions, and its relative deviation."""
         count = len(self._positions)
         base_ns = self._positions[0][0]
-        if count < 8 or self._positions[-1][0] - base_ns < _WINDOW_NS // 2:
-            return None
         mean_t = sum(t - base_ns for t, _ in self._positions) / count
         mean_b = sum(b for _, b in self._positions) / count
         cross = sum((t - base_ns - mean_t) * (b - mean_b) for t, b in self._positions)
         spread = sum((t - base_ns - mean_t) ** 2 for t, _ in self._positions)
-        return spread / cross if cross > 0 else None
+        if cross <= 0:
+            return self._line.ns_per_beat, math.inf
+        return spread / cross, _JITTER_NS / math.sqrt(spread)
