@@ -1,0 +1,58 @@
+"""The pages say what there is: every file in ARCHITECTURE.md, no link that leads nowhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from rwkv_music_daemon.osc.requests import REQUESTS
+from source_tree import PACKAGES, ROOT, project_files, sources
+
+_LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
+_CODE = re.compile(r"`([^`\n]+)`")
+_SECTION = re.compile(r"^### (\w+):", re.MULTILINE)
+_GROUPED = {"rwkv_music/tokenizer", "daemon/commands"}  # described together, file by file or not
+PAGES = [path for path in project_files(".md") if not path.is_relative_to(ROOT / "tests")]
+
+
+def architecture_of(package: str) -> str:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    sections = _SECTION.split(text)
+    return sections[sections.index(package) + 1].split("\n### ")[0]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_architecture_names_every_file(package: str) -> None:
+    named = set(_CODE.findall(architecture_of(package)))
+    missing = []
+    for path in sources(package):
+        place = path.relative_to(ROOT / package)
+        folder = f"{place.parent.as_posix()}/"
+        known = place.as_posix() in named or (folder in named and place.name in named)
+        grouped = f"{package}/{place.parent.as_posix()}" in _GROUPED
+        if not (known or grouped or path.name == "__init__.py"):
+            missing.append(place.as_posix())
+    assert missing == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_architecture_names_no_file_that_is_not_there(package: str) -> None:
+    there = {path.name for path in project_files()}
+    named = {name.rpartition("/")[2] for name in _CODE.findall(architecture_of(package))}
+    assert {name for name in named if name.endswith((".py", ".json"))} <= there
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    targets = [t for t in _LINK.findall(text) if "://" not in t]
+    assert [t for t in targets if not (page.parent / t).exists()] == []
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_the_readme_promises_no_request_that_is_refused(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    refused = {spec.name for spec in REQUESTS.values() if not spec.served}
+    asked = {word for line in _CODE.findall(text) for word in re.findall(r"ctl ([\w/]+)", line)}
+    assert not asked & refused
