@@ -76,6 +76,8 @@ class NativeEngine:
         def tensor(name: str) -> F32:
             return np.ascontiguousarray(weights.tensors[name], np.float32)
 
+        if not 1 <= threads <= 256:
+            raise ConfigError(f"threads: got {threads!r}, expected 1 to 256")
         chosen = os.environ.get(INSTRUCTION_SET_VARIABLE, "")
         if chosen and chosen not in instruction_sets():
             known = ", ".join(instruction_sets())

@@ -1,17 +1,25 @@
 """One suite for every engine, against the float64 reference."""
 
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
+from rwkv_music.engine import native
+from rwkv_music.engine.native import NativeEngine
 from rwkv_music.engine.numpy_engine import NumpyEngine
 from rwkv_music.errors import TokenError
 from rwkv_music.model.config import ModelConfig
 from rwkv_music.model.random_weights import random_weights
 from rwkv_music.model.reference import ReferenceModel
 
-ENGINES = [NumpyEngine]
+NEEDS_NATIVE = pytest.mark.skipif(bool(native.absence()), reason="the native engine is not built")
+ENGINES = [
+    pytest.param(NumpyEngine, id="numpy"),
+    pytest.param(partial(NativeEngine, bits=32), id="native", marks=NEEDS_NATIVE),
+    pytest.param(partial(NativeEngine, bits=32, threads=2), id="threads", marks=NEEDS_NATIVE),
+]
 SHAPES = {
     "one layer, one head": ModelConfig(1, 64, 11, 8, 8, 8, 8),
     "uneven ranks": ModelConfig(3, 128, 432, 8, 24, 40, 16),
@@ -21,7 +29,7 @@ SHAPES = {
 TOLERANCE = {"atol": 2e-5, "rtol": 2e-5}
 
 
-@pytest.fixture(params=ENGINES, ids=lambda kind: kind.name)
+@pytest.fixture(params=ENGINES)
 def kind(request):
     return request.param
 
