@@ -13,7 +13,7 @@ import numpy as np
 
 from rwkv_music.errors import CheckpointError, ConfigError, RwkvMusicError, WorkerError
 from rwkv_music.model import load_model
-from rwkv_music.model.protocol import BarRequest, MusicModel
+from rwkv_music.model.protocol import BarRequest, MusicModel, propose
 from rwkv_music.music import Meter
 
 from .boot import read_boot
@@ -34,7 +34,7 @@ def chord_ns(model: MusicModel[Any]) -> int:
         began = time.perf_counter_ns()
         state = model.start()
         model.open_bar(state, Meter(), 120.0)
-        notes = model.propose(state, BarRequest(Meter()), np.random.default_rng(attempt))
+        notes = propose(model, state, BarRequest(Meter()), np.random.default_rng(attempt))
         for _ in zip(range(_CHORD_NOTES), notes, strict=False):
             pass
         taken = time.perf_counter_ns() - began

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import numpy as np
 
 from .constraints import Constraints
-from .model.protocol import BarRequest, MusicModel
+from .model.protocol import BarRequest, MusicModel, Proposal
 from .music import Meter, Note
 from .sampling import Sampling
 
@@ -29,7 +29,8 @@ class Continuation(Generic[S]):
 
     Steps of the completion count from the line of its first bar. `next_note` computes at most
     one note and never opens a bar or gives a note at or beyond `until_steps`, so that the meter
-    and tempo of each bar are asked for (`set_header`) as late as possible.
+    and tempo of each bar are asked for (`set_header`) as late as possible. Several continuations
+    are made as one batch by advancing together what each `wants`.
 
     opened: the first bar's header and its notes up to `after` have been heard, and the completion
     joins in at `first_step`. let_ring: notes may end after the last bar. heard: how long each pitch
@@ -63,7 +64,7 @@ class Continuation(Generic[S]):
         self._meter, self._tempo_bpm = meter, tempo_bpm
         self._bar_start_steps = 0
         self._bar_meter = meter
-        self._notes: Iterator[Note] | None = None
+        self._proposal: Proposal | None = None
         self._pending: CompletionNote | None = None
         self.state = state
         self.bars = bars
@@ -77,27 +78,45 @@ class Continuation(Generic[S]):
     def next_note(self, until_steps: int) -> CompletionNote | None:
         """The next note that starts before `until_steps`; None when there is none yet, or when
         the completion is `finished`."""
-        while not self.finished:
-            if self._pending is not None:
-                if self._bar_start_steps + self._pending.note.onset >= until_steps:
-                    return None
-                note, self._pending = self._pending, None
+        while True:
+            note = self.take(until_steps)
+            proposal = None if note is not None else self.wants(until_steps)
+            if proposal is None:
                 return note
-            if self._notes is None:
-                if self._bar_start_steps >= until_steps:
-                    return None
-                self._notes = self._open()
-            proposed = next(self._notes, None)
-            if proposed is not None:
-                self._pending = CompletionNote(self.bar, proposed)
-                continue
-            self._notes = None
+            self._model.advance([proposal])
+
+    def take(self, until_steps: int) -> CompletionNote | None:
+        """A note that is made already and starts before `until_steps`, once."""
+        self._collect()
+        note = self._pending
+        if note is None or self._bar_start_steps + note.note.onset >= until_steps:
+            return None
+        self._pending = None
+        return note
+
+    def wants(self, until_steps: int) -> Proposal | None:
+        """What the model is to advance for a further note before `until_steps`, if anything."""
+        self._collect()
+        if self.finished or self._pending is not None:
+            return None
+        if self._proposal is None and self._bar_start_steps < until_steps:
+            self._proposal = self._open()
+        return self._proposal
+
+    def _collect(self) -> None:
+        """See what the last advance has brought: a note, or the end of the bar."""
+        if self._proposal is None or self._pending is not None:
+            return
+        note = self._proposal.take()
+        if note is not None:
+            self._pending = CompletionNote(self.bar, note)
+        elif self._proposal.over:
+            self._proposal = None
             self._bar_start_steps += self._bar_meter.steps
             self.bar += 1
             self.finished = self.bar == self.bars
-        return None
 
-    def _open(self) -> Iterator[Note]:
+    def _open(self) -> Proposal:
         first = self.bar == 0
         joins = first and self._opened
         if not joins:
@@ -113,4 +132,4 @@ class Continuation(Generic[S]):
             sampling=self._sampling,
             constraints=self._constraints,
         )
-        return self._model.propose(self.state, request, self._rng)
+        return self._model.begin(self.state, request, self._rng)

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CheckpointError, ConfigError
-from .protocol import BarRequest, MusicModel
+from .protocol import BarRequest, MusicModel, propose
 
 if TYPE_CHECKING:
     from ..engine.base import Engine
     from .weights import Weights
 
-__all__ = ["ENGINES", "BarRequest", "MusicModel", "load_model"]
+__all__ = ["ENGINES", "BarRequest", "MusicModel", "load_model", "propose"]
 
 ENGINES = ("auto", "native", "numpy", "torch", "scripted")
 log = logging.getLogger(__name__)

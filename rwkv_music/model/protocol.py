@@ -1,7 +1,7 @@
 """The one door to every model family.
 
 A model hears music and proposes music; a State is everything that it remembers. States are
-mutable and belong to whoever made them: `hear` and `propose` move a state on in place, `fork`
+mutable and belong to whoever made them: hearing and proposing move a state on in place, `fork`
 makes an independent copy, in one memcpy where the family allows it. Methods are called from one
 thread at a time.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -40,6 +40,21 @@ class BarRequest:
     after: Note | None = None
     sampling: Sampling = field(default_factory=Sampling)
     constraints: Constraints | None = None
+
+
+class Proposal(Protocol):
+    """A bar in the making, on a state that it moves on.
+
+    When it is `over`, the bar is complete and the state stands before the next header: the same
+    state as hearing the bar.
+    """
+
+    @property
+    def over(self) -> bool: ...
+
+    def take(self) -> Note | None:
+        """The note that the last `advance` completed, once; the state has moved past it."""
+        ...
 
 
 class MusicModel(Protocol[S]):
@@ -77,10 +92,23 @@ class MusicModel(Protocol[S]):
         """
         ...
 
-    def propose(self, state: S, request: BarRequest, rng: np.random.Generator) -> Iterator[Note]:
-        """Continue the open bar, note by note, in canonical order.
-
-        Each `next` computes one note and moves the state past it. When the iterator ends, the bar
-        is complete and the state stands before the next header: the same state as hearing it.
-        """
+    def begin(self, state: S, request: BarRequest, rng: np.random.Generator) -> Proposal:
+        """Start to continue the open bar; nothing is computed yet."""
         ...
+
+    def advance(self, proposals: Sequence[Any]) -> None:
+        """Compute one step of each of this model's own proposals, as one batch where the family
+        can. Notes come in canonical order; one that is over is left alone."""
+        ...
+
+
+def propose(
+    model: MusicModel[S], state: S, request: BarRequest, rng: np.random.Generator
+) -> Iterator[Note]:
+    """Continue the open bar of one state: each `next` computes one note."""
+    proposal = model.begin(state, request, rng)
+    while not proposal.over:
+        model.advance([proposal])
+        note = proposal.take()
+        if note is not None:
+            yield note

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,44 @@ class RwkvState:
 
     engine: EngineState
     logits: Logits
+
+
+class RwkvProposal:
+    """A bar in the making, token by token. Implements protocol.Proposal."""
+
+    def __init__(
+        self, state: RwkvState, request: BarRequest, rng: np.random.Generator, v: Vocabulary
+    ) -> None:
+        self.state = state
+        self._rng = rng
+        self._v = v
+        self._constraints = request.constraints or Constraints(request.sampling)
+        self._constraints.open_bar(request.meter.steps)
+        self._grammar = BarGrammar(
+            v,
+            request.meter,
+            first_step=request.first_step,
+            needs_note=request.needs_note,
+            steps_to_end=request.steps_to_end,
+            after=request.after,
+        )
+        self._note: Note | None = None
+
+    @property
+    def over(self) -> bool:
+        return self._grammar.stage == OVER
+
+    def take(self) -> Note | None:
+        note, self._note = self._note, None
+        return note
+
+    def choose(self) -> int | None:
+        """The next token to feed; None when the bar is over: the next header feeds its token."""
+        token = self._constraints.choose(self.state.logits, self._grammar, self._v, self._rng)
+        self._note = self._grammar.push(token)
+        if self._note is not None:
+            self._constraints.sound(self._note)
+        return None if self.over else token
 
 
 class RwkvMusicModel:
@@ -63,28 +101,22 @@ class RwkvMusicModel:
         shortest = max(at_least, 1)
         return shortest + int(durations[shortest - 1 :].argmax())
 
-    def propose(
+    def begin(
         self, state: RwkvState, request: BarRequest, rng: np.random.Generator
-    ) -> Iterator[Note]:
-        constraints = request.constraints or Constraints(request.sampling)
-        constraints.open_bar(request.meter.steps)
-        grammar = BarGrammar(
-            self._v,
-            request.meter,
-            first_step=request.first_step,
-            needs_note=request.needs_note,
-            steps_to_end=request.steps_to_end,
-            after=request.after,
-        )
-        while True:
-            token = constraints.choose(state.logits, grammar, self._v, rng)
-            note = grammar.push(token)
-            if grammar.stage == OVER:
-                return  # the next header feeds the bar token
+    ) -> RwkvProposal:
+        return RwkvProposal(state, request, rng, self._v)
+
+    def advance(self, proposals: Sequence[RwkvProposal]) -> None:
+        chosen = [(p.state, p.choose()) for p in proposals if not p.over]
+        feeding = [(state, token) for state, token in chosen if token is not None]
+        if len(feeding) == 1:
+            state, token = feeding[0]
             state.logits = self._engine.step(state.engine, token)
-            if note is not None:
-                constraints.sound(note)
-                yield note
+        elif feeding:
+            states, tokens = zip(*feeding, strict=True)
+            logits = self._engine.step_batch([state.engine for state in states], tokens)
+            for state, row in zip(states, logits, strict=True):
+                state.logits = row
 
     def _hear(self, state: RwkvState, tokens: Sequence[int]) -> None:
         if tokens:

@@ -9,7 +9,7 @@ beat is left in a bar that needs a note, it is played at the first step allowed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +35,29 @@ class ScriptedState:
         for token in tokens:
             self.digest = hash((self.digest, token))  # of integers: the same in every process
         self.tokens += len(tokens)
+
+
+class ScriptedProposal:
+    """The rest of a bar, a note a step. Implements protocol.Proposal."""
+
+    def __init__(self, state: ScriptedState, after: Note | None, notes: Sequence[Note]) -> None:
+        self.over = False
+        self._state = state
+        self._after = after
+        self._left = list(notes)
+        self._note: Note | None = None
+
+    def take(self) -> Note | None:
+        note, self._note = self._note, None
+        return note
+
+    def advance(self) -> None:
+        if not self._left:
+            self.over = True
+            return
+        self._note = self._left.pop(0)
+        self._state.hear(encode_notes((self._note,), self._after))
+        self._after = self._note
 
 
 class ScriptedModel:
@@ -74,15 +97,15 @@ class ScriptedModel:
         beats = -(-max(at_least, 1) // STEPS_PER_BEAT)
         return max(min(beats * STEPS_PER_BEAT, LONGEST_STEPS), at_least)
 
-    def propose(
+    def begin(
         self, state: ScriptedState, request: BarRequest, rng: np.random.Generator
-    ) -> Iterator[Note]:
-        after = request.after
-        for onset in self._onsets(request):
-            note = self._note(onset, request)
-            self.hear_notes(state, (note,), after)
-            after = note
-            yield note
+    ) -> ScriptedProposal:
+        notes = [self._note(onset, request) for onset in self._onsets(request)]
+        return ScriptedProposal(state, request.after, notes)
+
+    def advance(self, proposals: Sequence[ScriptedProposal]) -> None:
+        for proposal in proposals:
+            proposal.advance()
 
     def _onsets(self, request: BarRequest) -> Sequence[int]:
         end = request.meter.steps

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import mido
@@ -22,7 +21,7 @@ from rwkv_music.errors import MidiFileError
 from rwkv_music.midi_append import append_track
 from rwkv_music.midi_files import ReadOptions, parse_midi, read_phrase
 from rwkv_music.model.protocol import BarRequest
-from rwkv_music.model.scripted import ScriptedModel, ScriptedState
+from rwkv_music.model.scripted import ScriptedModel, ScriptedProposal, ScriptedState
 from rwkv_music.music import Bar, Meter, Note, Phrase, cut_overlaps
 from rwkv_music.sampling import Sampling
 from rwkv_music.tokenizer import BarGrammar, load_vocabulary
@@ -35,9 +34,10 @@ ONLY_OURS = ReadOptions(leave_out_names=frozenset({"piano", "left", "format 0"})
 class DiceModel(ScriptedModel):
     """Throws dice among all that the grammar allows: any family's worst day."""
 
-    def propose(
+    def begin(
         self, state: ScriptedState, request: BarRequest, rng: np.random.Generator
-    ) -> Iterator[Note]:
+    ) -> ScriptedProposal:
+        notes = []
         grammar = BarGrammar(
             load_vocabulary(),
             request.meter,
@@ -51,7 +51,8 @@ class DiceModel(ScriptedModel):
             weights = allowed * np.where(np.arange(len(allowed)) == load_vocabulary().bar, 30, 1.0)
             note = grammar.push(int(rng.choice(len(weights), p=weights / weights.sum())))
             if note is not None:
-                yield note
+                notes.append(note)
+        return ScriptedProposal(state, request.after, notes)
 
 
 @given(

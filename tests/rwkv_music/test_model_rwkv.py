@@ -6,7 +6,7 @@ import pytest
 from rwkv_music.engine.numpy_engine import NumpyEngine
 from rwkv_music.errors import TokenError
 from rwkv_music.model.config import ModelConfig
-from rwkv_music.model.protocol import BarRequest
+from rwkv_music.model.protocol import BarRequest, propose
 from rwkv_music.model.random_weights import random_weights
 from rwkv_music.model.rwkv import RwkvMusicModel
 from rwkv_music.music import LONGEST_STEPS, Bar, Meter, Note
@@ -53,7 +53,7 @@ def test_a_completed_bar_leaves_the_bar_token_to_the_next_header():
     state = MODEL.start()
     MODEL.open_bar(state, FOUR, 120.0)
     request = BarRequest(FOUR, needs_note=True)
-    notes = tuple(MODEL.propose(state, request, np.random.default_rng(1)))
+    notes = tuple(propose(MODEL, state, request, np.random.default_rng(1)))
     assert notes
     assert_heard(state, encode_bar(Bar(FOUR, 120.0, notes)))
 
@@ -63,7 +63,7 @@ def test_at_temperature_0_each_token_is_the_likeliest():
     MODEL.open_bar(state, FOUR, 120.0)
     logits = state.logits
     request = BarRequest(FOUR, needs_note=True, sampling=Sampling(temperature=0))
-    note = next(iter(MODEL.propose(state, request, np.random.default_rng(0))))
+    note = next(iter(propose(MODEL, state, request, np.random.default_rng(0))))
     first = V.position.start + int(logits[V.position.start : V.position.start + 48].argmax())
     assert V.position_id(note.onset) == first
     _, logits = told([*encode_bar(Bar(FOUR, 120.0)), first])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from rwkv_music.errors import ConfigError, TokenError
-from rwkv_music.model.protocol import BarRequest
+from rwkv_music.model.protocol import BarRequest, propose
 from rwkv_music.model.scripted import ScriptedModel
 from rwkv_music.music import METERS, Meter, Note
 
@@ -15,7 +15,7 @@ def play(model, meter, **request):
     model.open_bar(state, meter, 120.0)
     if request.get("after"):
         model.hear_notes(state, (request["after"],))
-    return list(model.propose(state, BarRequest(meter, **request), np.random.default_rng()))
+    return list(propose(model, state, BarRequest(meter, **request), np.random.default_rng()))
 
 
 @pytest.mark.parametrize("meter", METERS, ids=str)
