@@ -1,6 +1,6 @@
 """The table in words: docs/osc.md, and the constants for the bridges.
 
-`python -m rwkv_music_daemon.osc.document` writes both; a test keeps them equal.
+`python -m rwkv_music_daemon.osc.document` writes all of them; tests keep them equal.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..config import Config
 from ..parameters import PARAMETERS, Parameter
+from . import script_constants
 from .announcements import EVENTS, REPLIES, MessageSpec
 from .arguments import Arg, signature
 from .framing import LARGEST_DATAGRAM, MOST_MESSAGES
@@ -159,11 +160,21 @@ def _constant(p: Parameter) -> dict[str, object]:
     }
 
 
+def files() -> dict[str, str]:
+    """All that is made from the table: paths in the checkout, and what belongs there."""
+    return {
+        "docs/osc.md": markdown(),
+        "bridge_scripts/constants.json": constants(),
+        "bridge_scripts/ableton/RWKV_Music/constants.py": script_constants.python(),
+        "bridge_scripts/reaper/RWKV Music/lib/constants.lua": script_constants.lua(),
+    }
+
+
 def main() -> None:
-    """Write both files into the checkout that this module belongs to."""
+    """Write them into the checkout that this module belongs to."""
     root = Path(__file__).resolve().parents[2]
-    (root / "docs" / "osc.md").write_text(markdown(), encoding="utf-8")
-    (root / "bridge_scripts" / "constants.json").write_text(constants(), encoding="utf-8")
+    for path, text in files().items():
+        (root / path).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
