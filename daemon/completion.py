@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rwkv_music.music import STEPS_PER_BEAT
 from rwkv_music.timebase import NS_PER_MS, ns_per_step, steps_to_beats
@@ -15,6 +15,21 @@ from .transport import BarSpan, Transport
 _MARGIN_NS = 4 * NS_PER_MS  # the io loop looks every 2 ms
 
 
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """From what has been heard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A take of the last request once more; none: new ones, from the same state."""
+
+    take: int | None
+
+
+Source = Fresh | Again
+
+
 @dataclass(slots=True)
 class Completion:
     """One request. `start_step` counts from the transport's beat 0; `first` is the bar it lies in.
@@ -24,18 +39,29 @@ class Completion:
 
     request: int
     generation: Generation
-    seed: int
+    seeds: tuple[int, ...]
     start_step: int
     first: BarSpan
+    source: Source = field(default_factory=Fresh)
     until_steps: int = 0
     generating: bool = False  # the worker was asked
     generated: bool = False  # the worker has made the last note
     asked_ns: int = 0
-    first_onset: tuple[int, int] | None = None  # bar and step of the first note that came
+    first_onset: int | None = None  # step of the first note that came
     notes: int = 0
     late: int = 0
     dropped: int = 0
     worst_ns: int = 0
+
+    @property
+    def take(self) -> int:
+        """Which take of its request it plays."""
+        return self.source.take or 0 if isinstance(self.source, Again) else 0
+
+    @property
+    def cuts(self) -> bool:
+        """Whether it takes the place of a completion that plays, instead of following it."""
+        return isinstance(self.source, Again)
 
     @property
     def bars(self) -> int:

@@ -13,23 +13,24 @@ from dataclasses import replace
 from rwkv_music.music import STEPS_PER_BEAT
 from rwkv_music.timebase import NS_PER_MS, beats_to_steps
 
+from .arming import Arming
 from .assembler import AssembledBar, Assembler, Voice
 from .completion import Completion
 from .listener import Listener
 from .messages import Failed, Forget, Generated, Message, Proposed
 from .metronome import Metronome
-from .modes import Auto, Mode, Trade
+from .modes import Auto, Mode, Trade, mode_named
 from .osc.arguments import OscError
 from .parameters import Generation, Value
-from .performer import Performer, Sounds
-from .scheduler import PLAYER, Pass, Release, Strike
+from .performer import Performer
+from .scheduler import NOTE_OFF, NOTE_ON, player_event
 from .transport import BarSpan, Located, Started, Stopped, Transport, take_midi
+from .voices import Sounds, Voices
 from .wishes import Wishes
 
 _RETOLD_BARS = 16  # to a worker that has heard nothing yet
 _QUIET_BARS = 4  # the clock that we started ourselves stops after so many empty bars
 _LEAD_NS = 20 * NS_PER_MS  # from a trigger to the downbeat when the transport stood still
-_NO_MODEL = "no model: wait for /rwkv/worker up"
 
 log = logging.getLogger(__name__)
 
@@ -53,16 +54,16 @@ class Conductor:
         self.wishes = Wishes(generation)
         self.assembler = Assembler()
         self.assembler.grid = generation.grid
-        self.performer = Performer(transport, self.assembler, sounds, to_worker, publish)
-        self.listener = Listener(transport, self.assembler, self.performer, publish)
-        self._metronome = Metronome(transport)
+        self.voices = Voices(transport, self.assembler, sounds, publish)
+        self.performer = Performer(transport, self.assembler, self.voices, to_worker, publish)
+        self.arming = Arming(self.performer, new_seed)
+        self.listener = Listener(transport, self.assembler, self.performer, self.voices, publish)
+        self._metronome = Metronome(transport, sounds)
         self.model = ""  # empty: there is none
         self.mode: Mode = None
         self._sounds = sounds
         self._to_worker = to_worker
         self._publish = publish
-        self._new_seed = new_seed
-        self._request = 0
         self._span: BarSpan | None = None  # the bar that is open
         self._beat = 0.0  # where the music was at the last tick
         self._told_step = 0
@@ -86,51 +87,61 @@ class Conductor:
             return "armed"
         return "listening" if self.transport.playing else "idle"
 
-    def position(self, now_ns: int) -> tuple[int, float]:
-        """Bar and beat, both from 0 at the transport's start."""
-        beat = max(self.transport.beat_at(now_ns), 0.0)
-        return self.transport.bar_at(beat).number, beat
-
     # --- requests ------------------------------------------------------------------------------
 
-    def trigger(self, now_ns: int, bars: int | None = None) -> tuple[int, int]:
+    def trigger(
+        self, now_ns: int, bars: int | None = None, takes: int | None = None
+    ) -> tuple[int, int]:
         """Arm a completion; its request number and the bar that it starts in.
 
-        While one plays, the next is queued, one deep; what was armed before is replaced.
-        Raises OscError 503 when there is no model.
+        While one plays, the next is queued, one deep; what was armed before is replaced. A
+        transport that stands still starts. Raises OscError 503 when there is no model.
         """
-        if not self.model:
-            raise OscError(503, _NO_MODEL)
+        self._need_model()
         self.tick(now_ns)
-        generation = self.wishes.take(bars)
+        generation = self.wishes.take(bars=bars, takes=takes)
         if self.performer.playing is None and not self.transport.playing:
             self._start_internal(now_ns + max(_LEAD_NS, self.performer.lead_ns))
-            step = 0
-        else:
-            step = self.performer.place(generation, now_ns)
-        completion = self._arm(generation, step)
-        start_bar = completion.first.number
+            return self._armed(self.arming.fresh(generation, 0), now_ns)
+        step = self.performer.place(generation, now_ns)
+        return self._armed(self.arming.fresh(generation, step), now_ns)
+
+    def select(self, now_ns: int, take: int | None) -> tuple[int, int]:
+        """Arm a take of the last request, or the one after the last chosen; it takes the place of
+        what plays. Raises OscError 406 when there is none to choose, 422 for one there is not."""
+        step = self._place_again(now_ns)
+        return self._armed(self.arming.select(take, step), now_ns)
+
+    def regenerate(self, now_ns: int) -> tuple[int, int]:
+        """Arm new takes from the state before the last request. Raises OscError 406."""
+        step = self._place_again(now_ns)
+        return self._armed(self.arming.regenerate(step), now_ns)
+
+    def _place_again(self, now_ns: int) -> int:
+        self._need_model()
         self.tick(now_ns)
+        offered = self.arming.offered
+        if self.transport.playing:
+            return self.performer.place_again(offered, now_ns)
+        self._start_internal(now_ns + max(_LEAD_NS, self.performer.lead_ns))
+        return offered.first_step
+
+    def _need_model(self) -> None:
+        if not self.model:
+            raise OscError(503, "no model: wait for /rwkv/worker up")
+
+    def _armed(self, completion: Completion, now_ns: int) -> tuple[int, int]:
+        start_bar = completion.first.number
+        self._tell_state()
+        self.performer.tick(now_ns)
+        self._tell_state()
         return completion.request, start_bar
 
-    def _arm(self, generation: Generation, step: int) -> Completion:
-        if not self.model:
-            raise OscError(503, _NO_MODEL)
-        self._request += 1
-        seed = self._new_seed() if generation.seed < 0 else generation.seed
-        completion = self.performer.arm(self._request, generation, seed, step)
-        self._tell_state()
-        return completion
-
-    def set_mode(self, mode: str, listen_bars: int, play_bars: int) -> None:
+    def set_mode(self, name: str, listen_bars: int, play_bars: int) -> None:
         """manual, trade or auto. In trade the first turn begins with the next bar, or with the
         first one when the transport stands still."""
-        self.mode = None
-        if mode == "auto":
-            self.mode = Auto()
-        elif mode == "trade":
-            first = 0 if self._span is None else self._span.number + 1
-            self.mode = Trade(listen_bars, play_bars, first)
+        next_bar = 0 if self._span is None else self._span.number + 1
+        self.mode = mode_named(name, listen_bars, play_bars, next_bar)
         self.listener.has_news = False
 
     def stop(self, now_ns: int) -> None:
@@ -143,6 +154,7 @@ class Conductor:
         """Stop, and forget everything heard."""
         self.stop(now_ns)
         self.assembler.forget()
+        self.performer.offered = None
         self._to_worker(Forget())
 
     def undo(self, now_ns: int) -> None:
@@ -153,8 +165,7 @@ class Conductor:
         if not request:
             raise OscError(406, f"no completion in the last {_RETOLD_BARS} bars to undo")
         self._to_worker(self.assembler.undo(request))
-        for message in self.assembler.updates():
-            self._to_worker(message)
+        self._tell_worker()
 
     def set_parameter(self, name: str, value: object) -> Value:
         """Change a parameter for good; its value as it is now. Raises ParameterError."""
@@ -170,17 +181,14 @@ class Conductor:
         status, channel = message[0] & 0xF0, message[0] & 0x0F
         if self.generation.channel_in not in (0, channel + 1):
             self.listener.ignore("channel")
-        elif status == 0x90 and message[2]:
-            if self.generation.thru:
-                self._sounds.put(Strike(t_ns, PLAYER, channel, message[1], message[2]))
+            return
+        if self.generation.thru:
+            self._sounds.put(player_event(t_ns, message))
+        if status == NOTE_ON and message[2]:
             self._note_on(t_ns, channel, message[1], message[2])
-        elif status in (0x80, 0x90):
-            if self.generation.thru:
-                self._sounds.put(Release(t_ns, PLAYER, channel, message[1]))
+        elif status in (NOTE_OFF, NOTE_ON):
             self.listener.note_off(t_ns, message[1])
-            self.performer.let_go(t_ns, message[1])
-        elif self.generation.thru:
-            self._sounds.put(Pass(t_ns, message))
+            self.voices.let_go(t_ns, message[1])
 
     def _note_on(self, t_ns: int, channel: int, pitch: int, velocity: int) -> None:
         overlap = self.generation.overlap
@@ -206,8 +214,8 @@ class Conductor:
         match message:
             case Proposed(request, bar, note):
                 self.performer.take_note(request, bar, note, now_ns)
-            case Generated(request, bars, notes, seed):
-                self.performer.take_end(request, bars, notes, seed)
+            case Generated():
+                self.performer.take_end(message)
             case Failed(code, text, request):
                 self.report(code, text, "")
                 if self.performer.of_request(request) is not None:
@@ -230,13 +238,14 @@ class Conductor:
         """The worker is gone: silence, until there is another."""
         self.model = ""
         self.stop(now_ns)
+        self.performer.offered = None
         self._publish("/rwkv/worker", "down")
 
     # --- time ----------------------------------------------------------------------------------
 
     def tick(self, now_ns: int) -> None:
         """Do what is due."""
-        self.performer.follow_output()
+        self.voices.follow_output()
         self.transport.tick(now_ns)
         self.follow_transport(now_ns)
         if self.transport.playing:
@@ -245,8 +254,8 @@ class Conductor:
         if self.transport.playing:
             self._answer_silence(now_ns)
             self.performer.tick(now_ns)
-            self._tell_worker()
-            self._click(now_ns)
+            self._tell_settled()
+            self._metronome.tick(now_ns, self.generation)
         self._tell_state()
 
     def follow_transport(self, now_ns: int) -> None:
@@ -265,8 +274,7 @@ class Conductor:
         """The numbers of bars begin anew at `beat`: what was heard stays, what plays ends."""
         self.performer.end(self._beat)
         self.assembler.renumber(self._beat)
-        for message in self.assembler.updates():
-            self._to_worker(message)
+        self._tell_worker()
         self._beat = max(beat, 0.0)
         self._span = self.transport.bar_at(self._beat)
         self._told_step = 0
@@ -276,7 +284,7 @@ class Conductor:
         if isinstance(self.mode, Trade):
             self.mode = replace(self.mode, first=self._span.number)
         if self.transport.playing:
-            self._open_bar(self._span)
+            self._open_bar(self._span, now_ns)
 
     def _start_internal(self, t_ns: int) -> None:
         self.transport.start_internal(0.0, t_ns)
@@ -292,13 +300,15 @@ class Conductor:
             self.assembler.refresh(beat)
             bar = self.assembler.close(self._span, self.transport.tempo_bpm)
             self._span = self.transport.bar(self._span.number + 1)
-            for message in self.assembler.updates():
-                self._to_worker(message)
-            self._publish("/rwkv/bar", bar.number, bar.count(Voice.PLAYER))
-            self._open_bar(self._span)
+            self._tell_worker()
+            played = bar.count(Voice.PLAYER)
+            self._publish("/rwkv/bar", bar.number, played)
+            if played and self.state == "listening":
+                self.performer.offered = None  # the player has gone on from what was chosen
+            self._open_bar(self._span, now_ns)
             self._rest(bar, now_ns)
 
-    def _open_bar(self, span: BarSpan) -> None:
+    def _open_bar(self, span: BarSpan, now_ns: int) -> None:
         """In trade, say whose bar it is, and arm our turn in the last bar before it."""
         if not isinstance(self.mode, Trade):
             return
@@ -306,7 +316,7 @@ class Conductor:
         self._publish("/rwkv/turn", str(turn.who), turn.bars_left)
         if self.mode.plays_after(span.number) and self.model:
             generation = self.generation.with_value("bars", self.mode.play_bars)
-            self._arm(generation, beats_to_steps(span.end_beat))
+            self._armed(self.arming.fresh(generation, beats_to_steps(span.end_beat)), now_ns)
 
     def _answer_silence(self, now_ns: int) -> None:
         """In auto, play when the player has ended a phrase."""
@@ -317,7 +327,7 @@ class Conductor:
         if self.mode.plays(self.listener.has_news, silent_beats, bar_beats):
             self.listener.has_news = False
             step = self.performer.place(self.generation, now_ns)
-            self._arm(self.generation, step)
+            self._armed(self.arming.fresh(self.generation, step), now_ns)
 
     def _rest(self, bar: AssembledBar, now_ns: int) -> None:
         """Stop the clock that we started ourselves when nobody has played for a while."""
@@ -327,20 +337,16 @@ class Conductor:
             self.transport.stop(now_ns)
             self.follow_transport(now_ns)
 
-    def _click(self, now_ns: int) -> None:
-        if self.generation.metronome:
-            channel = self.generation.metronome_channel - 1
-            self._sounds.put(*self._metronome.due(now_ns, channel))
-        else:
-            self._metronome.restart()
-
-    def _tell_worker(self) -> None:
-        """Tell what is settled: what is being struck right now may still become a chord."""
+    def _tell_settled(self) -> None:
+        """Tell what is being struck right now a step later: it may still become a chord."""
         step = int(self._beat * STEPS_PER_BEAT)
         if step >= self._told_step + STEPS_PER_BEAT:
             self._told_step = step
             self.assembler.refresh(self._beat)
-        for message in self.assembler.updates(until_step=step):
+        self._tell_worker(step)
+
+    def _tell_worker(self, until_step: int | None = None) -> None:
+        for message in self.assembler.updates(until_step):
             self._to_worker(message)
 
     def _tell_state(self) -> None:

@@ -63,6 +63,9 @@ class Control:
             "toggle": self._toggle,
             "stop": self._stop,
             "panic": self._panic,
+            "regenerate": self._regenerate,
+            "take/select": self._select,
+            "take/next": self._select,
             "undo": self._undo,
             "reset": self._reset,
             "mode": self._mode,
@@ -146,16 +149,16 @@ class Control:
             self._queue(subscriber, f"/rwkv/param/{name}", value)
 
     def _status(self, now_ns: int) -> Iterator[tuple[Any, ...]]:
-        bar, beat = self._conductor.position(now_ns)
-        meter = self._transport.bar_at(beat).meter
+        beat = max(self._transport.beat_at(now_ns), 0.0)
+        bar = self._transport.bar_at(beat)
         yield (
             "/rwkv/status",
             self._conductor.state,
-            bar,
+            bar.number,
             beat,
             self._transport.tempo_bpm,
-            meter.numerator,
-            meter.denominator,
+            bar.meter.numerator,
+            bar.meter.denominator,
             self._transport.source,
             self._conductor.model,
         )
@@ -191,7 +194,7 @@ class Control:
     def _trigger(
         self, now_ns: int, bars: int | None = None, takes: int | None = None
     ) -> Iterator[tuple[Any, ...]]:
-        request, start_bar = self._conductor.trigger(now_ns, bars)
+        request, start_bar = self._conductor.trigger(now_ns, bars, takes)
         yield "/rwkv/accepted", request, start_bar
 
     def _toggle(self, now_ns: int) -> Iterator[tuple[Any, ...]]:
@@ -206,6 +209,14 @@ class Control:
     def _panic(self, now_ns: int) -> None:
         self._conductor.stop(now_ns)
         self._silence_all()
+
+    def _regenerate(self, now_ns: int) -> Iterator[tuple[Any, ...]]:
+        request, start_bar = self._conductor.regenerate(now_ns)
+        yield "/rwkv/accepted", request, start_bar
+
+    def _select(self, now_ns: int, take: int | None = None) -> Iterator[tuple[Any, ...]]:
+        request, start_bar = self._conductor.select(now_ns, take)
+        yield "/rwkv/accepted", request, start_bar
 
     def _mode(
         self, now_ns: int, mode: str, listen_bars: int | None = None, play_bars: int | None = None

@@ -10,6 +10,7 @@ from rwkv_music.timebase import steps_to_beats
 from .assembler import Assembler
 from .performer import Performer
 from .transport import Transport
+from .voices import Voices
 
 _DRUM_CHANNEL = 9
 
@@ -22,6 +23,7 @@ class Listener:
         transport: Transport,
         assembler: Assembler,
         performer: Performer,
+        voices: Voices,
         publish: Callable[..., None],
     ) -> None:
         self.ignored: dict[str, int] = {}  # what came in and was not heard, by reason
@@ -29,6 +31,7 @@ class Listener:
         self._transport = transport
         self._assembler = assembler
         self._performer = performer
+        self._voices = voices
         self._publish = publish
         self._echoes: set[int] = set()
         self._down: set[int] = set()
@@ -40,12 +43,12 @@ class Listener:
 
     def admits(self, t_ns: int, channel: int, pitch: int, velocity: int, overlap: str) -> bool:
         """Whether a note-on is heard; if not, it is counted."""
-        self._performer.follow_output()
+        self._voices.follow_output()
         if channel == _DRUM_CHANNEL:
             self.ignore("drum channel")
         elif not LOWEST_PITCH <= pitch <= HIGHEST_PITCH:
             self.ignore("pitch")
-        elif self._performer.is_echo(t_ns, pitch, velocity):
+        elif self._voices.is_echo(t_ns, pitch, velocity):
             self._echoes.add(pitch)
             self.ignore("echo")
         elif self._performer.playing is not None and overlap == "ignore":

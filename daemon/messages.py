@@ -37,7 +37,8 @@ class Unhear:
 
 @dataclass(frozen=True, slots=True)
 class Generate:
-    """io to worker: continue from the live state, from `first_step` of bar `bar` on.
+    """io to worker: continue from the live state, from `first_step` of bar `bar` on: a take a seed,
+    of which the first is proposed.
 
     `until_steps` counts from the line of that bar: nothing at or beyond it is generated before an
     Allow. `wishes` are all parameters, of which the worker takes what concerns sampling.
@@ -50,9 +51,28 @@ class Generate:
     meter: str
     tempo_bpm: float
     until_steps: int
-    seed: int
+    seeds: tuple[int, ...]
     let_ring: bool
     wishes: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """io to worker: propose take `take` of the last Generate, under a new request number."""
+
+    request: int
+    take: int
+    until_steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Regenerate:
+    """io to worker: new takes from the state of the last Generate, unlike those; the first is
+    proposed."""
+
+    request: int
+    seeds: tuple[int, ...]
+    until_steps: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +124,10 @@ class Proposed:
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """worker to io: the completion is complete."""
+    """worker to io: a take is complete."""
 
     request: int
+    take: int
     bars: int
     notes: int
     seed: int
@@ -174,6 +195,8 @@ Message = (
     Hear
     | Unhear
     | Generate
+    | Replay
+    | Regenerate
     | Allow
     | Cancel
     | Forget

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 
 from rwkv_music.timebase import NS_PER_MS
 
+from .parameters import Generation
 from .scheduler import CLICK, Event, Release, Strike
 from .transport import Transport
+from .voices import Sounds
 
 _BAR_PITCH, _BEAT_PITCH = 76, 77  # General MIDI's high and low wood block
 _BAR_VELOCITY, _BEAT_VELOCITY = 110, 80
@@ -20,16 +22,23 @@ _LATE_NS = 20 * NS_PER_MS  # the first click may be so late
 class Metronome:
     """Each quarter of a bar is a click once, in whatever steps the time goes by."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, sounds: Sounds) -> None:
         self._transport = transport
+        self._sounds = sounds
         self._next_beat: float | None = None
 
     def restart(self) -> None:
         """The position has jumped, or it was silent: click again from where it is now."""
         self._next_beat = None
 
-    def due(self, now_ns: int, channel: int) -> Iterator[Event]:
-        """The clicks of the next milliseconds, on channel 0-15."""
+    def tick(self, now_ns: int, generation: Generation) -> None:
+        """Send the clicks of the next milliseconds, if they are wished for."""
+        if generation.metronome:
+            self._sounds.put(*self._due(now_ns, generation.metronome_channel - 1))
+        else:
+            self.restart()
+
+    def _due(self, now_ns: int, channel: int) -> Iterator[Event]:
         if self._next_beat is None:
             self._next_beat = self._first_beat(self._transport.beat_at(now_ns - _LATE_NS))
         horizon = self._transport.beat_at(now_ns + _AHEAD_NS)

@@ -50,3 +50,10 @@ class Auto:
 
 
 Mode = Trade | Auto | None
+
+
+def mode_named(name: str, listen_bars: int, play_bars: int, first: int) -> Mode:
+    """The mode that a request asks for; `first` is where turns begin."""
+    if name == "trade":
+        return Trade(listen_bars, play_bars, first)
+    return Auto() if name == "auto" else None

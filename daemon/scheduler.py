@@ -48,6 +48,16 @@ class Pass:
 Event = Strike | Release | Pass
 
 
+def player_event(t_ns: int, message: bytes) -> Event:
+    """A channel message of the player's, to be passed on."""
+    status, channel = message[0] & 0xF0, message[0] & 0x0F
+    if status == NOTE_ON and message[2]:
+        return Strike(t_ns, PLAYER, channel, message[1], message[2])
+    if status in (NOTE_ON, NOTE_OFF):
+        return Release(t_ns, PLAYER, channel, message[1])
+    return Pass(t_ns, message)
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
     """An event that went out; `cut` is the owner whose note it ended before its time."""

@@ -22,11 +22,11 @@ class Wishes:
         self._once[name] = self.lasting.with_value(name, value).value(name)
         return self._once[name]
 
-    def take(self, bars: int | None = None) -> Generation:
-        """What the next request gets; `bars` is what it asks for itself."""
+    def take(self, **asked: Value | None) -> Generation:
+        """What the next request gets; `asked` is what it says itself, None what it does not."""
         generation = self.lasting
-        wishes = self._once if bars is None else {**self._once, "bars": bars}
-        self._once = {}
-        for name, value in wishes.items():
+        said = {name: value for name, value in asked.items() if value is not None}
+        for name, value in {**self._once, **said}.items():
             generation = generation.with_value(name, value)
+        self._once = {}
         return generation

@@ -6,15 +6,16 @@ It knows no clock. How far it may generate is what io allows; it may be cancelle
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any
 
-from rwkv_music.continuation import Continuation
-from rwkv_music.errors import RwkvMusicError
+from rwkv_music.continuation import CompletionRequest
+from rwkv_music.errors import RwkvMusicError, WorkerError
 from rwkv_music.model.protocol import MusicModel
 from rwkv_music.music import Meter, Note
 from rwkv_music.sampling import Sampling
 from rwkv_music.session import HeardNote, Session
+from rwkv_music.takes import Takes
 
 from .messages import (
     Allow,
@@ -26,10 +27,22 @@ from .messages import (
     Hear,
     Message,
     Proposed,
+    Regenerate,
+    Replay,
     Unhear,
 )
 
 _SAMPLING = tuple(f.name for f in fields(Sampling))
+
+
+@dataclass(slots=True)
+class _Performance:
+    """A take that is being proposed: `told` of its notes have been."""
+
+    request: int
+    take: int
+    until_steps: int
+    told: int = 0
 
 
 class Worker:
@@ -39,62 +52,92 @@ class Worker:
         self._model = model
         self._send = send
         self.session: Session[Any] = Session(model)
-        self._request = -1
-        self._seed = 0
-        self._until_steps = 0
-        self._notes = 0
-        self._continuation: Continuation[Any] | None = None
+        self._takes: Takes[Any] | None = None
+        self._takes_request = -1
+        self._reported: set[int] = set()  # takes that io knows to be complete
+        self._performance: _Performance | None = None
 
     def handle(self, messages: Sequence[Message]) -> None:
         """Take a batch of messages in order; of several that tell the same bar, the last counts."""
         for index, message in enumerate(messages):
             if isinstance(message, Hear) and _is_outdated(message, messages[index + 1 :]):
                 continue
-            self._handle(message)
+            try:
+                self._handle(message)
+            except RwkvMusicError as error:
+                self._performance = None
+                self._send(Failed(500, str(error), getattr(message, "request", -1)))
 
     def work(self) -> bool:
-        """Generate at most one note; whether there may be more to do at once."""
-        if self._continuation is None:
+        """Propose a note, or compute one step; whether there may be more to do at once."""
+        performance, takes = self._performance, self._takes
+        if performance is None or takes is None:
             return False
-        try:
-            proposed = self._continuation.next_note(self._until_steps)
-        except RwkvMusicError as error:
-            self._fail(error)
-            return False
-        if proposed is not None:
-            note = proposed.note
-            self._notes += 1
-            values = (note.onset, note.pitch, note.velocity, note.duration)
-            self._send(Proposed(self._request, proposed.bar, values))
+        if self._propose(performance, takes):
             return True
-        if self._continuation.finished:
-            bars = self._continuation.bars
-            self._continuation = None
-            self._send(Generated(self._request, bars, self._notes, self._seed))
-        return False
+        try:
+            progress = takes.advance(performance.until_steps)
+        except RwkvMusicError as error:
+            self._performance = None
+            self._send(Failed(500, str(error), performance.request))
+            return False
+        if not progress:
+            self._report(performance, takes)
+        self._propose(performance, takes)
+        return progress
+
+    def _propose(self, performance: _Performance, takes: Takes[Any]) -> bool:
+        """Send the next note of the take that plays, if it is made and allowed."""
+        made = takes.takes[performance.take].notes
+        if performance.told == len(made):
+            return False
+        proposed = made[performance.told]
+        if proposed.start_step >= performance.until_steps:
+            return False
+        performance.told += 1
+        note = proposed.note
+        values = (note.onset, note.pitch, note.velocity, note.duration)
+        self._send(Proposed(performance.request, proposed.bar, values))
+        return True
+
+    def _report(self, performance: _Performance, takes: Takes[Any]) -> None:
+        """Tell which takes have become complete."""
+        for number, take in enumerate(takes.takes):
+            if take.finished and number not in self._reported:
+                self._reported.add(number)
+                self._tell_complete(self._takes_request, number, takes)
+        playing = takes.takes[performance.take]
+        if playing.finished and performance.told == len(playing.notes):
+            self._performance = None
+            if performance.request != self._takes_request:
+                self._tell_complete(performance.request, performance.take, takes)
+
+    def _tell_complete(self, request: int, number: int, takes: Takes[Any]) -> None:
+        take = takes.takes[number]
+        continuation = take.continuation
+        bars, seed = continuation.bars, continuation.seed
+        self._send(Generated(request, number, bars, len(take.notes), seed))
 
     def _handle(self, message: Message) -> None:
         match message:
             case Hear():
-                try:
-                    self._hear(message)
-                except RwkvMusicError as error:
-                    self._send(Failed(500, str(error)))
-            case Unhear():
-                self.session.unhear(message.bars)
+                self._hear(message)
+            case Unhear(bars):
+                self.session.unhear(bars)
             case Generate():
-                try:
-                    self._generate(message)
-                except RwkvMusicError as error:
-                    self._request = message.request
-                    self._fail(error)
-            case Allow() if message.request == self._request and self._continuation is not None:
-                self._until_steps = message.until_steps
-                self._continuation.set_header(Meter.parse(message.meter), message.tempo_bpm)
-            case Cancel() if message.request == self._request:
-                self._continuation = None
+                self._generate(message)
+            case Regenerate(request, seeds, until_steps):
+                self._offer(request, self._last_takes().again(seeds), until_steps)
+            case Replay(request, take, until_steps):
+                self._last_takes()
+                self._performance = _Performance(request, take, until_steps)
+            case Allow():
+                self._allow(message)
+            case Cancel(request):
+                if self._performance is not None and self._performance.request == request:
+                    self._performance = None
             case Forget():
-                self._continuation = None
+                self._performance = self._takes = None
                 self.session.reset()
 
     def _hear(self, message: Hear) -> None:
@@ -103,27 +146,36 @@ class Worker:
         self.session.hear(message.bar, meter, message.tempo_bpm, notes, closed=message.closed)
 
     def _generate(self, message: Generate) -> None:
-        opened = self.session.is_open(message.bar)
-        self._request, self._seed, self._notes = message.request, message.seed, 0
-        self._until_steps = message.until_steps
-        self._continuation = Continuation(
-            self._model,
-            self.session.fork(),
+        request = CompletionRequest(
             bars=message.bars,
             meter=Meter.parse(message.meter),
             tempo_bpm=message.tempo_bpm,
             sampling=Sampling(**{name: message.wishes[name] for name in _SAMPLING}),
-            seed=message.seed,
             first_step=message.first_step,
-            opened=opened,
+            opened=self.session.is_open(message.bar),
             after=self.session.last_note(message.bar),
             let_ring=message.let_ring,
             heard=self.session.heard_weights(),
         )
+        takes = Takes(self._model, self.session.fork(), request, message.seeds)
+        self._offer(message.request, takes, message.until_steps)
 
-    def _fail(self, error: RwkvMusicError) -> None:
-        self._continuation = None
-        self._send(Failed(500, str(error), self._request))
+    def _offer(self, request: int, takes: Takes[Any], until_steps: int) -> None:
+        self._takes, self._takes_request = takes, request
+        self._reported.clear()
+        self._performance = _Performance(request, 0, until_steps)
+
+    def _allow(self, message: Allow) -> None:
+        performance = self._performance
+        if performance is None or self._takes is None or performance.request != message.request:
+            return
+        performance.until_steps = message.until_steps
+        self._takes.set_header(Meter.parse(message.meter), message.tempo_bpm)
+
+    def _last_takes(self) -> Takes[Any]:
+        if self._takes is None:
+            raise WorkerError("the takes are gone: the model was started again since")
+        return self._takes
 
 
 def _is_outdated(message: Hear, later: Sequence[Message]) -> bool:

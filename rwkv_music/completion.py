@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .continuation import Continuation
+from .continuation import CompletionRequest, Continuation
 from .errors import MidiFileError
 from .midi_append import append_track
 from .midi_files import Reading, parse_midi, read_bytes, write_atomically
@@ -95,16 +95,14 @@ def continue_phrase(
         if progress is not None:
             progress()
     last = heard[-1]
-    continuation = Continuation(
-        model,
-        session.fork(),
+    request = CompletionRequest(
         bars=bars,
         meter=last.meter,
         tempo_bpm=last.tempo_bpm,
         sampling=sampling or Sampling(),
-        seed=seed,
         heard=session.heard_weights(),
     )
+    continuation = Continuation(model, session.fork(), request, seed)
     notes_of_bars: list[list[Note]] = [[] for _ in range(bars)]
     for bar_number in range(bars):
         until_steps = (bar_number + 1) * last.meter.steps

@@ -21,6 +21,8 @@ from .timebase import round_half_up
 from .tokenizer import BarGrammar, Vocabulary
 from .tokenizer.grammar import NEXT, PITCH, POSITION, VELOCITY
 
+Beginning = tuple[tuple[int, int], ...]  # (onset in steps from the bar line, pitch) of first notes
+BEGINNING_NOTES = 4  # so many first notes alike make two completions begin alike
 Mask = NDArray[np.bool_]
 Scores = NDArray[np.float32]
 
@@ -37,7 +39,9 @@ class Constraints:
     """The wishes of one completion and what must be remembered to keep them.
 
     One object for all bars of a completion, told of each bar (`open_bar`) and note (`sound`).
-    `heard` is how long each pitch class sounded (`keys.pitch_class_weights`), for `key auto`.
+    `heard` is how long each pitch class sounded (`keys.pitch_class_weights`), for `key auto`;
+    `avoid` are beginnings of other completions, of which the last pitch is not taken when all
+    before it was the same.
 
     - key, scale, pitch_low, pitch_high: other pitches are masked.
     - polyphony: no onset while so many of the completion's notes sound, also from earlier bars.
@@ -49,7 +53,12 @@ class Constraints:
       with every such note and fades by 15 % with each note. How many chord tones there are stays.
     """
 
-    def __init__(self, sampling: Sampling, heard: Sequence[float] | None = None) -> None:
+    def __init__(
+        self,
+        sampling: Sampling,
+        heard: Sequence[float] | None = None,
+        avoid: Sequence[Beginning] = (),
+    ) -> None:
         self.sampling = sampling
         self.broken: Counter[str] = Counter()
         self._in_range = np.zeros(HIGHEST_PITCH - LOWEST_PITCH + 1, np.bool_)
@@ -62,6 +71,8 @@ class Constraints:
             pitches = range(LOWEST_PITCH, HIGHEST_PITCH + 1)
             self._in_key[:] = [pitch % 12 in classes for pitch in pitches]
         self._masks = not (self._in_range.all() and self._in_key.all() and sampling.polyphony <= 0)
+        self._avoid = tuple(beginning for beginning in avoid if beginning)
+        self._begun: list[tuple[int, int]] = []  # our own first notes, as long as it matters
         self._ends: dict[int, int] = {}  # sounding pitch -> its end, in steps from the bar line
         self._recent = np.zeros(len(self._in_range), np.float32)
         self._bar_steps = 0
@@ -74,6 +85,8 @@ class Constraints:
 
     def sound(self, note: Note) -> None:
         """The completion has a note more in the open bar."""
+        if self._avoid and len(self._begun) < BEGINNING_NOTES:
+            self._begun.append((note.onset, note.pitch))
         self._ends[note.pitch] = note.end  # a pitch struck again ends its earlier note
         self._recent *= np.float32(_FORGETTING)
         self._recent[note.pitch - LOWEST_PITCH] += 1
@@ -88,6 +101,8 @@ class Constraints:
         """The next id of the bar. Uses one random number."""
         allowed = grammar.allowed()
         if grammar.stage in (POSITION, PITCH, NEXT):
+            if self._avoid:
+                allowed = self._differing(allowed, grammar, vocabulary)
             if self._masks:
                 allowed = self._narrowed(allowed, grammar, vocabulary)
             scores = self._weighed(logits, allowed, grammar, vocabulary)
@@ -98,6 +113,16 @@ class Constraints:
             scaled = round_half_up(velocity * self.sampling.velocity_scale)
             return vocabulary.velocity_id(min(max(scaled, 1), 127))
         return token
+
+    def _differing(self, allowed: Mask, grammar: BarGrammar, v: Vocabulary) -> Mask:
+        """The mask without the pitch that would make the beginning the same as one to avoid; when
+        that is all that is left, the mask as it was."""
+        left = allowed.copy()
+        for beginning in self._avoid:
+            *before, (onset, pitch) = beginning
+            if self._begun == before and grammar.position == onset:
+                left[v.pitch_id(pitch)] = False
+        return left if left.any() else allowed
 
     def _narrowed(self, allowed: Mask, grammar: BarGrammar, v: Vocabulary) -> Mask:
         """The mask without what the constraints forbid, the cheapest of them broken if needed."""

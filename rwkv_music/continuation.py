@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import numpy as np
 
-from .constraints import Constraints
+from .constraints import Beginning, Constraints
 from .model.protocol import BarRequest, MusicModel, Proposal
 from .music import Meter, Note
 from .sampling import Sampling
@@ -18,56 +17,60 @@ S = TypeVar("S")
 
 @dataclass(frozen=True, slots=True)
 class CompletionNote:
-    """A note of bar `bar` (0 the first) of a completion; its onset counts from that bar's line."""
+    """A note of bar `bar` (0 the first) of a completion; its onset counts from that bar's line,
+    `start_step` from the line of the first bar."""
 
     bar: int
     note: Note
+    start_step: int
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionRequest:
+    """What a completion is to be.
+
+    Exactly `bars` bars; steps count from the line of the first. meter, tempo_bpm: what its bars
+    say until `set_header`. first_step: where it joins in, in a bar of which, when it is `opened`,
+    the header and the notes up to `after` have been heard. let_ring: notes may end after the last
+    bar. heard: how long each pitch class sounded, for `key auto`. avoid: the first notes of
+    completions that it may not begin like.
+    """
+
+    bars: int
+    meter: Meter
+    tempo_bpm: float
+    sampling: Sampling = field(default_factory=Sampling)
+    first_step: int = 0
+    opened: bool = False
+    after: Note | None = None
+    let_ring: bool = False
+    heard: tuple[float, ...] | None = None
+    avoid: tuple[Beginning, ...] = ()
 
 
 class Continuation(Generic[S]):
-    """Exactly `bars` bars from `state`, which it owns and moves on.
+    """A completion on `state`, which it owns and moves on.
 
-    Steps of the completion count from the line of its first bar. `next_note` computes at most
-    one note and never opens a bar or gives a note at or beyond `until_steps`, so that the meter
-    and tempo of each bar are asked for (`set_header`) as late as possible. Several continuations
-    are made as one batch by advancing together what each `wants`.
-
-    opened: the first bar's header and its notes up to `after` have been heard, and the completion
-    joins in at `first_step`. let_ring: notes may end after the last bar. heard: how long each pitch
-    class sounded in what was heard, for `key auto`.
+    `next_note` computes at most one note and never opens a bar or gives a note at or beyond
+    `until_steps`, so that the meter and tempo of each bar are asked for (`set_header`) as late as
+    possible. Several continuations are made as one batch by advancing together what each `wants`.
     """
 
     def __init__(
-        self,
-        model: MusicModel[S],
-        state: S,
-        *,
-        bars: int,
-        meter: Meter,
-        tempo_bpm: float,
-        sampling: Sampling,
-        seed: int,
-        first_step: int = 0,
-        opened: bool = False,
-        after: Note | None = None,
-        let_ring: bool = False,
-        heard: Sequence[float] | None = None,
+        self, model: MusicModel[S], state: S, request: CompletionRequest, seed: int
     ) -> None:
         self._model = model
-        self._sampling = sampling
-        self._constraints = Constraints(sampling, heard)
+        self._request = request
+        self._constraints = Constraints(request.sampling, request.heard, request.avoid)
         self._rng = np.random.default_rng(seed)
-        self._first_step = first_step
-        self._opened = opened
-        self._after = after
-        self._let_ring = let_ring
-        self._meter, self._tempo_bpm = meter, tempo_bpm
+        self._meter, self._tempo_bpm = request.meter, request.tempo_bpm
         self._bar_start_steps = 0
-        self._bar_meter = meter
+        self._bar_meter = request.meter
         self._proposal: Proposal | None = None
         self._pending: CompletionNote | None = None
         self.state = state
-        self.bars = bars
+        self.seed = seed
+        self.bars = request.bars
         self.bar = 0  # the bar that is open, or opens next
         self.finished = False
 
@@ -89,7 +92,7 @@ class Continuation(Generic[S]):
         """A note that is made already and starts before `until_steps`, once."""
         self._collect()
         note = self._pending
-        if note is None or self._bar_start_steps + note.note.onset >= until_steps:
+        if note is None or note.start_step >= until_steps:
             return None
         self._pending = None
         return note
@@ -109,7 +112,8 @@ class Continuation(Generic[S]):
             return
         note = self._proposal.take()
         if note is not None:
-            self._pending = CompletionNote(self.bar, note)
+            start_step = self._bar_start_steps + note.onset
+            self._pending = CompletionNote(self.bar, note, start_step)
         elif self._proposal.over:
             self._proposal = None
             self._bar_start_steps += self._bar_meter.steps
@@ -117,19 +121,20 @@ class Continuation(Generic[S]):
             self.finished = self.bar == self.bars
 
     def _open(self) -> Proposal:
+        wish = self._request
         first = self.bar == 0
-        joins = first and self._opened
+        joins = first and wish.opened
         if not joins:
             self._bar_meter = self._meter
             self._model.open_bar(self.state, self._meter, self._tempo_bpm)
         room = (self.bars - self.bar) * self._bar_meter.steps
         request = BarRequest(
             meter=self._bar_meter,
-            first_step=self._first_step if first else 0,
+            first_step=wish.first_step if first else 0,
             needs_note=first,
-            steps_to_end=None if self._let_ring else room,
-            after=self._after if joins else None,
-            sampling=self._sampling,
+            steps_to_end=None if wish.let_ring else room,
+            after=wish.after if joins else None,
+            sampling=wish.sampling,
             constraints=self._constraints,
         )
         return self._model.begin(self.state, request, self._rng)

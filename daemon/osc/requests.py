@@ -20,7 +20,7 @@ _PORT = Arg("port", "i", minimum=1, maximum=65535)
 _NAME = Arg("name", "s")
 _ID = Arg("id", "s")
 _BARS = parameter_argument(PARAMETERS["bars"], optional=True)
-_TAKES = Arg("takes", "i", optional=True, minimum=1, maximum=8, not_yet=tuple(range(2, 9)))
+_TAKES = parameter_argument(PARAMETERS["takes"], optional=True)
 _TEMPO = Arg("tempo", "f", minimum=SLOWEST_BPM, maximum=FASTEST_BPM)
 _NUMERATOR = Arg("numerator", "i", minimum=1, maximum=64)
 _DENOMINATOR = Arg("denominator", "i", minimum=1, maximum=64)
@@ -97,13 +97,24 @@ _SPECS = (
     ),
     RequestSpec("/rwkv/stop", (), "Ends the completion now and releases its notes."),
     RequestSpec("/rwkv/panic", (), "Stop, then the panic sequence on all channels."),
-    _later("/rwkv/regenerate", (), "New takes from the state before the last completion."),
-    _later(
+    RequestSpec(
+        "/rwkv/regenerate",
+        (),
+        "New takes from the state before the last completion, unlike those offered.",
+        reply="/rwkv/accepted",
+    ),
+    RequestSpec(
         "/rwkv/take/select",
         (Arg("take", "i", minimum=0, maximum=LARGEST_INT),),
-        "Plays that take at the next launch point.",
+        "Plays that take, counted from 0, at the next launch point.",
+        reply="/rwkv/accepted",
     ),
-    _later("/rwkv/take/next", (), "Plays the next take at the next launch point."),
+    RequestSpec(
+        "/rwkv/take/next",
+        (),
+        "Plays the next take at the next launch point.",
+        reply="/rwkv/accepted",
+    ),
     RequestSpec("/rwkv/undo", (), "The state as if the last completion had not been."),
     RequestSpec("/rwkv/reset", (), "Forgets everything heard."),
     RequestSpec(
@@ -190,6 +201,5 @@ _SPECS = (
 REQUESTS = {spec.address: spec for spec in _SPECS}
 # Values of parameters that later versions serve; the parameters' names are in PARAMETERS.
 NOT_YET_VALUES: dict[str, tuple[int | str, ...]] = {
-    "takes": _TAKES.not_yet,
     "count_in": (1, 2, 3, 4),
 }

@@ -55,7 +55,6 @@ RIGHT: dict[str, tuple[tuple[object, ...], ...]] = {
     "/rwkv/compose/run": (("a", 120, 4), ("a", 120, 4, 7)),
 }
 NOT_YET = {
-    *("/rwkv/regenerate", "/rwkv/take/select", "/rwkv/take/next"),
     *("/rwkv/memory/save", "/rwkv/memory/load", "/rwkv/memory/list"),
     *("/rwkv/model/load", "/rwkv/model/list"),
     *("/rwkv/compose/begin", "/rwkv/compose/notes", "/rwkv/compose/run"),
@@ -98,10 +97,9 @@ def test_what_is_not_served_yet_is_known_and_flagged(address: str) -> None:
 @pytest.mark.parametrize(
     ("address", "args"),
     [
-        ("/rwkv/trigger", (4, 2)),
         ("/rwkv/transport/source", ("link",)),
-        ("/rwkv/set/takes", (2,)),
-        ("/rwkv/once/takes", (8,)),
+        ("/rwkv/set/count_in", (2,)),
+        ("/rwkv/once/count_in", (1,)),
     ],
 )
 def test_some_values_are_not_served_yet(address: str, args: tuple[object, ...]) -> None:

@@ -59,7 +59,7 @@ def test_a_locate_ends_the_completion_and_numbers_bars_anew_but_forgets_nothing(
     transport.osc_position(0.0, r.clock.now_ns())
     r.step()
     assert hung(r) == set()
-    assert r.conductor.position(r.clock.now_ns())[0] == 0
+    assert transport.bar_at(transport.beat_at(r.clock.now_ns())).number == 0
     serials = [bar.serial for bar in r.conductor.assembler.bars]
     assert serials == sorted(set(serials))
     assert [n[1] for n in heard_bars(r)[0]] == [70]

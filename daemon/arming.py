@@ -1,0 +1,59 @@
+"""Requests for music become armed completions: their numbers, their seeds, their takes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .completion import Again, Completion
+from .osc.arguments import OscError
+from .parameters import Generation
+from .performer import Performer
+
+
+class Arming:
+    """Numbers requests from 1; remembers which take was chosen last."""
+
+    def __init__(self, performer: Performer, new_seed: Callable[[], int]) -> None:
+        self._performer = performer
+        self._new_seed = new_seed
+        self._request = 0
+        self._chosen = 0
+
+    def fresh(self, generation: Generation, step: int) -> Completion:
+        """Arm takes from what has been heard by then; seeds count up from the one that is set."""
+        first = generation.seed
+        count = range(generation.takes)
+        seeds = tuple(first + n if first >= 0 else self._new_seed() for n in count)
+        self._chosen = 0
+        return self._performer.arm(self._next(), generation, seeds, step)
+
+    @property
+    def offered(self) -> Completion:
+        """The completion whose takes can be chosen. Raises OscError 406 when there is none."""
+        if self._performer.offered is None:
+            raise OscError(406, "no takes to choose from: they are offered until you play again")
+        return self._performer.offered
+
+    def select(self, take: int | None, step: int) -> Completion:
+        """Arm a take of the last request, or the one after the last chosen. Raises OscError 406
+        when there is none to choose, 422 for a number that there is not."""
+        offered = self.offered
+        takes = len(offered.seeds)
+        if take is None:
+            take = (self._chosen + 1) % takes
+        if take >= takes:
+            raise OscError(422, f"take: expected 0 to {takes - 1}, got {take}")
+        self._chosen = take
+        seeds = offered.seeds[take : take + 1]
+        return self._performer.arm(self._next(), offered.generation, seeds, step, Again(take))
+
+    def regenerate(self, step: int) -> Completion:
+        """Arm new takes from the state before the last request. Raises OscError 406."""
+        offered = self.offered
+        seeds = tuple(self._new_seed() for _ in offered.seeds)
+        self._chosen = 0
+        return self._performer.arm(self._next(), offered.generation, seeds, step, Again(None))
+
+    def _next(self) -> int:
+        self._request += 1
+        return self._request

@@ -1,0 +1,156 @@
+"""Our notes on their way out: planned, released to the output, sounding, heard. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Protocol
+
+from rwkv_music.music import STEPS_PER_BEAT
+from rwkv_music.timebase import NS_PER_MS, steps_to_beats
+
+from .assembler import Assembler
+from .completion import Completion
+from .parameters import Generation
+from .planner import PlannedNote, Planner
+from .scheduler import Event, Release, Sent, Strike
+from .transport import Transport
+
+RELEASE_NS = 8 * NS_PER_MS  # so long before its time a note goes to the output
+_ECHO_NS = 50 * NS_PER_MS
+
+
+class Sounds(Protocol):
+    """The output, as far as it concerns the pure part."""
+
+    def put(self, *events: Event) -> None: ...
+    def stop(self, owners: set[int] | None = None) -> None: ...
+    def take_sent(self) -> list[Sent]: ...
+
+
+class Voices:
+    """Each released note has an owner number, under which the output keeps it on the ledger. What
+    really goes out is told to the assembler, as a part of what is heard."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        assembler: Assembler,
+        sounds: Sounds,
+        publish: Callable[..., None],
+    ) -> None:
+        self._transport = transport
+        self._assembler = assembler
+        self._sounds = sounds
+        self._publish = publish
+        self._planner = Planner()
+        self._plans: dict[int, Completion] = {}  # by request, those that have notes to come
+        self._owner = 0
+        self._owners: dict[int, tuple[Completion, PlannedNote]] = {}  # who sounds, or will at once
+        self._lent: dict[int, tuple[int, int]] = {}  # pitch -> owner, channel: see `end`
+        self._last_sent: dict[int, tuple[int, int]] = {}  # pitch -> when, velocity
+
+    def due_ns(self, step: int, generation: Generation) -> int:
+        """When a note on this step goes out."""
+        nudge_ns = round(generation.nudge_ms * NS_PER_MS)
+        return self._transport.ns_at(steps_to_beats(step)) + nudge_ns
+
+    def plan(self, completion: Completion, note: PlannedNote) -> None:
+        """Let a note sound on its step."""
+        self._plans[note.request] = completion
+        self._planner.add(note)
+
+    def drop(self, request: int) -> None:
+        """Forget the notes of a completion that were not released."""
+        self._plans.pop(request, None)
+        self._planner.drop(request)
+
+    def release(self, now_ns: int) -> None:
+        """Give the output what is due within the next milliseconds."""
+        nudges = [completion.generation.nudge_ms for completion in self._plans.values()]
+        nudge_ns = round(min(nudges, default=0.0) * NS_PER_MS)
+        before = self._transport.beat_at(now_ns + RELEASE_NS - nudge_ns) * STEPS_PER_BEAT
+        for note in self._planner.starting(before):
+            self._strike(self._plans[note.request], note)
+        for note, owner in self._planner.ending(before):
+            if owner in self._owners:
+                generation = self._owners[owner][0].generation
+                due_ns = self.due_ns(note.end_step, generation)
+                self._sounds.put(Release(due_ns, owner, generation.channel_out - 1, note.pitch))
+
+    def _strike(self, completion: Completion, note: PlannedNote) -> None:
+        self._owner += 1
+        self._owners[self._owner] = completion, note
+        self._planner.started(note, self._owner)
+        generation = completion.generation
+        due_ns = self.due_ns(note.start_step, generation)
+        channel = generation.channel_out - 1
+        self._sounds.put(Strike(due_ns, self._owner, channel, note.pitch, note.velocity))
+
+    # --- what has gone out ---------------------------------------------------------------------
+
+    def follow_output(self) -> None:
+        """Hear what has really gone out."""
+        for sent in self._sounds.take_sent():
+            if sent.cut is not None and sent.cut in self._owners:
+                _, note = self._owners.pop(sent.cut)
+                self._assembler.cut(self._transport.beat_at(sent.sent_ns), note.pitch)
+            match sent.event:
+                case Strike(due_ns, owner) if owner in self._owners:
+                    completion, note = self._owners[owner]
+                    completion.worst_ns = max(completion.worst_ns, sent.sent_ns - due_ns)
+                    self._last_sent[note.pitch] = sent.sent_ns, note.velocity
+                    self._heard(completion, note)
+                case Release(_, owner):
+                    self._owners.pop(owner, None)
+
+    def _heard(self, completion: Completion, note: PlannedNote) -> None:
+        beat, beats = steps_to_beats(note.start_step), steps_to_beats(note.duration_steps)
+        span = self._transport.bar_at(beat)
+        self._assembler.played(note, span, self._transport.tempo_bpm)
+        self._publish(
+            "/rwkv/note/played", completion.request, beat, note.pitch, note.velocity, beats
+        )
+
+    def is_echo(self, t_ns: int, pitch: int, velocity: int) -> bool:
+        """Whether a note that comes in is one of ours that went out just before."""
+        sent = self._last_sent.get(pitch)
+        return sent is not None and sent[1] == velocity and 0 <= t_ns - sent[0] <= _ECHO_NS
+
+    # --- ending --------------------------------------------------------------------------------
+
+    def end(self, beat: float, held: Collection[int] = ()) -> None:
+        """Everything of ours ends now, at `beat`, and what sounded is what was heard.
+
+        Notes of pitches that the player holds sound on: on a shared instrument our note-off would
+        end the player's note. They end with `let_go`.
+        """
+        self.follow_output()
+        for owner, (completion, note) in self._owners.items():
+            if note.pitch in held:
+                self._lent[note.pitch] = owner, completion.generation.channel_out - 1
+        back = [pitch for pitch in self._lent if pitch not in held]
+        ending = set(self._owners) | {self._lent.pop(pitch)[0] for pitch in back}
+        self._end(ending - {owner for owner, _ in self._lent.values()}, beat)
+        self._owners.clear()
+        self._planner.clear()
+        self._plans.clear()
+
+    def end_of(self, completion: Completion, beat: float) -> None:
+        """The notes of one completion end now, at `beat`."""
+        self.follow_output()
+        self.drop(completion.request)
+        ours = {owner for owner, (home, _) in self._owners.items() if home is completion}
+        self._end(ours, beat)
+
+    def _end(self, owners: set[int], beat: float) -> None:
+        self._sounds.stop(owners)
+        self.follow_output()
+        for owner in owners & set(self._owners):
+            _, note = self._owners.pop(owner)
+            self._assembler.cut(beat, note.pitch)
+
+    def let_go(self, t_ns: int, pitch: int) -> None:
+        """The player's key went up: so does ours, if it sounded on under it."""
+        if pitch in self._lent:
+            owner, channel = self._lent.pop(pitch)
+            self._sounds.put(Release(t_ns, owner, channel, pitch))

@@ -1,0 +1,68 @@
+"""The takes of one request: completions of one state, made as one batch, kept to be chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Generic, TypeVar
+
+from .constraints import BEGINNING_NOTES
+from .continuation import CompletionNote, CompletionRequest, Continuation
+from .model.protocol import MusicModel
+from .music import Meter
+
+S = TypeVar("S")
+
+
+@dataclass(slots=True)
+class Take(Generic[S]):
+    """A completion and its notes so far."""
+
+    continuation: Continuation[S]
+    notes: list[CompletionNote] = field(default_factory=list)
+
+    @property
+    def finished(self) -> bool:
+        return self.continuation.finished
+
+
+class Takes(Generic[S]):
+    """One take a seed, all from `state`, which is kept for takes to come."""
+
+    def __init__(
+        self, model: MusicModel[S], state: S, request: CompletionRequest, seeds: Sequence[int]
+    ) -> None:
+        self._model = model
+        self._state = state
+        self._request = request
+        self.takes = tuple(
+            Take(Continuation(model, model.fork(state), request, seed)) for seed in seeds
+        )
+
+    def set_header(self, meter: Meter, tempo_bpm: float) -> None:
+        """What the next bars to open shall say."""
+        for take in self.takes:
+            take.continuation.set_header(meter, tempo_bpm)
+
+    def advance(self, until_steps: int) -> bool:
+        """Compute one step of every take that may go on; false when there was nothing to do."""
+        wanted = [take.continuation.wants(until_steps) for take in self.takes]
+        proposals = [proposal for proposal in wanted if proposal is not None]
+        if proposals:
+            self._model.advance(proposals)
+        progress = bool(proposals)
+        for take in self.takes:
+            note = take.continuation.take(until_steps)
+            if note is not None:
+                take.notes.append(note)
+                progress = True
+        return progress
+
+    def again(self, seeds: Sequence[int]) -> Takes[S]:
+        """New takes from the same state, none of which begins like one that was offered."""
+        offered = tuple(
+            tuple((n.note.onset, n.note.pitch) for n in take.notes[:BEGINNING_NOTES])
+            for take in self.takes
+        )
+        request = replace(self._request, avoid=self._request.avoid + offered)
+        return Takes(self._model, self._state, request, seeds)

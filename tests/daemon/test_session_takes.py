@@ -1,0 +1,132 @@
+"""Takes of one state: made together, chosen until the player goes on, made anew."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from rwkv_music_daemon.osc.arguments import OscError
+from rwkv_music_daemon.parameters import Generation
+from rwkv_music_daemon.rehearsal import Rehearsal
+from rwkv_music_daemon.transport import Transport
+from session_stage import events, hung, lift, ms, press
+
+from rwkv_music.engine.numpy_engine import NumpyEngine
+from rwkv_music.model.config import ModelConfig
+from rwkv_music.model.random_weights import random_weights
+from rwkv_music.model.rwkv import RwkvMusicModel
+from rwkv_music.tokenizer import load_vocabulary
+
+VOCABULARY = load_vocabulary()
+TINY = ModelConfig(1, 64, len(VOCABULARY), 8, 8, 8, 8)
+RWKV = RwkvMusicModel(NumpyEngine(random_weights(TINY, seed=5)), VOCABULARY)
+
+
+def offering(takes: int = 3, **generation: Any) -> Rehearsal:
+    """A completion of one bar from bar 1 on has been played, and bar 2 is open."""
+    transport = Transport(120.0, None, "internal")
+    transport.play(0)
+    wishes = Generation(**{"bars": 1, "takes": takes, "seed": 40, **generation})
+    seeds = iter(range(1000, 2000))
+    r = Rehearsal(RWKV, wishes, transport, new_seed=lambda: next(seeds))
+    r.play(press(60), ms(100))
+    r.play(lift(60), ms(400))
+    r.conductor.trigger(r.clock.now_ns())
+    r.run_until_ns(ms(4100))
+    return r
+
+
+def played(r: Rehearsal) -> dict[int, list[tuple[Any, ...]]]:
+    """By request, the notes with their steps counted from the bar line."""
+    notes: dict[int, list[tuple[Any, ...]]] = {}
+    for request, beat, *rest in events(r, "/rwkv/note/played"):
+        notes.setdefault(request, []).append((round(beat % 4 * 12), *rest))
+    return notes
+
+
+def test_every_take_is_told_with_its_seed_when_it_is_complete() -> None:
+    r = offering(3)
+    takes = events(r, "/rwkv/take")
+    assert sorted((request, take, bars, seed) for request, take, bars, _, seed in takes) == [
+        (1, 0, 1, 40),
+        (1, 1, 1, 41),
+        (1, 2, 1, 42),
+    ]
+    assert dict(takes_notes(takes))[0] == len(played(r)[1])
+
+
+def takes_notes(takes: list[tuple[Any, ...]]) -> list[tuple[int, int]]:
+    return [(take, notes) for _, take, _, notes, _ in takes]
+
+
+def test_takes_as_one_batch_are_what_each_would_be_alone() -> None:
+    together = played(offering(3, seed=40))[1]
+    alone = played(offering(1, seed=40))[1]
+    assert together == alone
+
+
+def test_the_next_take_plays_at_the_next_line_and_then_the_first_again() -> None:
+    r = offering(2)
+    for request, line in [(2, 2), (3, 4)]:
+        assert r.conductor.select(r.clock.now_ns(), None) == (request, line + 1)
+        r.run_until_ns(ms((line + 2) * 2000 + 100))
+    assert played(r)[2] == played(offering(1, seed=41))[1]
+    assert played(r)[3] == played(r)[1]
+    assert hung(r) == set()
+
+
+def test_a_selected_take_cuts_the_one_that_plays_on_the_bar_line() -> None:
+    r = offering(2, bars=4)  # bars 1 to 4 play
+    r.run_until_ns(ms(5000))
+    assert r.conductor.select(r.clock.now_ns(), 1) == (2, 3)
+    r.run_until_ns(ms(5990))
+    assert r.conductor.state == "playing"
+    r.run_until_ns(ms(6100))
+    assert [done[0] for done in events(r, "/rwkv/done")] == [1]
+    assert all(beat < 12 for request, beat, *_ in events(r, "/rwkv/note/played") if request == 1)
+    r.run_until_ns(ms(15_000))
+    assert [done[0] for done in events(r, "/rwkv/done")] == [1, 2]
+    assert hung(r) == set()
+
+
+def test_takes_can_be_chosen_until_a_bar_of_the_players_was_heard() -> None:
+    r = offering(2)
+    r.play(press(64), ms(4200))
+    r.play(lift(64), ms(4300))
+    assert r.conductor.select(r.clock.now_ns(), 1)[0] == 2
+    r.conductor.stop(r.clock.now_ns())
+    r.run_until_ns(ms(6100))
+    with pytest.raises(OscError) as error:
+        r.conductor.select(r.clock.now_ns(), 1)
+    assert error.value.code == 406
+
+
+def test_a_take_that_there_is_not_changes_nothing() -> None:
+    r = offering(2)
+    with pytest.raises(OscError) as error:
+        r.conductor.select(r.clock.now_ns(), 2)
+    assert error.value.code == 422
+    assert r.conductor.state == "listening"
+
+
+def test_regenerate_offers_takes_that_begin_otherwise() -> None:
+    for temperature in (0.0, 0.95):
+        r = offering(2, temperature=temperature)
+        beginnings = {tuple(n[:2] for n in played(r)[1][:4])}
+        for request in (2, 3):
+            assert r.conductor.regenerate(r.clock.now_ns())[0] == request
+            r.run_until_ns(r.clock.now_ns() + ms(4000))
+            beginnings.add(tuple(n[:2] for n in played(r)[request][:4]))
+        assert len(beginnings) == 3
+
+
+def test_a_take_plays_at_once_when_the_transport_stands_still() -> None:
+    r = offering(2)
+    r.transport.stop(r.clock.now_ns())
+    r.step()
+    asked_ns = r.clock.now_ns()
+    assert r.conductor.select(asked_ns, 1) == (2, 0)
+    r.run_until_ns(asked_ns + ms(3000))
+    first = min(beat for request, beat, *_ in events(r, "/rwkv/note/played") if request == 2)
+    assert first < 4
+    assert played(r)[2] == played(offering(1, seed=41))[1]
