@@ -24,7 +24,7 @@ from .osc.arguments import OscError
 from .parameters import Generation, Value
 from .performer import Performer
 from .scheduler import NOTE_OFF, NOTE_ON, player_event
-from .transport import BarSpan, Located, Started, Stopped, Transport, take_midi
+from .transport import BarSpan, Located, Started, Stopped, Transport
 from .voices import Sounds, Voices
 from .wishes import Wishes
 
@@ -203,11 +203,6 @@ class Conductor:
             self.performer.disarm()
             self.performer.end(self.transport.beat_at(t_ns), self.listener.held_pitches)
             self._tell_state()
-
-    def clock(self, t_ns: int, message: bytes) -> None:
-        """A system message of whoever conducts: clock, start, stop, continue, song position."""
-        take_midi(self.transport, t_ns, message)
-        self.follow_transport(t_ns)
 
     def worker(self, message: Message, now_ns: int) -> None:
         """An answer of the model's process."""

@@ -22,7 +22,7 @@ from .osc.server import OscServer
 from .output_thread import Output
 from .ports.base import InputPort
 from .silence import panic_messages
-from .transport import Transport
+from .transport import Transport, take_midi
 
 _POLL_S = 0.002
 _REST_POLL_S = 0.005  # when nothing has come in for a while
@@ -136,7 +136,8 @@ class IoLoop:
             if len(message) > _MOST_MESSAGE_BYTES:
                 continue
             if message[0] >= _SYSTEM:
-                self.conductor.clock(t_ns, message)
+                take_midi(self.conductor.transport, t_ns, message)
+                self.conductor.follow_transport(t_ns)
             else:
                 self.control.midi(t_ns, message)
 
