@@ -19,11 +19,14 @@ class Arming:
         self._request = 0
         self._chosen = 0
 
+    def seed(self, wish: int) -> int:
+        """The seed that is wished for, or a new one for -1."""
+        return wish if wish >= 0 else self._new_seed()
+
     def fresh(self, generation: Generation, step: int) -> Completion:
         """Arm takes from what has been heard by then; seeds count up from the one that is set."""
-        first = generation.seed
-        count = range(generation.takes)
-        seeds = tuple(first + n if first >= 0 else self._new_seed() for n in count)
+        wish = generation.seed
+        seeds = tuple(self.seed(wish + n if wish >= 0 else wish) for n in range(generation.takes))
         self._chosen = 0
         return self._performer.arm(self._next(), generation, seeds, step)
 

@@ -62,7 +62,7 @@ class Conductor:
         self.model = ""  # empty: there is none
         self.mode: Mode = None
         self._sounds = sounds
-        self._to_worker = to_worker
+        self.to_worker = to_worker
         self._publish = publish
         self._span: BarSpan | None = None  # the bar that is open
         self._beat = 0.0  # where the music was at the last tick
@@ -97,7 +97,7 @@ class Conductor:
         While one plays, the next is queued, one deep; what was armed before is replaced. A
         transport that stands still starts. Raises OscError 503 when there is no model.
         """
-        self._need_model()
+        self.need_model()
         self.tick(now_ns)
         generation = self.wishes.take(bars=bars, takes=takes)
         if self.performer.playing is None and not self.transport.playing:
@@ -114,11 +114,10 @@ class Conductor:
 
     def regenerate(self, now_ns: int) -> tuple[int, int]:
         """Arm new takes from the state before the last request. Raises OscError 406."""
-        step = self._place_again(now_ns)
-        return self._armed(self.arming.regenerate(step), now_ns)
+        return self._armed(self.arming.regenerate(self._place_again(now_ns)), now_ns)
 
     def _place_again(self, now_ns: int) -> int:
-        self._need_model()
+        self.need_model()
         self.tick(now_ns)
         offered = self.arming.offered
         if self.transport.playing:
@@ -126,7 +125,8 @@ class Conductor:
         self._start_internal(now_ns + max(_LEAD_NS, self.performer.lead_ns))
         return offered.first_step
 
-    def _need_model(self) -> None:
+    def need_model(self) -> None:
+        """Raises OscError 503 when there is no worker."""
         if not self.model:
             raise OscError(503, "no model: wait for /rwkv/worker up")
 
@@ -155,7 +155,7 @@ class Conductor:
         self.stop(now_ns)
         self.assembler.forget()
         self.performer.offered = None
-        self._to_worker(Forget())
+        self.to_worker(Forget())
 
     def undo(self, now_ns: int) -> None:
         """Make the state as if the last completion had not been. Raises OscError 406 when there is
@@ -164,7 +164,7 @@ class Conductor:
         request = self.assembler.last_request(_RETOLD_BARS)
         if not request:
             raise OscError(406, f"no completion in the last {_RETOLD_BARS} bars to undo")
-        self._to_worker(self.assembler.undo(request))
+        self.to_worker(self.assembler.undo(request))
         self._tell_worker()
 
     def set_parameter(self, name: str, value: object) -> Value:
@@ -226,7 +226,7 @@ class Conductor:
         self.model = model
         self.performer.lead_ns = lead_ns
         for message in self.assembler.recent(_RETOLD_BARS):
-            self._to_worker(message)
+            self.to_worker(message)
         self._publish("/rwkv/worker", "up")
 
     def worker_down(self, now_ns: int) -> None:
@@ -342,7 +342,7 @@ class Conductor:
 
     def _tell_worker(self, until_step: int | None = None) -> None:
         for message in self.assembler.updates(until_step):
-            self._to_worker(message)
+            self.to_worker(message)
 
     def _tell_state(self) -> None:
         if self.state != self._told_state:

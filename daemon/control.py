@@ -17,7 +17,9 @@ from rwkv_music.music import Meter
 from rwkv_music.timebase import steps_to_beats
 
 from .assembler import HISTORY_BARS
+from .compositions import Compositions
 from .conductor import Conductor
+from .messages import Composed
 from .midi_map import COMMANDS, MidiMap, MidiTrigger
 from .osc.arguments import OscError
 from .osc.encoding import Value
@@ -53,6 +55,8 @@ class Control:
         self._silence_all = silence_all
         self._keep_triggers = keep_triggers
         self._learning: str | None = None
+        self._sender: Address = ("", 0)  # of the request that is being carried out
+        self._compositions = Compositions()
         self._methods: dict[str, Callable[..., Iterator[tuple[Any, ...]] | None]] = {
             "ping": self._ping,
             "subscribe": self._subscribe,
@@ -83,6 +87,9 @@ class Control:
             "transport/bbt": self._bbt,
             "transport/seconds": self._seconds,
             "transport/source": self._source,
+            "compose/begin": self._compose_begin,
+            "compose/notes": self._compose_notes,
+            "compose/run": self._compose_run,
         }
 
     @property
@@ -95,6 +102,7 @@ class Control:
         try:
             if not request.served:
                 raise OscError(406, "not yet: a later version does this")
+            self._sender = sender
             answers = self._methods[request.name](now_ns, *request.args)
             for address, *args in answers or ():
                 self._queue(sender, address, *args)
@@ -253,6 +261,33 @@ class Control:
         self._keep_triggers(self._midi_map)
         log.info("learned: %s is now %s", trigger, command)
         return True
+
+    # --- composing -----------------------------------------------------------------------------
+
+    def _compose_begin(
+        self, now_ns: int, ident: str, tempo_bpm: float, numerator: int, denominator: int
+    ) -> None:
+        self._compositions.begin(self._sender, ident, tempo_bpm, numerator, denominator)
+
+    def _compose_notes(self, now_ns: int, ident: str, first: int, *values: Any) -> None:
+        self._compositions.add(ident, first, values)
+
+    def _compose_run(
+        self, now_ns: int, ident: str, notes: int, bars: int, seed: int | None = None
+    ) -> None:
+        self._conductor.need_model()
+        seed = self._conductor.arming.seed(-1 if seed is None else seed)
+        wishes = self._conductor.generation
+        self._conductor.to_worker(self._compositions.run(ident, notes, bars, seed, wishes))
+
+    def composed(self, answer: Composed) -> None:
+        """The worker has finished a composition."""
+        self.replies.extend(self._compositions.finish(answer))
+
+    def worker_lost(self) -> None:
+        """What the worker was composing is lost."""
+        reason = "the model's process ended; send /rwkv/compose/begin again"
+        self.replies.extend(self._compositions.fail_running(reason))
 
     # --- the transport -------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from .conductor import Conductor
 from .config import Config
 from .control import Control
 from .links import Hub, Link
-from .messages import Message, Ready
+from .messages import Composed, Message, Ready
 from .midi_map import MidiMap
 from .osc.encoding import Value
 from .osc.server import OscServer
@@ -189,6 +189,8 @@ class IoLoop:
         for message in messages:
             if isinstance(message, Ready):
                 self.conductor.worker_up(message.model, message.lead_ns)
+            elif isinstance(message, Composed):
+                self.control.composed(message)
             else:
                 self.conductor.worker(message, self._clock.now_ns())
 
@@ -208,3 +210,4 @@ class IoLoop:
         self._worker.close()
         self._worker = None
         self.conductor.worker_down(self._clock.now_ns())
+        self.control.worker_lost()

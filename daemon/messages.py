@@ -93,6 +93,29 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class Compose:
+    """io to worker: continue these notes (beat, pitch, velocity, beats) beside the live music."""
+
+    ident: str
+    meter: str
+    tempo_bpm: float
+    notes: tuple[tuple[float, int, int, float], ...]
+    bars: int
+    seed: int
+    wishes: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """worker to io: the notes that follow, or why there are none."""
+
+    ident: str
+    notes: tuple[tuple[float, int, int, float], ...]
+    seed: int
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Forget:
     """io to worker: back to the start state."""
 
@@ -199,6 +222,8 @@ Message = (
     | Regenerate
     | Allow
     | Cancel
+    | Compose
+    | Composed
     | Forget
     | Hello
     | Ready

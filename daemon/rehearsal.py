@@ -12,7 +12,12 @@ from rwkv_music.timebase import NS_PER_MS
 
 from .clock import ManualClock
 from .conductor import Conductor
-from .messages import Message
+from .control import Control
+from .messages import Composed, Message
+from .midi_map import MidiMap
+from .osc.encoding import Value
+from .osc.framing import Message as OscMessage
+from .osc.table import match
 from .output_thread import Output
 from .parameters import Generation
 from .ports.base import Arrival
@@ -57,6 +62,9 @@ class Rehearsal:
             lambda address, *args: self.events.append((self.clock.now_ns(), address, args)),
             new_seed,
         )
+        self.control = Control(
+            self.conductor, MidiMap({}), silence_all=self.output.stop, keep_triggers=lambda _: None
+        )
         self.conductor.worker_up(model.name)
 
     @property
@@ -69,6 +77,18 @@ class Rehearsal:
         if t_ns is not None:
             self.run_until_ns(t_ns)
         self.conductor.midi(self.clock.now_ns(), message)
+
+    def ask(self, address: str, *args: Value) -> None:
+        """Let a request come in; `replies` has the answers."""
+        request = match(OscMessage(address, args))
+        if request is not None:
+            self.control.carry_out(request, ("rehearsal", 0), self.clock.now_ns())
+
+    def replies(self) -> list[tuple[str, tuple[Any, ...]]]:
+        """The answers to requests since the last call."""
+        answers = [(address, args) for _, address, args in self.control.replies]
+        self.control.replies.clear()
+        return answers
 
     def run_until_ns(self, end_ns: int) -> None:
         """Move on, in steps as small as the io loop's, or smaller where something is due."""
@@ -84,7 +104,11 @@ class Rehearsal:
         """Everything that is due now, once."""
         now_ns = self.clock.now_ns()
         while self._answers and self._answers[0][0] <= now_ns:
-            self.conductor.worker(self._answers.popleft()[1], now_ns)
+            answer = self._answers.popleft()[1]
+            if isinstance(answer, Composed):
+                self.control.composed(answer)
+            else:
+                self.conductor.worker(answer, now_ns)
         self.output.pump()
         self.conductor.tick(now_ns)
         while self._to_worker:

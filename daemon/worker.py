@@ -5,10 +5,12 @@ It knows no clock. How far it may generate is what io allows; it may be cancelle
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from rwkv_music.composing import bars_of_notes, composing, notes_of_bars
 from rwkv_music.continuation import CompletionRequest
 from rwkv_music.errors import RwkvMusicError, WorkerError
 from rwkv_music.model.protocol import MusicModel
@@ -20,6 +22,8 @@ from rwkv_music.takes import Takes
 from .messages import (
     Allow,
     Cancel,
+    Compose,
+    Composed,
     Failed,
     Forget,
     Generate,
@@ -45,6 +49,34 @@ class _Performance:
     told: int = 0
 
 
+class _Job:
+    """A composition under way."""
+
+    def __init__(self, model: MusicModel[Any], message: Compose) -> None:
+        self.ident, self.seed = message.ident, message.seed
+        meter = Meter.parse(message.meter)
+        heard = bars_of_notes(message.notes, meter, message.tempo_bpm)
+        self._start_bar = len(heard)
+        self._steps = composing(
+            model,
+            heard,
+            message.bars,
+            meter,
+            message.tempo_bpm,
+            _sampling(message.wishes),
+            message.seed,
+        )
+
+    def step(self) -> Composed | None:
+        """Do a little; the answer when it is done. Raises RwkvMusicError."""
+        try:
+            next(self._steps)
+        except StopIteration as end:
+            notes = notes_of_bars(end.value, self._start_bar)
+            return Composed(self.ident, notes, self.seed)
+        return None
+
+
 class Worker:
     """Hears bars and continues them. `send` takes each answer. One thread."""
 
@@ -56,6 +88,7 @@ class Worker:
         self._takes_request = -1
         self._reported: set[int] = set()  # takes that io knows to be complete
         self._performance: _Performance | None = None
+        self._jobs: deque[_Job] = deque()
 
     def handle(self, messages: Sequence[Message]) -> None:
         """Take a batch of messages in order; of several that tell the same bar, the last counts."""
@@ -69,7 +102,24 @@ class Worker:
                 self._send(Failed(500, str(error), getattr(message, "request", -1)))
 
     def work(self) -> bool:
-        """Propose a note, or compute one step; whether there may be more to do at once."""
+        """Propose a note, or compute one step; whether there may be more to do at once. What is
+        composed offline waits for the live music."""
+        return self._perform() or self._compose()
+
+    def _compose(self) -> bool:
+        if not self._jobs:
+            return False
+        job = self._jobs[0]
+        try:
+            answer = job.step()
+        except RwkvMusicError as error:
+            answer = Composed(job.ident, (), job.seed, str(error))
+        if answer is not None:
+            self._jobs.popleft()
+            self._send(answer)
+        return True
+
+    def _perform(self) -> bool:
         performance, takes = self._performance, self._takes
         if performance is None or takes is None:
             return False
@@ -136,6 +186,8 @@ class Worker:
             case Cancel(request):
                 if self._performance is not None and self._performance.request == request:
                     self._performance = None
+            case Compose():
+                self._jobs.append(_Job(self._model, message))
             case Forget():
                 self._performance = self._takes = None
                 self.session.reset()
@@ -150,7 +202,7 @@ class Worker:
             bars=message.bars,
             meter=Meter.parse(message.meter),
             tempo_bpm=message.tempo_bpm,
-            sampling=Sampling(**{name: message.wishes[name] for name in _SAMPLING}),
+            sampling=_sampling(message.wishes),
             first_step=message.first_step,
             opened=self.session.is_open(message.bar),
             after=self.session.last_note(message.bar),
@@ -176,6 +228,10 @@ class Worker:
         if self._takes is None:
             raise WorkerError("the takes are gone: the model was started again since")
         return self._takes
+
+
+def _sampling(wishes: dict[str, Any]) -> Sampling:
+    return Sampling(**{name: wishes[name] for name in _SAMPLING})
 
 
 def _is_outdated(message: Hear, later: Sequence[Message]) -> bool:

@@ -7,14 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .continuation import CompletionRequest, Continuation
+from .composing import composing
 from .errors import MidiFileError
 from .midi_append import append_track
 from .midi_files import Reading, parse_midi, read_bytes, write_atomically
 from .model.protocol import MusicModel
-from .music import STEPS_PER_BEAT, Bar, Note, Phrase, cut_overlaps
+from .music import STEPS_PER_BEAT, Phrase
 from .sampling import Sampling
-from .session import HeardNote, Session
 
 Progress = Callable[[], None]
 TRACK_NAME = "RWKV Music"
@@ -88,29 +87,16 @@ def continue_phrase(
     """Exactly `bars` bars that follow a phrase of one bar or more; a note starts in the first of
     them, and none sounds beyond the last. They are as they sound: a key struck again ends its
     earlier note. The same seed gives the same bars."""
-    session = Session(model)
-    for number, bar in enumerate(heard):
-        notes = map(HeardNote, bar.notes)
-        session.hear(number, bar.meter, bar.tempo_bpm, notes, closed=True)
-        if progress is not None:
-            progress()
     last = heard[-1]
-    request = CompletionRequest(
-        bars=bars,
-        meter=last.meter,
-        tempo_bpm=last.tempo_bpm,
-        sampling=sampling or Sampling(),
-        heard=session.heard_weights(),
-    )
-    continuation = Continuation(model, session.fork(), request, seed)
-    notes_of_bars: list[list[Note]] = [[] for _ in range(bars)]
-    for bar_number in range(bars):
-        until_steps = (bar_number + 1) * last.meter.steps
-        while (made := continuation.next_note(until_steps)) is not None:
-            notes_of_bars[made.bar].append(made.note)
-        if progress is not None:
+    steps = composing(model, heard, bars, last.meter, last.tempo_bpm, sampling, seed)
+    while True:
+        try:
+            bar_is_done = next(steps)
+        except StopIteration as end:
+            made: Phrase = end.value
+            return made
+        if bar_is_done and progress is not None:
             progress()
-    return cut_overlaps(Bar(last.meter, last.tempo_bpm, tuple(n)) for n in notes_of_bars)
 
 
 def with_ringing_bars(phrase: Phrase) -> Phrase:

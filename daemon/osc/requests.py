@@ -174,18 +174,16 @@ _SPECS = (
         "/rwkv/compose/begin",
         (_ID, _TEMPO, _NUMERATOR, _DENOMINATOR),
         "Begins offline work for a clip script.",
-        served=False,
         check=lambda _id, _tempo, numerator, denominator: _check_meter(numerator, denominator),
     ),
     RequestSpec(
         "/rwkv/compose/notes",
         (_ID, Arg("first", "i", minimum=0, maximum=LARGEST_INT)),
         "Notes of the context, numbered from `first`.",
-        served=False,
         repeated=_NOTE,
         most_repeats=MOST_COMPOSE_NOTES,
     ),
-    _later(
+    RequestSpec(
         "/rwkv/compose/run",
         (
             _ID,

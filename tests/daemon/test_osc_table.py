@@ -57,7 +57,6 @@ RIGHT: dict[str, tuple[tuple[object, ...], ...]] = {
 NOT_YET = {
     *("/rwkv/memory/save", "/rwkv/memory/load", "/rwkv/memory/list"),
     *("/rwkv/model/load", "/rwkv/model/list"),
-    *("/rwkv/compose/begin", "/rwkv/compose/notes", "/rwkv/compose/run"),
 }
 BUTTONS = [address for address, spec in REQUESTS.items() if not spec.args]
 

@@ -1,0 +1,107 @@
+"""Offline work for clip scripts: notes come in pieces, and so the continuation goes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from rwkv_music.music import Meter
+
+from .messages import Compose, Composed
+from .osc.arguments import OscError
+from .osc.subscribers import Address
+from .parameters import Generation
+
+MOST_AT_ONCE = 16
+MOST_NOTES = 20_000
+NOTES_PER_MESSAGE = 60
+
+BeatNote = tuple[float, int, int, float]
+
+
+@dataclass(slots=True)
+class _Composition:
+    sender: Address
+    tempo_bpm: float
+    meter: Meter
+    notes: dict[int, BeatNote] = field(default_factory=dict)
+    running: bool = False
+
+
+class Compositions:
+    """By the caller's id; beginning an id again forgets what it had, and when there are too many,
+    the oldest that does not run makes room."""
+
+    def __init__(self) -> None:
+        self._compositions: dict[str, _Composition] = {}
+
+    def begin(
+        self, sender: Address, ident: str, tempo_bpm: float, numerator: int, denominator: int
+    ) -> None:
+        """Raises OscError 409 when too many run."""
+        self._compositions.pop(ident, None)
+        if len(self._compositions) >= MOST_AT_ONCE:
+            waiting = [i for i, c in self._compositions.items() if not c.running]
+            if not waiting:
+                raise OscError(409, f"busy with {MOST_AT_ONCE} compositions; try again later")
+            del self._compositions[waiting[0]]
+        meter = Meter(numerator, denominator)
+        self._compositions[ident] = _Composition(sender, tempo_bpm, meter)
+
+    def add(self, ident: str, first: int, values: tuple[Any, ...]) -> None:
+        """Notes of the context, numbered from `first`; sent again, they count once."""
+        composition = self._find(ident)
+        if first + len(values) // 4 > MOST_NOTES:
+            raise OscError(422, f"notes: expected at most {MOST_NOTES} of them")
+        for offset in range(0, len(values), 4):
+            beat, pitch, velocity, beats = values[offset : offset + 4]
+            composition.notes[first + offset // 4] = beat, pitch, velocity, beats
+
+    def run(self, ident: str, notes: int, bars: int, seed: int, wishes: Generation) -> Compose:
+        """What the worker is to do. Raises OscError 412 when notes are missing."""
+        composition = self._find(ident)
+        missing = [number for number in range(notes) if number not in composition.notes]
+        if missing:
+            raise OscError(
+                412, f"{len(missing)} of {notes} notes are missing, the first is {missing[0]}"
+            )
+        composition.running = True
+        return Compose(
+            ident,
+            str(composition.meter),
+            composition.tempo_bpm,
+            tuple(composition.notes[number] for number in range(notes)),
+            bars,
+            seed,
+            asdict(wishes),
+        )
+
+    def finish(self, answer: Composed) -> Iterator[tuple[Address, str, tuple[Any, ...]]]:
+        """The messages that answer the caller."""
+        composition = self._compositions.pop(answer.ident, None)
+        if composition is None:
+            return
+        sender = composition.sender
+        if answer.error:
+            yield sender, "/rwkv/error", (500, answer.error, "/rwkv/compose/run")
+            return
+        for first in range(0, len(answer.notes), NOTES_PER_MESSAGE):
+            piece = answer.notes[first : first + NOTES_PER_MESSAGE]
+            values = [value for note in piece for value in note]
+            yield sender, "/rwkv/compose/result", (answer.ident, first, *values)
+        yield sender, "/rwkv/compose/done", (answer.ident, len(answer.notes), answer.seed)
+
+    def fail_running(self, reason: str) -> Iterator[tuple[Address, str, tuple[Any, ...]]]:
+        """The worker is gone, and with it what it was doing."""
+        running: Mapping[str, _Composition] = {
+            ident: c for ident, c in self._compositions.items() if c.running
+        }
+        for ident, composition in running.items():
+            del self._compositions[ident]
+            yield composition.sender, "/rwkv/error", (500, reason, "/rwkv/compose/run")
+
+    def _find(self, ident: str) -> _Composition:
+        if ident not in self._compositions:
+            raise OscError(404, f"id: {ident!r} was not begun; send /rwkv/compose/begin first")
+        return self._compositions[ident]

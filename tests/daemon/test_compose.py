@@ -1,0 +1,107 @@
+"""Offline work over OSC, beside the live music."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rwkv_music_daemon.rehearsal import Rehearsal
+from session_stage import events, heard_bars, ms, running
+
+NOTES = [(0.0, 60, 80, 1.0), (2.0, 64, 80, 0.5), (7.5, 67, 90, 3.0)]  # two bars of 4/4
+
+
+def compose(r: Rehearsal, ident: str, notes: list[tuple[Any, ...]], bars: int, *seed: int) -> None:
+    r.ask("/rwkv/compose/begin", ident, 100.0, 4, 4)
+    for number, note in enumerate(notes):
+        r.ask("/rwkv/compose/notes", ident, number, *note)
+    r.ask("/rwkv/compose/run", ident, len(notes), bars, *seed)
+
+
+def results(replies: list[tuple[str, tuple[Any, ...]]], ident: str) -> list[tuple[Any, ...]]:
+    values = [
+        v for a, args in replies if a.endswith("result") and args[0] == ident for v in args[2:]
+    ]
+    return [tuple(values[i : i + 4]) for i in range(0, len(values), 4)]
+
+
+def test_the_continuation_starts_on_the_line_after_the_context() -> None:
+    r = running()
+    compose(r, "clip", NOTES, 2, 5)
+    r.run_until_ns(ms(100))
+    replies = r.replies()
+    assert replies[-1] == ("/rwkv/compose/done", ("clip", 8, 5))
+    notes = results(replies, "clip")
+    assert [note[0] for note in notes] == [8.0 + k for k in range(8)]
+    assert [note[1] for note in notes] == [60, 61, 62, 63] * 2
+    assert all(beat + beats <= 16 for beat, _, _, beats in notes)
+
+
+def test_long_results_come_in_pieces_that_fit_a_datagram() -> None:
+    r = running("steps")
+    compose(r, "clip", NOTES, 4)
+    r.run_until_ns(ms(500))
+    replies = r.replies()
+    firsts = [args[1] for address, args in replies if address.endswith("result")]
+    assert firsts == [0, 60, 120, 180]
+    assert replies[-1][1][:2] == ("clip", 192)
+
+
+def test_the_live_state_and_what_plays_go_on_as_if_nothing_were() -> None:
+    alone, beside = running(), running()
+    for r in (alone, beside):
+        r.conductor.trigger(r.clock.now_ns())
+        r.run_until_ns(ms(2500))
+    compose(beside, "clip", NOTES, 16)
+    for r in (alone, beside):
+        r.run_until_ns(ms(9000))
+    assert heard_bars(alone) == heard_bars(beside)
+    assert [m for _, m in alone.sent] == [m for _, m in beside.sent]
+    assert alone.worker.session.fork() == beside.worker.session.fork()
+    assert beside.replies()[-1][0] == "/rwkv/compose/done"
+    assert events(beside, "/rwkv/done")[0][3:5] == (0, 0)
+
+
+def test_missing_notes_are_asked_for_and_may_be_sent_again() -> None:
+    r = running()
+    r.ask("/rwkv/compose/begin", "clip", 100.0, 4, 4)
+    r.ask("/rwkv/compose/notes", "clip", 1, *NOTES[1])
+    r.ask("/rwkv/compose/run", "clip", 3, 1)
+    (error,) = r.replies()
+    assert error[1][0] == 412
+    assert "2 of 3" in error[1][1]
+    for number in (0, 1, 2):
+        r.ask("/rwkv/compose/notes", "clip", number, *NOTES[number])
+    r.ask("/rwkv/compose/run", "clip", 3, 1)
+    r.run_until_ns(ms(100))
+    assert r.replies()[-1][0] == "/rwkv/compose/done"
+
+
+def test_an_id_that_was_not_begun_is_404() -> None:
+    r = running()
+    r.ask("/rwkv/compose/run", "nobody", 0, 1)
+    assert r.replies()[0][1][0] == 404
+
+
+def test_from_nothing_it_composes_from_the_start_memory() -> None:
+    r = running()
+    compose(r, "clip", [], 1)
+    r.run_until_ns(ms(100))
+    assert [note[0] for note in results(r.replies(), "clip")] == [0, 1, 2, 3]
+
+
+def test_two_callers_do_not_mix() -> None:
+    r = running()
+    compose(r, "a", NOTES, 1, 1)
+    compose(r, "b", NOTES[:1], 1, 2)
+    r.run_until_ns(ms(100))
+    replies = r.replies()
+    assert [note[0] for note in results(replies, "a")] == [8, 9, 10, 11]
+    assert [note[0] for note in results(replies, "b")] == [4, 5, 6, 7]
+
+
+def test_a_lost_worker_is_told_to_the_caller() -> None:
+    r = running()
+    r.ask("/rwkv/compose/begin", "clip", 100.0, 4, 4)
+    r.ask("/rwkv/compose/run", "clip", 0, 1)
+    r.control.worker_lost()
+    assert r.replies()[-1][1][0] == 500
