@@ -23,6 +23,7 @@ from .osc.server import OscServer
 from .output_thread import Output, OutputThread
 from .ports.machine import MachinePorts
 from .priority import raise_priority
+from .rescue import insist_on_silence
 
 _LOOK_NS = NS_PER_S // 2
 _SWITCH_INTERVAL_S = 0.0005  # so that the output thread never waits for the other one
@@ -41,14 +42,12 @@ class IoProcess:
         self._clock = clock
         self._supervisor = supervisor
         self._ending = False
+        self._is_orphan = False
         self._serving = False
         self._data = config.service.data_path
+        # First, because this port says whether another service is there already.
+        osc = OscServer(config.osc.host, config.osc.port)
         self._ports = MachinePorts(config.midi, clock)
-        try:
-            osc = OscServer(config.osc.host, config.osc.port)
-        except PortError:
-            self._ports.close()
-            raise
         self._output = Output(self._ports, clock)
         self._thread = OutputThread(self._output)
         self._hub = Hub(boot.token)
@@ -68,23 +67,27 @@ class IoProcess:
         supervisor.send(Listening(self._hub.port, where))
 
     def run(self) -> None:
-        """Until the supervisor says stop, or is gone. Everything is silent afterwards."""
+        """Until the supervisor says stop, or is gone. Everything is silent afterwards. Raises
+        WorkerError when nothing can be sent any more."""
         try:
             self._thread.start()
             while not self._ending:
                 self._loop.step()
                 self._report()
+                if not self._thread.is_alive():
+                    raise WorkerError("the output thread has ended")
         finally:
             self._loop.close()
             self._thread.end()
+            if self._is_orphan:  # the supervisor's ports are gone as well, and JACK notices
+                insist_on_silence(self._ports.api, self._ports.send)
             self._ports.close()
 
     def _take_orders(self) -> None:
         try:
             orders = self._supervisor.receive()
         except WorkerError:
-            log.warning("the supervisor is gone: silence, and the end")
-            self._ending = True
+            self._lose_supervisor()
             return
         for order in orders:
             match order:
@@ -115,7 +118,11 @@ class IoProcess:
         try:
             self._supervisor.send(message)
         except WorkerError:
-            self._ending = True
+            self._lose_supervisor()
+
+    def _lose_supervisor(self) -> None:
+        log.warning("the supervisor is gone: silence, and the end")
+        self._ending = self._is_orphan = True
 
     # --- learned triggers ----------------------------------------------------------------------
 

@@ -7,9 +7,8 @@ from here and both are started again. This process holds nothing that can crash.
 
 from __future__ import annotations
 
-import json
+import contextlib
 import logging
-import os
 import secrets
 import selectors
 import signal
@@ -36,16 +35,17 @@ from .messages import (
     Stop,
     WorkerState,
 )
-from .silence import silence
+from .record import Record
+from .rescue import Rescue
 
 _LOOK_S = 0.25
 _PING_S = 1.0
 _HUNG_S = 5.0
 _LOADING_S = 120.0  # a large model on a slow disk; it answers nothing meanwhile
 _STOP_S = 3.0
+_LAST_BREATH_S = 0.5
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 10.0
 _STEADY_S = 30.0  # who has run so long has not crashed at once
-_RECORD = "destinations-{port}.json"  # by OSC port: two services may share a folder
 _ERRORS: dict[int, type[RwkvMusicError]] = {2: ConfigError, 3: PortError, 4: CheckpointError}
 
 log = logging.getLogger(__name__)
@@ -61,16 +61,17 @@ class Child:
         self.start_s = 0.0
         self.answered_s = 0.0
         self.serves = False  # it has done what it does before it can answer
+        self.is_lost = False  # its link has ended, so that it is of no use any more
         self._pause_s = _FIRST_PAUSE_S
         self._started_s = 0.0
 
     def start(self, boot: Boot, now_s: float) -> None:
         self.process = start_child(f"{self.name}_process", boot)
         self._started_s = self.answered_s = now_s
-        self.serves = False
+        self.serves = self.is_lost = False
 
     def is_dead(self) -> bool:
-        return self.process is not None and self.process.poll() is not None
+        return self.process is not None and (self.is_lost or self.process.poll() is not None)
 
     def is_hung(self, now_s: float) -> bool:
         limit_s = _HUNG_S if self.serves else _LOADING_S
@@ -84,17 +85,22 @@ class Child:
             except WorkerError:
                 log.debug("%s takes no more messages", self.name)
 
-    def bury(self, now_s: float) -> None:
-        """Make sure that it is gone, and say when it may come back."""
+    def bury(self, now_s: float) -> int | None:
+        """Make sure that it is gone, and set when it may come back; its exit code."""
+        code = None
         if self.process is not None:
+            if self.is_lost:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.process.wait(_LAST_BREATH_S)
             self.process.kill()
-            self.process.wait()
+            code = self.process.wait()
         if self.link is not None:
             self.link.close()
         self.process = self.link = None
         steady = now_s - self._started_s > _STEADY_S
         self._pause_s = _FIRST_PAUSE_S if steady else min(self._pause_s * 2, _LONGEST_PAUSE_S)
         self.start_s = now_s + self._pause_s
+        return code
 
 
 class Supervisor:
@@ -112,9 +118,9 @@ class Supervisor:
         self._io_port = 0
         self._ports = ""
         self._failed: Failed | None = None
-        self._connections: Connections | None = None
-        self._record = config.service.data_path / _RECORD.format(port=config.osc.port)
-        self._owns_record = False  # once io holds the OSC port, no other service does
+        self._rescue = Rescue()
+        self._record = Record(config.service.data_path, config.osc.port)
+        self._has_osc_port = False  # and with it the record: no other service can be there
         self._ending = False
         self._next_ping_s = 0.0
 
@@ -178,6 +184,7 @@ class Supervisor:
             messages = child.link.receive()
         except WorkerError:
             self._forget_link(child)
+            child.is_lost = True
             return
         child.answered_s = time.monotonic()
         for message in messages:
@@ -191,12 +198,23 @@ class Supervisor:
                 case Ready():
                     child.serves = True
                 case Connections():
-                    self._connections = message
-                    self._keep_record(message)
+                    self._record.keep(message)
+                    self._rescue.follow(message)
                 case Serving(model):
                     self._say_ready(model)
                 case Pong():
                     pass
+
+    def _silence_leftovers(self) -> None:
+        """When everything was killed at once, nobody could: the record says who was playing."""
+        if self._has_osc_port:
+            return
+        self._has_osc_port = True
+        left = self._record.read()
+        if left is not None:
+            log.warning("the last run was killed: silencing %s", ", ".join(left.destinations))
+            self._rescue.silence_others(left)
+            self._record.drop()
 
     def _forget_link(self, child: Child) -> None:
         if child.link is not None:
@@ -213,62 +231,17 @@ class Supervisor:
         """A child has died or hangs: silence what it may have left, and start it again."""
         if child.link is not None:
             self._take(child)  # its last words
-        code = None if child.process is None else child.process.poll()
+        hung = child.is_hung(now_s)
         self._forget_link(child)
-        child.bury(now_s)
-        if not self._is_ready and (self._failed is not None or code is not None):
+        code = child.bury(now_s)
+        if not self._is_ready and (self._failed is not None or not hung):
             failed = self._failed or Failed(1, f"{child.name} ended with code {code}")
             raise _ERRORS.get(failed.code, WorkerError)(failed.message)
-        log.error(
-            "%s is gone (%s): starting it again", child.name, "hung" if code is None else code
-        )
+        log.error("%s is gone (%s): starting it again", child.name, "hung" if hung else code)
         if child is self._io:
-            self._silence()
+            self._rescue.silence()
             self._forget_link(self._worker)
             self._worker.bury(now_s)
-
-    # --- silence -------------------------------------------------------------------------------
-
-    def _silence(self) -> None:
-        if self._connections is not None:
-            silence(self._connections.api, self._connections.destinations)
-
-    def _silence_leftovers(self) -> None:
-        """When everything was killed at once, nobody could: the record says who was playing."""
-        if self._owns_record:
-            return
-        self._owns_record = True
-        try:
-            record = json.loads(self._record.read_text(encoding="utf-8"))
-            connections = Connections(str(record["api"]), tuple(map(str, record["destinations"])))
-        except FileNotFoundError:
-            return
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            log.warning("%s: ignored: %s", self._record, error)
-            return
-        log.warning("the last run was killed: silencing %s", ", ".join(connections.destinations))
-        silence(connections.api, connections.destinations)
-        self._drop_record()
-
-    def _keep_record(self, connections: Connections) -> None:
-        if not connections.destinations:
-            self._drop_record()
-            return
-        record = {"api": connections.api, "destinations": connections.destinations}
-        try:
-            self._record.parent.mkdir(parents=True, exist_ok=True)
-            new = self._record.with_suffix(".new")
-            new.write_text(json.dumps(record), encoding="utf-8")
-            os.replace(new, self._record)
-        except OSError as error:
-            log.warning("%s: cannot be written: %s", self._record, error)
-
-    def _drop_record(self) -> None:
-        if self._owns_record:
-            try:
-                self._record.unlink(missing_ok=True)
-            except OSError as error:
-                log.warning("%s: cannot be removed: %s", self._record, error)
 
     # --- the end -------------------------------------------------------------------------------
 
@@ -311,8 +284,10 @@ class Supervisor:
             if child is self._io and code != 0:
                 clean = False  # it may have died before it could silence anybody
         if not clean:
-            self._silence()
-        self._drop_record()
+            self._rescue.silence()
+        self._rescue.end()
+        if self._has_osc_port:
+            self._record.drop()
         self._selector.close()
         self._hub.close()
 

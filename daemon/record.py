@@ -1,0 +1,53 @@
+"""Who was playing to whom, on disk: for when everything is killed at once and nobody can end the
+notes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from pathlib import Path
+
+from .messages import Connections
+
+log = logging.getLogger(__name__)
+
+
+class Record:
+    """The destinations of the output of the service at this OSC port; one at a time can be there.
+    Never raises."""
+
+    def __init__(self, folder: Path, osc_port: int) -> None:
+        self._path = folder / f"destinations-{osc_port}.json"
+
+    def read(self) -> Connections | None:
+        """What a service that was killed has left behind."""
+        try:
+            record = json.loads(self._path.read_text(encoding="utf-8"))
+            return Connections(str(record["api"]), tuple(map(str, record["destinations"])))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            log.warning("%s: ignored: %s", self._path, error)
+            return None
+
+    def keep(self, connections: Connections) -> None:
+        """Write it down, or nothing when there are no destinations."""
+        if not connections.destinations:
+            self.drop()
+            return
+        record = {"api": connections.api, "destinations": connections.destinations}
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            new = self._path.with_suffix(".new")
+            new.write_text(json.dumps(record), encoding="utf-8")
+            os.replace(new, self._path)
+        except OSError as error:
+            log.warning("%s: cannot be written: %s", self._path, error)
+
+    def drop(self) -> None:
+        """Everything is silent."""
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("%s: cannot be removed: %s", self._path, error)
