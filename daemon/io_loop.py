@@ -16,6 +16,7 @@ from .config import Config
 from .control import Control
 from .links import Hub, Link
 from .messages import Composed, Message, Ready
+from .midi_bytes import SYSTEM, is_message
 from .midi_map import MidiMap
 from .osc.encoding import Value
 from .osc.server import OscServer
@@ -31,8 +32,6 @@ _REST_TICK_NS = 50 * NS_PER_MS
 _HEARTBEAT_NS = 2 * NS_PER_S
 _SLEEP_LOOK_NS = 100 * NS_PER_MS
 _REPLIES_PER_STEP = 64
-_SYSTEM = 0xF0  # status bytes from here up are clock, start, stop and the like
-_MOST_MESSAGE_BYTES = 3  # system exclusive is nobody's music
 
 log = logging.getLogger(__name__)
 
@@ -133,9 +132,10 @@ class IoLoop:
     def _poll_midi(self) -> None:
         for t_ns, message in self._input.poll():
             self._last_input_ns = t_ns
-            if len(message) > _MOST_MESSAGE_BYTES:
-                continue
-            if message[0] >= _SYSTEM:
+            if not is_message(message):
+                ignored = self.conductor.ignored
+                ignored["malformed"] = ignored.get("malformed", 0) + 1
+            elif message[0] >= SYSTEM:
                 take_midi(self.conductor.transport, t_ns, message)
                 self.conductor.follow_transport(t_ns)
             else:
