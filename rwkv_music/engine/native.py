@@ -105,20 +105,19 @@ class NativeEngine:
         return np.zeros(self.config.state_size, np.float32)
 
     def prefill(self, state: EngineState, tokens: Sequence[int]) -> Logits:
-        self._check("prefill", tokens)
-        return self._model.prefill(state, tokens)
+        try:
+            return self._model.prefill(state, tokens)
+        except IndexError as error:
+            raise TokenError(f"prefill: {error}") from error
 
     def step(self, state: EngineState, token: int) -> Logits:
-        return self.prefill(state, (token,))
+        try:
+            return self._model.step(state, token)
+        except IndexError as error:
+            raise TokenError(f"step: {error}") from error
 
     def step_batch(self, states: Sequence[EngineState], tokens: Sequence[int]) -> Logits:
-        if len(states) != len(tokens) or not tokens:
-            raise TokenError(f"step_batch: got {len(states)} states, {len(tokens)} tokens")
-        self._check("step_batch", tokens)
-        return self._model.step_batch(states, tokens)
-
-    def _check(self, call: str, tokens: Sequence[int]) -> None:
-        if len(tokens) == 0:
-            raise TokenError(f"{call}: got no token, expected one or more")
-        if min(tokens) < 0 or max(tokens) >= self.config.vocabulary:
-            raise TokenError(f"token ids: expected 0 to {self.config.vocabulary - 1}, got {tokens}")
+        try:
+            return self._model.step_batch(states, tokens)
+        except IndexError as error:
+            raise TokenError(f"step_batch: {error}") from error

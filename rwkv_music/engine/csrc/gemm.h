@@ -65,7 +65,9 @@ struct Place {
   int output(int p) const { return (strip * kStripPanels + panel + p) * kLanes; }
 };
 
-constexpr int kPrefetchBytes = 4096;  // how far ahead of a lone row its weights are asked for
+// Few rows wait for their weights: these are asked for so far ahead. (From memory a sixth faster,
+// from the cache no slower.)
+constexpr int kPrefetchBytes = 4096, kPrefetchRows = 4;
 
 // Adds `units` units to P x T sums; returns where the next unit lies.
 template <class S, class Kind, int P, int T>
@@ -76,7 +78,7 @@ inline const std::byte* add_units(const std::byte* w, int step, int units, int f
   for (int u = 0; u < units; ++u, w += step) {
     typename Kind::Weights weights[P];
     for (int p = 0; p < P; ++p) weights[p] = Kind::load(w + p * kUnitBytes);
-    if constexpr (T == 1)
+    if constexpr (T <= kPrefetchRows)
       for (int p = 0; p < P; ++p) S::prefetch(w + p * kUnitBytes + kPrefetchBytes);
     for (int t = 0; t < T; ++t)
       for (int p = 0; p < P; ++p)
@@ -135,8 +137,8 @@ void tile(const Place& place, const Input& input, float* y, int stride) {
 // The widest tile whose sums fit the registers: T rows of P panels.
 template <class S, bool integer>
 constexpr int panels_for(int rows) {
-  const int sums = rows * (integer ? 2 : 1);
-  return sums * 4 <= S::kRegisters - 6 + (rows == 1 ? 6 : 0) ? 4 : sums * 2 <= S::kRegisters ? 2 : 1;
+  const int sums = rows * (integer ? 2 : 1), free = S::kRegisters - (rows > 1 ? 6 : 0);
+  return sums * 4 <= free ? 4 : sums * 2 <= S::kRegisters ? 2 : 1;
 }
 
 template <class S, class Kind, int T>
@@ -148,8 +150,9 @@ void strip_rows(Place place, const Input& input, int rows, float* y, int stride)
     for (; place.panel < place.width; ++place.panel)
       tile<S, Kind, 1, T>(place, input, y, stride);
   }
-  if constexpr (T > 1) {
-    if (place.row < rows) strip_rows<S, Kind, T / 2>(place, input, rows, y, stride);
+  constexpr int kFewer = T > 4 ? 4 : T / 2;
+  if constexpr (kFewer > 0) {
+    if (place.row < rows) strip_rows<S, Kind, kFewer>(place, input, rows, y, stride);
   }
 }
 
@@ -163,9 +166,9 @@ void multiply_strip(const Matrix& m, int strip, const Input& input, int rows, fl
     case Format::bfloat16:
       return strip_rows<S, Bfloat16<S>, 6>(place, input, rows, y, stride);
     case Format::int8:
-      return strip_rows<S, Int8<S>, 4>(place, input, rows, y, stride);
+      return strip_rows<S, Int8<S>, 6>(place, input, rows, y, stride);
     case Format::int4:
-      return strip_rows<S, Int4<S>, 4>(place, input, rows, y, stride);
+      return strip_rows<S, Int4<S>, 6>(place, input, rows, y, stride);
   }
 }
 

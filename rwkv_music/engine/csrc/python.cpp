@@ -13,6 +13,8 @@ namespace {
 
 using Floats = py::array_t<float, py::array::c_style>;
 
+// std::out_of_range, Python's IndexError, is for tokens: the Python side makes it a TokenError.
+
 float* state_data(const Model& model, Floats& state) {
   if (state.ndim() != 1 || static_cast<std::size_t>(state.size()) != model.weights().state_size())
     throw std::invalid_argument("state: expected " + std::to_string(model.weights().state_size()) +
@@ -20,13 +22,16 @@ float* state_data(const Model& model, Floats& state) {
   return state.mutable_data();  // throws for an array that may not be written
 }
 
+void check_token(const Model& model, int token) {
+  if (token < 0 || token >= model.weights().vocabulary)
+    throw std::out_of_range("token ids: expected 0 to " +
+                            std::to_string(model.weights().vocabulary - 1) + ", got " +
+                            std::to_string(token));
+}
+
 void check_tokens(const Model& model, const std::vector<int>& tokens) {
-  if (tokens.empty()) throw std::invalid_argument("got no token, expected one or more");
-  for (const int token : tokens)
-    if (token < 0 || token >= model.weights().vocabulary)
-      throw std::invalid_argument("token ids: expected 0 to " +
-                                  std::to_string(model.weights().vocabulary - 1) + ", got " +
-                                  std::to_string(token));
+  if (tokens.empty()) throw std::out_of_range("got no token, expected one or more");
+  for (const int token : tokens) check_token(model, token);
 }
 
 Floats prefill(Model& model, Floats state, const std::vector<int>& tokens) {
@@ -39,11 +44,21 @@ Floats prefill(Model& model, Floats state, const std::vector<int>& tokens) {
   return logits;
 }
 
+Floats step(Model& model, Floats state, int token) {
+  check_token(model, token);
+  float* data = state_data(model, state);
+  Floats logits(model.weights().vocabulary);
+  float* out = logits.mutable_data();
+  const py::gil_scoped_release released;
+  model.prefill(data, &token, 1, out);
+  return logits;
+}
+
 Floats step_batch(Model& model, std::vector<Floats> states, const std::vector<int>& tokens) {
   check_tokens(model, tokens);
   if (states.size() != tokens.size())
-    throw std::invalid_argument("got " + std::to_string(states.size()) + " states, " +
-                                std::to_string(tokens.size()) + " tokens");
+    throw std::out_of_range("got " + std::to_string(states.size()) + " states, " +
+                            std::to_string(tokens.size()) + " tokens");
   std::vector<float*> data;
   for (Floats& state : states) data.push_back(state_data(model, state));
   const auto count = static_cast<int>(tokens.size());
@@ -88,6 +103,7 @@ PYBIND11_MODULE(_native, module) {
       .def_property_readonly("instruction_set", [](const Model& m) { return m.isa().name; })
       .def_property_readonly("bytes_per_token", &Model::bytes_per_token)
       .def("prefill", &prefill, py::arg("state").noconvert(), py::arg("tokens"))
+      .def("step", &step, py::arg("state").noconvert(), py::arg("token"))
       .def("step_batch", &step_batch, py::arg("states").noconvert(), py::arg("tokens"));
 }
 

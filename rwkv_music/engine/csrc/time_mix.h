@@ -49,9 +49,9 @@ void bend(const Pass& pass, const LowRank& low, float* rows, const Input& input,
   }
 }
 
-// One head of one row, from its products to what goes into the output matrix.
+// One head of one row, from its products to what goes into the output matrix; S moves on.
 template <class S>
-void mix_head(const Pass& pass, const Layer& layer, int row, int head, float* state) {
+void mix_head(const Pass& pass, const Layer& layer, int row, int head, float* wkv) {
   using F = typename S::F;
   constexpr int N = kHeadSize;
   const Workspace& space = pass.space;
@@ -91,12 +91,29 @@ void mix_head(const Pass& pass, const Layer& layer, int row, int head, float* st
     const F r_k = S::mul(S::load(at(space.r) + i), S::load(layer.r_k + c + i));
     bonus = S::fma(r_k, S::load(k + i), bonus);
   }
-  wkv_step<S>(state + static_cast<std::size_t>(head) * N * N, {at(space.r), w, k, v, kk, kka, y});
+  wkv_step<S>(wkv, {at(space.r), w, k, v, kk, kka, y});
   normalise<S>(y, N, kGroupNormEps, layer.ln_x.weight + c, layer.ln_x.bias + c, y);
   const F sum = S::set(S::sum(bonus));
   for (int i = 0; i < N; i += 16) {
     const F mixed = S::fma(sum, S::load(v + i), S::load(y + i));
     S::store(at(space.y) + i, S::mul(mixed, S::load(at(space.gate) + i)));
+  }
+}
+
+// One head of all rows. Many rows of one state move a copy of S, whose alignment is certain.
+template <class S>
+void mix_head_rows(const Pass& pass, const Layer& layer, int head, std::size_t place) {
+  constexpr int kValues = kHeadSize * kHeadSize;
+  const Rows& rows = pass.rows;
+  place += static_cast<std::size_t>(head) * kValues;
+  if (!rows.one_state || rows.count < 4) {
+    for (int r = 0; r < rows.count; ++r)
+      mix_head<S>(pass, layer, r, head, rows.state(r) + place);
+  } else {
+    alignas(64) float wkv[kValues];
+    std::memcpy(wkv, rows.state(0) + place, sizeof wkv);
+    for (int r = 0; r < rows.count; ++r) mix_head<S>(pass, layer, r, head, wkv);
+    std::memcpy(rows.state(0) + place, wkv, sizeof wkv);
   }
 }
 
@@ -136,8 +153,7 @@ void time_mix(const Pass& pass, const Layer& layer, std::size_t place) {
   pass.pool.run([&](int part, int parts) {
     const int heads = pass.weights.heads();
     for (int head = heads * part / parts; head < heads * (part + 1) / parts; ++head)
-      for (int r = 0; r < rows; ++r)
-        mix_head<S>(pass, layer, r, head, pass.rows.state(r) + place);
+      mix_head_rows<S>(pass, layer, head, place);
   });
   for (int r = 0; r < rows; ++r)
     prepare_row<S>(layer.output.format, pass.row(space.y, r), space.in_output, r);

@@ -15,10 +15,22 @@ struct HeadStep {
   float* y;
 };
 
+// Sums of sixteen rows' products with a vector [64].
+template <class S>
+typename S::F row_products(const float* rows, const typename S::F (&vector)[kHeadSize / 16]) {
+  typename S::F parts[16];
+  for (int i = 0; i < 16; ++i) {
+    parts[i] = S::mul(S::load(rows + i * kHeadSize), vector[0]);
+    for (int j = 1; j < kHeadSize / 16; ++j)
+      parts[i] = S::fma(S::load(rows + i * kHeadSize + 16 * j), vector[j], parts[i]);
+  }
+  return S::sums(parts);
+}
+
 template <class S>
 void wkv_step(float* state, const HeadStep& head) {
   using F = typename S::F;
-  constexpr int N = kHeadSize, kParts = N / 16, kBlock = 8;
+  constexpr int N = kHeadSize, kParts = N / 16;
   F kk[kParts], wr[kParts];
   F kka_r = S::zero(), k_r = S::zero();
   for (int j = 0; j < kParts; ++j) {
@@ -28,29 +40,22 @@ void wkv_step(float* state, const HeadStep& head) {
     kka_r = S::fma(S::load(head.kka + 16 * j), r, kka_r);
     k_r = S::fma(S::load(head.k + 16 * j), r, k_r);
   }
-  const float read_of_removed = S::sum(kka_r), read_of_added = S::sum(k_r);
+  const F read_of_removed = S::set(S::sum(kka_r)), read_of_added = S::set(S::sum(k_r));
 
-  for (int i = 0; i < N; i += kBlock) {
+  for (int i = 0; i < N; i += 16) {
     float* rows = state + i * N;
-    F parts[2 * kBlock];  // products with kk, then products with w r
-    for (int b = 0; b < kBlock; ++b) {
-      parts[b] = parts[kBlock + b] = S::zero();
-      for (int j = 0; j < kParts; ++j) {
-        const F s = S::load(rows + b * N + 16 * j);
-        parts[b] = S::fma(s, kk[j], parts[b]);
-        parts[kBlock + b] = S::fma(s, wr[j], parts[kBlock + b]);
-      }
-    }
-    float products[2 * kBlock];
-    S::store(products, S::sums(parts));
-    for (int b = 0; b < kBlock; ++b) {
-      const float v = head.v[i + b], removed = products[b];
-      head.y[i + b] = products[kBlock + b] - removed * read_of_removed + v * read_of_added;
-      const F minus_removed = S::set(-removed), added = S::set(v);
-      for (int j = 0; j < kParts; ++j) {
-        F s = S::mul(S::load(rows + b * N + 16 * j), S::load(head.w + 16 * j));
-        s = S::fma(minus_removed, S::load(head.kka + 16 * j), s);
-        S::store(rows + b * N + 16 * j, S::fma(added, S::load(head.k + 16 * j), s));
+    const F minus_removed = S::sub(S::zero(), row_products<S>(rows, kk));
+    const F kept = S::fma(minus_removed, read_of_removed, row_products<S>(rows, wr));
+    S::store(head.y + i, S::fma(S::load(head.v + i), read_of_added, kept));
+    alignas(64) float removed[16];
+    S::store(removed, minus_removed);
+    for (int j = 0; j < kParts; ++j) {
+      const F w = S::load(head.w + 16 * j), kka = S::load(head.kka + 16 * j),
+              k = S::load(head.k + 16 * j);
+      for (int b = 0; b < 16; ++b) {
+        float* s = rows + b * N + 16 * j;
+        const F moved = S::fma(S::set(removed[b]), kka, S::mul(S::load(s), w));
+        S::store(s, S::fma(S::set(head.v[i + b]), k, moved));
       }
     }
   }
