@@ -21,6 +21,8 @@ _SUMMARIES = {
     "calibrate": "Measure the loopback of two ports and propose nudge_ms.",
     "doctor": "Say what is there, what is missing, and how to get it.",
     "config": "Check a configuration, or show the effective one.",
+    "compose": "Let the running service continue a list of notes: for scripts inside DAWs.",
+    "bridges": "List or install the scripts that run inside DAWs.",
 }
 _EXIT_CODES = ((ConfigError, 2), (PortError, 3), (CheckpointError, 4), (RwkvMusicError, 1))
 

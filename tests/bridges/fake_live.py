@@ -180,7 +180,7 @@ class Timer:
         if self.running:
             try:
                 self._callback()
-            except BaseException:
+            except BaseException:  # whatever it is: Live calls no more
                 self.running = False
                 raise
 

@@ -51,13 +51,15 @@ def test_lives_constants_are_python_and_complete() -> None:
 def test_the_same_numbers_stand_in_every_language() -> None:
     table = json.loads((SCRIPTS / "constants.json").read_text(encoding="utf-8"))
     python = live_constants()
-    assert (python.PROTOCOL, python.HOST, python.PORT) == (
-        table["protocol"],
-        table["host"],
-        table["port"],
-    )
-    assert python.LARGEST_DATAGRAM == table["largest_datagram"]
-    assert python.DEFAULT_BARS == table["parameters"]["bars"]["default"]
+    for name, expected in {
+        "PROTOCOL": table["protocol"],
+        "HOST": table["host"],
+        "PORT": table["port"],
+        "LEASE_S": table["lease_s"],
+        "LARGEST_DATAGRAM": table["largest_datagram"],
+        "DEFAULT_BARS": table["parameters"]["bars"]["default"],
+    }.items():
+        assert getattr(python, name) == expected
     settings = SCRIPTS / "ableton" / "RWKV_Music" / "settings.json"
     assert json.loads(settings.read_text(encoding="utf-8"))["port"] == table["port"]
 
@@ -68,7 +70,9 @@ def test_luas_constants_are_lua_and_complete() -> None:
     code = """
       local constants = dofile(arg[1])
       print(constants.PORT, table.concat(constants.MODES, ","))
-      for command, words in pairs(constants.COMMANDS) do print(command, table.concat(words, " ")) end
+      for command, words in pairs(constants.COMMANDS) do
+        print(command, table.concat(words, " "))
+      end
     """
     done = subprocess.run(
         ["lua5.4", "-", str(file)], input=code, capture_output=True, text=True, check=True

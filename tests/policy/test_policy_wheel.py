@@ -9,8 +9,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from source_tree import PACKAGES, ROOT, sources
+from source_tree import PACKAGES, ROOT, project_files, sources
 
+SCRIPTS = "rwkv_music_daemon/bridge_scripts/"  # run inside DAWs: data here
 DATA = {
     "rwkv_music/tokenizer/vocabulary.json",
     "rwkv_music/data/starter.safetensors",
@@ -22,7 +23,7 @@ DATA = {
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     """Built from a copy of the tree, with the setuptools that is installed."""
     tree = tmp_path_factory.mktemp("tree")
-    for folder in PACKAGES:
+    for folder in (*PACKAGES, "bridge_scripts"):
         shutil.copytree(ROOT / folder, tree / folder, ignore=shutil.ignore_patterns("__pycache__"))
     for file in ("pyproject.toml", "README.md", "LICENSE"):  # without compiling anything
         shutil.copy(ROOT / file, tree)
@@ -46,7 +47,8 @@ def test_every_module_is_shipped_under_its_package_and_nothing_beside_them(
         for folder, package in PACKAGES.items()
         for path in sources(folder)
     }
-    assert {name for name in shipped(wheel) if name.endswith(".py")} == modules
+    python = {name for name in shipped(wheel) if name.endswith(".py")}
+    assert {name for name in python if not name.startswith(SCRIPTS)} == modules
     assert {name.partition("/")[0] for name in shipped(wheel)} == set(PACKAGES.values())
 
 
@@ -54,6 +56,16 @@ def test_the_data_are_shipped(wheel: zipfile.ZipFile) -> None:
     assert shipped(wheel) >= DATA
     for name in DATA:
         assert wheel.getinfo(name).file_size > 0
+
+
+def test_the_scripts_of_the_bridges_are_shipped(wheel: zipfile.ZipFile) -> None:
+    scripts = ROOT / "bridge_scripts"
+    ours = {
+        SCRIPTS + path.relative_to(scripts).as_posix()
+        for path in project_files()
+        if path.is_relative_to(scripts) and path.suffix != ".toml"
+    }
+    assert {name for name in shipped(wheel) if name.startswith(SCRIPTS)} == ours
 
 
 def test_no_tests_are_shipped(wheel: zipfile.ZipFile) -> None:

@@ -1,0 +1,4 @@
+-- @noindex
+-- It and you take turns.
+local folder = ({ reaper.get_action_context() })[2]:match("^(.*[/\\])")
+dofile(folder .. "lib/service.lua").command("mode_trade")

@@ -1,0 +1,4 @@
+-- @noindex
+-- End the completion now.
+local folder = ({ reaper.get_action_context() })[2]:match("^(.*[/\\])")
+dofile(folder .. "lib/service.lua").command("stop")

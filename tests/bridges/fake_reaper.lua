@@ -1,0 +1,177 @@
+-- A stand-in for REAPER: lua5.4 fake_reaper.lua SCRIPT SCENARIO
+--
+-- SCENARIO is a Lua file that returns a table: tempo, numerator, denominator, items (first_beat,
+-- last_beat, selected, notes of {beat, beats, pitch, velocity, channel, muted}), outputs, settings,
+-- input, play_state. The script runs, then what it deferred; then what happened is printed, a line
+-- for each thing. A function that REAPER does not have, or that is used wrongly, is an error.
+
+local script, scenario_path = arg[1], arg[2]
+local project = dofile(scenario_path)
+local log, deferred, settings = {}, {}, project.settings or {}
+local PPQ = 960
+local clock_s = 0
+
+local function say(...)
+  log[#log + 1] = table.concat({ ... }, "\t")
+end
+
+local function integer(value, what)
+  if math.type(value) ~= "integer" then error(what .. ": an integer is expected, got " .. tostring(value), 3) end
+  return value
+end
+
+local function current(value)
+  if value ~= 0 then error("the current project, 0, is expected", 3) end
+end
+
+local function bar_beats() return project.numerator * 4 / project.denominator end
+
+local items = {}
+for number, item in ipairs(project.items or {}) do
+  items[number] = item
+  item.take = { item = item }
+  item.track = item.track or "track 1"
+end
+
+local undo_depth = 0
+reaper = setmetatable({
+  get_action_context = function() return false, script, 0, 32060, 0, -1, 0 end,
+  GetExtState = function(section, key) return settings[section .. "." .. key] or "" end,
+  SetExtState = function(section, key, value, persist)
+    settings[section .. "." .. key] = value
+    say("setting", section .. "." .. key, value, tostring(persist))
+  end,
+  GetMousePosition = function() return 10, 20 end,
+  TrackCtl_SetToolTip = function(text, x, y, topmost)
+    integer(x, "x") integer(y, "y")
+    say("tooltip", text)
+  end,
+  ShowMessageBox = function(text, title, kind)
+    integer(kind, "type")
+    say("box", title, text)
+    return 1
+  end,
+  GetUserInputs = function(title, count, captions, values)
+    integer(count, "num_inputs")
+    say("asked", captions, values)
+    return project.input ~= nil, project.input or values
+  end,
+  ExecProcess = function(line, timeout_ms)
+    integer(timeout_ms, "timeoutmsec")
+    say("run", line, tostring(timeout_ms))
+    if timeout_ms == -1 then
+      os.execute(line .. " >/dev/null 2>&1 &")
+      return "0\n"
+    end
+    local pipe = io.popen(line .. " 2>&1; echo \"status $?\"")
+    local output, status = pipe:read("a"):match("^(.*)status (%d+)\n$")
+    pipe:close()
+    if status == "127" then return nil end
+    return status .. "\n" .. output
+  end,
+  GetNumMIDIOutputs = function() return #(project.outputs or {}) end,
+  GetMIDIOutputName = function(device, name)
+    local found = project.outputs[integer(device, "dev") + 1]
+    return found ~= "", found
+  end,
+  StuffMIDIMessage = function(mode, status, first, second)
+    integer(mode, "mode") integer(status, "msg1") integer(first, "msg2") integer(second, "msg3")
+    say("midi", mode, status, first, second)
+  end,
+  GetResourcePath = function() return project.resource_path end,
+  RecursiveCreateDirectory = function(path, ignored)
+    os.execute('mkdir -p "' .. path .. '"')
+    return 1
+  end,
+  time_precise = function() return clock_s + os.clock() end,
+  defer = function(callback) deferred[#deferred + 1] = callback end,
+  GetPlayState = function() return project.play_state or 0 end,
+  GetPlayPosition2 = function() return 0.0 end,
+  GetCursorPosition = function() return 0.0 end,
+  -- time
+  TimeMap2_timeToQN = function(proj, seconds) current(proj) return seconds * project.tempo / 60 end,
+  TimeMap2_QNToTime = function(proj, beat) current(proj) return beat * 60 / project.tempo end,
+  TimeMap_QNToMeasures = function(proj, beat)
+    current(proj)
+    local bar = math.floor(beat / bar_beats())
+    return bar + 1, bar * bar_beats(), (bar + 1) * bar_beats()
+  end,
+  TimeMap_GetTimeSigAtTime = function(proj, seconds)
+    current(proj)
+    return project.numerator, project.denominator, project.tempo
+  end,
+  -- items
+  GetSelectedMediaItem = function(proj, index)
+    current(proj)
+    local seen = -1
+    for _, item in ipairs(items) do
+      if item.selected then seen = seen + 1 end
+      if item.selected and seen == index then return item end
+    end
+  end,
+  GetActiveTake = function(item) return item.take end,
+  TakeIsMIDI = function(take) return take.item.notes ~= nil end,
+  GetMediaItemTrack = function(item) return item.track end,
+  GetMediaItemInfo_Value = function(item, name)
+    local second = 60 / project.tempo
+    if name == "D_POSITION" then return item.first_beat * second end
+    if name == "D_LENGTH" then return (item.last_beat - item.first_beat) * second end
+    error("unknown: " .. name)
+  end,
+  MIDI_CountEvts = function(take) return true, #take.item.notes, 0, 0 end,
+  MIDI_GetNote = function(take, index)
+    local note = take.item.notes[integer(index, "noteidx") + 1]
+    local start = note.beat * PPQ
+    return true, false, note.muted or false, start, start + note.beats * PPQ, note.channel or 0,
+      note.pitch, note.velocity
+  end,
+  MIDI_GetProjQNFromPPQPos = function(take, ppq) return take.item.first_beat + ppq / PPQ end,
+  MIDI_GetPPQPosFromProjQN = function(take, beat) return (beat - take.item.first_beat) * PPQ end,
+  CreateNewMIDIItemInProj = function(track, from_s, to_s, in_beats)
+    if project.read_only then error("no item can be made here") end
+    if undo_depth ~= 1 then error("not in an undo block") end
+    local beats = project.tempo / 60
+    local item = { track = track, first_beat = from_s * beats, last_beat = to_s * beats, notes = {} }
+    item.take = { item = item }
+    items[#items + 1] = item
+    say("item", track, ("%.4f"):format(item.first_beat), ("%.4f"):format(item.last_beat))
+    return item
+  end,
+  MIDI_InsertNote = function(take, selected, muted, start, stop, channel, pitch, velocity, no_sort)
+    integer(channel, "chan") integer(pitch, "pitch") integer(velocity, "vel")
+    say("note", ("%.4f"):format(start / PPQ), pitch, velocity, ("%.4f"):format((stop - start) / PPQ))
+    return true
+  end,
+  MIDI_Sort = function(take) say("sorted") end,
+  GetSetMediaItemTakeInfo_String = function(take, name, value, set)
+    say("take", name, value)
+    return true, value
+  end,
+  SelectAllMediaItems = function(proj, selected)
+    current(proj)
+    for _, item in ipairs(items) do item.selected = selected end
+  end,
+  SetMediaItemSelected = function(item, selected) item.selected = selected end,
+  Undo_BeginBlock2 = function(proj) current(proj) undo_depth = undo_depth + 1 say("undo begins") end,
+  Undo_EndBlock2 = function(proj, text, flags)
+    current(proj) integer(flags, "extraflags")
+    undo_depth = undo_depth - 1
+    say("undo ends", text)
+  end,
+  UpdateArrange = function() end,
+}, { __index = function(_, name) error("REAPER has no " .. name, 2) end })
+
+dofile(script)
+local left = project.most_deferred or 2000
+while #deferred > 0 and left > 0 do
+  left = left - 1
+  local now = deferred
+  deferred = {}
+  for _, callback in ipairs(now) do callback() end
+  if #deferred > 0 then
+    clock_s = clock_s + (project.defer_s or 0.03)
+    os.execute("sleep 0.02")
+  end
+end
+if undo_depth ~= 0 then error("an undo block is open") end
+print(table.concat(log, "\n"))
