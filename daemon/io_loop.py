@@ -133,8 +133,7 @@ class IoLoop:
         for t_ns, message in self._input.poll():
             self._last_input_ns = t_ns
             if not is_message(message):
-                ignored = self.conductor.ignored
-                ignored["malformed"] = ignored.get("malformed", 0) + 1
+                self.conductor.listener.ignore("malformed")
             elif message[0] >= SYSTEM:
                 take_midi(self.conductor.transport, t_ns, message)
                 self.conductor.follow_transport(t_ns)
