@@ -1,0 +1,137 @@
+"""The thread that sends: in order, woken by what is earlier, and never leaving a note behind."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from random import Random
+
+from rwkv_music_daemon.clock import ManualClock, SystemClock
+from rwkv_music_daemon.output_thread import Output, OutputThread
+from rwkv_music_daemon.ports.memory import MemoryOutput
+from rwkv_music_daemon.scheduler import Pass, Release, Strike
+
+MS = 1_000_000
+
+
+def manual() -> tuple[ManualClock, MemoryOutput, Output]:
+    clock = ManualClock()
+    port = MemoryOutput("Out", clock)
+    return clock, port, Output(port, clock)
+
+
+def until(is_so: Callable[[], object]) -> None:
+    ends_s = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < ends_s
+        time.sleep(0.001)
+
+
+def test_pump_sends_what_is_due_and_says_what_is_next() -> None:
+    clock, port, output = manual()
+    output.put(Strike(5, 1, 0, 60, 80), Release(9, 1, 0, 60))
+    assert output.pump() == 5
+    clock.advance_to_ns(5)
+    assert output.pump() == 9
+    assert port.sent == [(5, bytes((0x90, 60, 80)))]
+    assert output.sounding == 1
+    clock.advance_to_ns(9)
+    assert output.pump() is None
+    assert output.sounding == 0
+
+
+def test_what_went_out_is_told_once() -> None:
+    clock, _, output = manual()
+    first, second = Strike(1, 1, 0, 60, 80), Strike(2, 2, 0, 60, 80)
+    output.put(first, second)
+    clock.advance_to_ns(3)
+    output.pump()
+    told = output.take_sent()
+    assert [(s.event, s.sent_ns, s.cut) for s in told] == [(first, 3, None), (second, 3, 1)]
+    assert output.take_sent() == []
+
+
+def test_stop_ends_what_sounds_and_drops_what_was_to_come() -> None:
+    clock, port, output = manual()
+    output.put(Strike(1, 1, 0, 60, 80), Strike(1, 2, 0, 64, 80), Strike(8, 1, 0, 67, 80))
+    clock.advance_to_ns(1)
+    output.pump()
+    output.stop({1})
+    assert [message for _, message in port.sent[2:]] == [bytes((0x80, 60, 0))]
+    output.stop()
+    clock.advance_to_ns(10)
+    output.pump()
+    assert [message for _, message in port.sent[3:]] == [bytes((0x80, 64, 0))]
+
+
+def test_messages_sent_at_once_leave_the_ledger_alone() -> None:
+    _, port, output = manual()
+    output.put(Strike(0, 1, 0, 60, 80))
+    output.pump()
+    output.send_now(bytes((0xB0, 123, 0)), bytes((0xB0, 120, 0)))
+    assert output.sounding == 1
+    assert len(port.sent) == 3
+
+
+def test_the_thread_sends_in_order_and_never_early() -> None:
+    clock = SystemClock()
+    port = MemoryOutput("Out", clock)
+    output = Output(port, clock)
+    thread = OutputThread(output)
+    thread.start()
+    start_ns = clock.now_ns() + 20 * MS
+    due = {pitch: start_ns + 3 * MS * pitch for pitch in range(20)}
+    for pitch in reversed(due):  # each one is earlier than all before
+        output.put(Strike(due[pitch], pitch + 1, 0, pitch, 80))
+    until(lambda: len(port.sent) == 20)
+    thread.end()
+    assert not thread.is_alive()
+    assert [message[1] for _, message in port.sent] == list(due)
+    assert all(t_ns >= due[message[1]] for t_ns, message in port.sent)
+
+
+def test_an_idle_thread_sends_what_comes_late_at_once_and_ends_when_told() -> None:
+    clock = SystemClock()
+    port = MemoryOutput("Out", clock)
+    output = Output(port, clock)
+    thread = OutputThread(output)
+    thread.start()
+    output.put(Pass(0, b"\xb0\x07\x40"))
+    until(lambda: port.sent)
+    thread.end()
+    assert not thread.is_alive()
+
+
+def test_stops_from_another_thread_leave_nothing_sounding() -> None:
+    clock = SystemClock()
+    port = MemoryOutput("Out", clock)
+    output = Output(port, clock)
+    thread = OutputThread(output)
+    thread.start()
+    random = Random(1)
+    stopper = threading.Thread(
+        target=lambda: [(time.sleep(0.002), output.stop()) for _ in range(50)]
+    )
+    stopper.start()
+    owner = 0
+    while stopper.is_alive():
+        owner += 1
+        now_ns, pitch = clock.now_ns(), random.randint(60, 64)
+        output.put(
+            Strike(now_ns + random.randint(0, 2 * MS), owner, 0, pitch, 80),
+            Release(now_ns + random.randint(2 * MS, 4 * MS), owner, 0, pitch),
+        )
+        time.sleep(0.0005)
+    stopper.join()
+    thread.end()
+    output.stop()
+    sounding: set[int] = set()
+    for _, message in port.sent:
+        if message[0] == 0x90:
+            assert message[1] not in sounding
+            sounding.add(message[1])
+        else:
+            sounding.remove(message[1])
+    assert sounding == set()
+    assert output.sounding == 0
