@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import subprocess
@@ -15,10 +14,11 @@ from typing import IO
 import jack
 
 from .children import end_with_parent
+from .jack_names import drop_broken_database, one_at_a_time, take_name
 
-_START_S = 10.0
+_START_S = 5.0
+_ATTEMPTS = 3
 _STOP_S = 1.0  # it waits longer for clients that were killed; the next of its name clears up
-_NAMES = 4
 SETTINGS = ("JACK_DEFAULT_SERVER", "JACK_NO_START_SERVER")
 
 
@@ -36,7 +36,7 @@ class JackServer:
     ) -> None:
         self.period, self.rate = period, rate
         self._modes = ["-R" if realtime else "-r", *(["-S"] if synchronous else [])]
-        self.name, self._name_lock = _take_name()
+        self.name, self._name_lock = take_name()
         self.env = {**os.environ, "JACK_DEFAULT_SERVER": self.name, "JACK_NO_START_SERVER": "1"}
         self._process: subprocess.Popen[bytes] | None = None
         self._said: IO[bytes] | None = None
@@ -63,27 +63,36 @@ class JackServer:
         program = shutil.which("jackd")
         if program is None:
             raise RuntimeError("jackd is not installed: apt-get install jackd2")
-        driver = ["-d", "dummy", "-r", str(self.rate), "-p", str(self.period)]
-        # Not a pipe: one that nobody reads would block the server once it is full.
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the server
-        self._process = subprocess.Popen(
-            [program, "-n", self.name, *self._modes, *driver],
-            stdin=subprocess.DEVNULL,
-            stdout=self._said,
-            stderr=subprocess.STDOUT,
-            preexec_fn=end_with_parent,
-        )
+        command = [program, "-n", self.name, *self._modes]
+        command += ["-d", "dummy", "-r", str(self.rate), "-p", str(self.period)]
+        for _ in range(_ATTEMPTS):
+            with one_at_a_time():
+                # Not a pipe: one that nobody reads would block the server once it is full.
+                self._said = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the server
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=self._said,
+                    stderr=subprocess.STDOUT,
+                    preexec_fn=end_with_parent,
+                )
+                if self._comes_up(self._process):
+                    break
+                self.kill()
+                drop_broken_database()
+        else:
+            raise RuntimeError(f"jackd did not come up; it said:\n{self.said()}")
         self._earlier = {key: os.environ.get(key) for key in SETTINGS}
         os.environ.update({key: self.env[key] for key in SETTINGS})
+
+    def _comes_up(self, process: subprocess.Popen[bytes]) -> bool:
         ends_s = time.monotonic() + _START_S
-        while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > ends_s:
-                self._process.kill()
-                self._process.wait()
-                said = self.said()
-                self.stop()
-                raise RuntimeError(f"jackd did not come up; it said:\n{said}")
-            time.sleep(0.05)
+        while process.poll() is None and time.monotonic() < ends_s:
+            # Only then may it be asked: a client of a server that hangs at its start hangs too.
+            if Path(f"/dev/shm/jack_{self.name}_{os.getuid()}_0").exists() and self._answers():
+                return True
+            time.sleep(0.02)
+        return False
 
     def said(self) -> str:
         """What the server has written so far."""
@@ -102,12 +111,13 @@ class JackServer:
         """Stop it and leave nothing behind. May be called again."""
         process, self._process = self._process, None
         if process is not None:
-            process.terminate()
-            try:
-                process.wait(_STOP_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            with one_at_a_time():
+                process.terminate()
+                try:
+                    process.wait(_STOP_S)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
         for key, value in self._earlier.items():
             if value is None:
                 os.environ.pop(key, None)
@@ -153,22 +163,6 @@ class JackServer:
         except jack.JackError:
             return False
         return True
-
-
-def _take_name() -> tuple[str, IO[str]]:
-    """One of a few names that nobody else uses now, and the lock that says so. JACK keeps the name
-    of a server that crashed for ever, and knows eight; the same name again gives the place back."""
-    for number in range(_NAMES):
-        name = f"rwkv-rig-{number}"
-        path = Path(tempfile.gettempdir(), f"{name}.lock")
-        lock = path.open("w")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
-        else:
-            return name, lock
-    raise RuntimeError(f"{_NAMES} JACK servers of this kind are running already")
 
 
 jack.set_error_function(lambda text: None)  # it says on stderr what is raised as well

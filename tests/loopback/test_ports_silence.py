@@ -15,6 +15,7 @@ from rwkv_music_daemon.silence import panic_messages, silence
 
 from benchmarks.rig import JackServer, Synthesizer
 
+# It strikes again and again: a busy machine's JACK loses notes.
 PLAYER = """
 import sys, time
 from rwkv_music_daemon.clock import SystemClock
@@ -23,11 +24,12 @@ from rwkv_music_daemon.ports.rtmidi import RtMidiSystem
 system = RtMidiSystem("jack", SystemClock())
 port = system.open_output("Out")
 system.connect(port.full_name, sys.argv[1])
-port.send(bytes((0xB0, 64, 127)))
-for pitch in (48, 60, 64, 67):
-    port.send(bytes((0x90, pitch, 100)))
 print("|".join(port.connections()), flush=True)
-time.sleep(60)
+while True:
+    port.send(bytes((0xB0, 64, 127)))
+    for pitch in (48, 60, 64, 67):
+        port.send(bytes((0x90, pitch, 100)))
+    time.sleep(0.5)
 """
 
 
@@ -39,9 +41,10 @@ def jack_server() -> Iterator[JackServer]:
         yield server
 
 
-def voices_become(synthesizer: Synthesizer, wanted: int, within_s: float = 5.0) -> bool:
+def silent(synthesizer: Synthesizer, within_s: float = 5.0) -> bool:
+    """Whether it falls silent."""
     ends_s = time.monotonic() + within_s
-    while synthesizer.voices() != wanted:
+    while synthesizer.voices() > 0:
         if time.monotonic() > ends_s:
             return False
         time.sleep(0.02)
@@ -58,19 +61,20 @@ def crashed_player(server: JackServer, synthesizer: Synthesizer) -> str:
     )
     assert player.stdout
     connected = player.stdout.readline().strip()
-    assert voices_become(synthesizer, 4)
+    ends_s = time.monotonic() + 20
+    while synthesizer.voices() < 4 and time.monotonic() < ends_s:
+        time.sleep(0.02)
     player.kill()
     player.wait()
+    assert not silent(synthesizer, within_s=0.5)  # or else nothing would be shown here
     return connected
 
 
 def test_a_killed_player_is_silenced(jack_server: JackServer, synthesizer: Synthesizer) -> None:
     connected = crashed_player(jack_server, synthesizer)
     assert connected == synthesizer.port
-    time.sleep(0.5)
-    assert synthesizer.voices() == 4  # or else this test would show nothing
     assert silence("jack", [connected], [(0, p) for p in (48, 60, 64, 67)]) == ()
-    assert voices_become(synthesizer, 0)
+    assert silent(synthesizer)
 
 
 def test_a_killed_player_is_silenced_though_nobody_knows_its_notes(
@@ -78,7 +82,7 @@ def test_a_killed_player_is_silenced_though_nobody_knows_its_notes(
 ) -> None:
     connected = crashed_player(jack_server, synthesizer)
     assert silence("jack", [connected]) == ()
-    assert voices_become(synthesizer, 0)
+    assert silent(synthesizer)
 
 
 def test_all_notes_off_alone_would_not_do(
@@ -89,10 +93,9 @@ def test_all_notes_off_alone_would_not_do(
     system = RtMidiSystem("jack", SystemClock())
     port = system.open_output_to(connected)
     port.send(b"\xb0\x7b\x00")
-    time.sleep(0.5)
-    assert synthesizer.voices() == 4
+    assert not silent(synthesizer, within_s=0.5)
     for message in panic_messages(channels=[0]):
         port.send(message)
     port.close()
-    assert voices_become(synthesizer, 0)
+    assert silent(synthesizer)
     system.close()
