@@ -15,7 +15,8 @@ from .conductor import Conductor
 from .config import Config
 from .control import Control
 from .links import Hub, Link
-from .messages import Composed, Message, Ready
+from .memories import Memories
+from .messages import Composed, Memory, Message, Ready
 from .midi_bytes import SYSTEM, is_message
 from .midi_map import MidiMap
 from .osc.encoding import Value
@@ -66,7 +67,8 @@ class IoLoop:
             transport, config.generation, output, self._to_worker, osc.publish, new_seed
         )
         midi_map = MidiMap(config.midi.triggers)
-        self.control = Control(self.conductor, midi_map, self.silence, keep_triggers)
+        memories = Memories(config.service.data_path / "memories")
+        self.control = Control(self.conductor, midi_map, self.silence, keep_triggers, memories)
         self._started_ns = clock.now_ns()
         self._next_heartbeat_ns = self._started_ns
         self._sleep_watch = SleepWatch()
@@ -85,6 +87,8 @@ class IoLoop:
             key.data()
         if self._hub.has_strangers:
             self._take_callers()
+        if self._worker is not None and self._worker.is_behind:
+            self._to_worker()
         self._poll_midi()
         now_ns = self._clock.now_ns()
         self._resting = self._may_rest(now_ns)
@@ -190,14 +194,16 @@ class IoLoop:
                 self.conductor.worker_up(message.model, message.lead_ns)
             elif isinstance(message, Composed):
                 self.control.composed(message)
+            elif isinstance(message, Memory):
+                self.control.remembered(message)
             else:
                 self.conductor.worker(message, self._clock.now_ns())
 
-    def _to_worker(self, message: Message) -> None:
+    def _to_worker(self, *messages: Message) -> None:
         if self._worker is None:
             return
         try:
-            self._worker.send(message)
+            self._worker.send(*messages)
         except WorkerError as error:
             self._lose_worker(str(error))
 

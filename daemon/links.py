@@ -41,6 +41,11 @@ class Link:
             self._out += encode(message)
         self.flush()
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether something is kept that the socket did not take: `flush` soon."""
+        return bool(self._out)
+
     def flush(self) -> None:
         """Try again to hand over what is kept. Raises WorkerError."""
         try:

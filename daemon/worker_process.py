@@ -23,6 +23,7 @@ from .worker import Worker
 
 _CHORD_NOTES, _ATTEMPTS = 4, 3
 _EXIT_CODES = {ConfigError: 2, CheckpointError: 4}
+_FLUSH_S = 0.01
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,9 @@ def serve(worker: Worker, io: Link, supervisor: Link) -> None:
     selector.register(supervisor, selectors.EVENT_READ)
     busy = False
     while True:
-        ready = {key.fileobj for key, _ in selector.select(0 if busy else None)}
+        wait_s = 0 if busy else _FLUSH_S if io.is_behind else None
+        ready = {key.fileobj for key, _ in selector.select(wait_s)}
+        io.flush()
         if io in ready:
             worker.handle(io.receive())
         if supervisor in ready:
