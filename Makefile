@@ -5,6 +5,7 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3 python,\
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install -c constraints.txt
 FOLDERS := rwkv_music daemon
+INSTALLED_FROM := pyproject.toml setup.py constraints.txt $(wildcard rwkv_music/engine/csrc/*)
 ARGS ?=
 
 .PHONY: demo test check lint types tests bench abuse docs clean
@@ -40,12 +41,12 @@ clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # A stamp is older than what it was installed from: then it is installed again.
-.venv/demo.stamp: pyproject.toml constraints.txt | .venv/bin/python
+.venv/demo.stamp: $(INSTALLED_FROM) | .venv/bin/python
 	@echo 'installing the service into .venv ...'
 	@$(PIP) -e '.[plot]'
 	@touch $@
 
-.venv/test.stamp: pyproject.toml constraints.txt | .venv/bin/python
+.venv/test.stamp: $(INSTALLED_FROM) | .venv/bin/python
 	@echo 'installing what the tests need into .venv, PyTorch among it: this takes minutes ...'
 	@$(PIP) -e '.[train,plot,monitor,test,dev]'
 	@touch $@ .venv/demo.stamp
