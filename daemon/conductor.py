@@ -17,7 +17,7 @@ from .arming import Arming
 from .assembler import AssembledBar, Assembler, Voice
 from .completion import Completion
 from .listener import Listener
-from .messages import Failed, Forget, Generated, Message, Proposed
+from .messages import Failed, Generated, Message, Proposed
 from .metronome import Metronome
 from .modes import Auto, Mode, Trade, mode_named
 from .osc.arguments import OscError
@@ -150,12 +150,11 @@ class Conductor:
         self.performer.end(self.transport.beat_at(now_ns))
         self._tell_state()
 
-    def reset(self, now_ns: int) -> None:
-        """Stop, and forget everything heard."""
+    def forget(self, now_ns: int) -> None:
+        """Stop, and forget everything heard; the worker is told, or knows, by other ways."""
         self.stop(now_ns)
         self.assembler.forget()
         self.performer.offered = None
-        self.to_worker(Forget())
 
     def undo(self, now_ns: int) -> None:
         """Make the state as if the last completion had not been. Raises OscError 406 when there is

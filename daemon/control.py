@@ -19,7 +19,8 @@ from rwkv_music.timebase import steps_to_beats
 from .assembler import HISTORY_BARS
 from .compositions import Compositions
 from .conductor import Conductor
-from .messages import Composed
+from .memories import Memories
+from .messages import Composed, Forget, Memory
 from .midi_map import COMMANDS, MidiMap, MidiTrigger
 from .osc.arguments import OscError
 from .osc.encoding import Value
@@ -47,6 +48,7 @@ class Control:
         midi_map: MidiMap,
         silence_all: Callable[[], None],
         keep_triggers: Callable[[MidiMap], None],
+        memories: Memories,
     ) -> None:
         self.replies: deque[Reply] = deque()
         self._conductor = conductor
@@ -57,6 +59,7 @@ class Control:
         self._learning: str | None = None
         self._sender: Address = ("", 0)  # of the request that is being carried out
         self._compositions = Compositions()
+        self._memories = memories
         self._methods: dict[str, Callable[..., Iterator[tuple[Any, ...]] | None]] = {
             "ping": self._ping,
             "subscribe": self._subscribe,
@@ -78,15 +81,18 @@ class Control:
             "get": self._get,
             "params": self._params,
             "learn": self._learn,
-            "transport/play": self._play,
-            "transport/stop": self._halt,
-            "transport/continue": self._continue,
+            "transport/play": lambda now_ns: self._led(self._transport.play(now_ns)),
+            "transport/stop": lambda now_ns: self._led(self._transport.stop(now_ns)),
+            "transport/continue": lambda now_ns: self._led(self._transport.continue_(now_ns)),
             "transport/tempo": self._tempo,
             "transport/meter": self._meter,
             "transport/position": self._position,
             "transport/bbt": self._bbt,
             "transport/seconds": self._seconds,
             "transport/source": self._source,
+            "memory/save": self._memory_save,
+            "memory/load": self._memory_load,
+            "memory/list": self._memory_list,
             "compose/begin": self._compose_begin,
             "compose/notes": self._compose_notes,
             "compose/run": self._compose_run,
@@ -237,7 +243,8 @@ class Control:
         self._conductor.undo(now_ns)
 
     def _reset(self, now_ns: int) -> None:
-        self._conductor.reset(now_ns)
+        self._conductor.forget(now_ns)
+        self._conductor.to_worker(Forget())
 
     def _set(self, now_ns: int, name: str, value: Value) -> Iterator[tuple[Any, ...]]:
         yield f"/rwkv/param/{name}", self._conductor.set_parameter(name, value)
@@ -261,6 +268,26 @@ class Control:
         self._keep_triggers(self._midi_map)
         log.info("learned: %s is now %s", trigger, command)
         return True
+
+    # --- memories ------------------------------------------------------------------------------
+
+    def _memory_save(self, now_ns: int, name: str) -> None:
+        self._conductor.need_model()
+        self._conductor.tick(now_ns)
+        self._conductor.to_worker(self._memories.save(self._sender, name))
+
+    def _memory_load(self, now_ns: int, name: str) -> None:
+        self._conductor.need_model()
+        self._conductor.to_worker(self._memories.load(self._sender, name))
+
+    def _memory_list(self, now_ns: int) -> Iterator[tuple[Any, ...]]:
+        yield "/rwkv/memory", *self._memories.names()
+
+    def remembered(self, answer: Memory, now_ns: int) -> None:
+        """The worker has saved or loaded a memory, or could not, and then nothing has changed."""
+        if not answer.save and not answer.error:
+            self._conductor.forget(now_ns)
+        self.replies.extend(self._memories.finish(answer))
 
     # --- composing -----------------------------------------------------------------------------
 
@@ -288,17 +315,9 @@ class Control:
         """What the worker was composing is lost."""
         reason = "the model's process ended; send /rwkv/compose/begin again"
         self.replies.extend(self._compositions.fail_running(reason))
+        self.replies.extend(self._memories.worker_lost())
 
     # --- the transport -------------------------------------------------------------------------
-
-    def _play(self, now_ns: int) -> None:
-        self._led(self._transport.play(now_ns))
-
-    def _halt(self, now_ns: int) -> None:
-        self._led(self._transport.stop(now_ns))
-
-    def _continue(self, now_ns: int) -> None:
-        self._led(self._transport.continue_(now_ns))
 
     def _led(self, obeyed: bool) -> None:
         if not obeyed:

@@ -195,7 +195,7 @@ class IoLoop:
             elif isinstance(message, Composed):
                 self.control.composed(message)
             elif isinstance(message, Memory):
-                self.control.remembered(message)
+                self.control.remembered(message, self._clock.now_ns())
             else:
                 self.conductor.worker(message, self._clock.now_ns())
 

@@ -116,6 +116,17 @@ class Composed:
 
 
 @dataclass(frozen=True, slots=True)
+class Memory:
+    """io to worker: save the live state to a file, or stand where a file says. The same back, with
+    the error if there was one."""
+
+    name: str
+    path: str
+    save: bool
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Forget:
     """io to worker: back to the start state."""
 
@@ -224,6 +235,7 @@ Message = (
     | Cancel
     | Compose
     | Composed
+    | Memory
     | Forget
     | Hello
     | Ready

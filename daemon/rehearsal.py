@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from rwkv_music.model.protocol import MusicModel
@@ -13,7 +14,8 @@ from rwkv_music.timebase import NS_PER_MS
 from .clock import ManualClock
 from .conductor import Conductor
 from .control import Control
-from .messages import Composed, Message
+from .memories import Memories
+from .messages import Composed, Memory, Message
 from .midi_map import MidiMap
 from .osc.encoding import Value
 from .osc.framing import Message as OscMessage
@@ -43,6 +45,7 @@ class Rehearsal:
         *,
         worker_ns: int = 0,
         new_seed: Callable[[], int] = lambda: 1,
+        memory_folder: Path | None = None,
     ) -> None:
         self.clock = ManualClock()
         self.port = MemoryOutput("RWKV Music Out", self.clock)
@@ -63,7 +66,11 @@ class Rehearsal:
             new_seed,
         )
         self.control = Control(
-            self.conductor, MidiMap({}), silence_all=self.output.stop, keep_triggers=lambda _: None
+            self.conductor,
+            MidiMap({}),
+            silence_all=self.output.stop,
+            keep_triggers=lambda _: None,
+            memories=Memories(memory_folder or Path("memories")),
         )
         self.conductor.worker_up(model.name)
 
@@ -107,6 +114,8 @@ class Rehearsal:
             answer = self._answers.popleft()[1]
             if isinstance(answer, Composed):
                 self.control.composed(answer)
+            elif isinstance(answer, Memory):
+                self.control.remembered(answer, now_ns)
             else:
                 self.conductor.worker(answer, now_ns)
         self.output.pump()

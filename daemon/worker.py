@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 from rwkv_music.composing import bars_of_notes, composing, notes_of_bars
 from rwkv_music.continuation import CompletionRequest
 from rwkv_music.errors import RwkvMusicError, WorkerError
+from rwkv_music.memory import load_memory, save_memory
 from rwkv_music.model.protocol import MusicModel
 from rwkv_music.music import Meter, Note
 from rwkv_music.sampling import Sampling
@@ -29,6 +31,7 @@ from .messages import (
     Generate,
     Generated,
     Hear,
+    Memory,
     Message,
     Proposed,
     Regenerate,
@@ -188,6 +191,8 @@ class Worker:
                     self._performance = None
             case Compose():
                 self._jobs.append(_Job(self._model, message))
+            case Memory():
+                self._remember(message)
             case Forget():
                 self._performance = self._takes = None
                 self.session.reset()
@@ -223,6 +228,18 @@ class Worker:
             return
         performance.until_steps = message.until_steps
         self._takes.set_header(Meter.parse(message.meter), message.tempo_bpm)
+
+    def _remember(self, message: Memory) -> None:
+        path = Path(message.path)
+        try:
+            if message.save:
+                save_memory(path, self._model, self.session.fork())
+            else:
+                self.session.reset(load_memory(path, self._model))
+                self._performance = self._takes = None
+        except RwkvMusicError as error:
+            message = replace(message, error=str(error))
+        self._send(message)
 
     def _last_takes(self) -> Takes[Any]:
         if self._takes is None:

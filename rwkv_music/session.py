@@ -67,9 +67,9 @@ class Session(Generic[S]):
         self._model = model
         self.reset()
 
-    def reset(self) -> None:
-        """Forget everything that was heard."""
-        self._state = self._model.start()
+    def reset(self, state: S | None = None) -> None:
+        """Forget everything that was heard; with `state`, stand there instead of at the start."""
+        self._state = self._model.start() if state is None else self._model.fork(state)
         self._bars: list[_HeardBar[S]] = []
         self._silent = _SILENT_BARS  # silence before the first note is not heard
 

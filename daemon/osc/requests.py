@@ -165,9 +165,19 @@ _SPECS = (
         (Arg("source", "s", choices=SOURCES, not_yet=("link",)),),
         "Clock that is followed.",
     ),
-    _later("/rwkv/memory/save", (_NAME,), "Keeps the state as a named memory."),
-    _later("/rwkv/memory/load", (_NAME,), "Goes back to a named memory."),
-    _later("/rwkv/memory/list", (), "Names the memories.", reply="/rwkv/memory"),
+    RequestSpec(
+        "/rwkv/memory/save",
+        (_NAME,),
+        "Keeps what the state has heard as a named memory.",
+        reply="/rwkv/memory",
+    ),
+    RequestSpec(
+        "/rwkv/memory/load",
+        (_NAME,),
+        "Forgets everything heard, and stands where a named memory was saved.",
+        reply="/rwkv/memory",
+    ),
+    RequestSpec("/rwkv/memory/list", (), "Names the memories.", reply="/rwkv/memory"),
     _later("/rwkv/model/load", (_NAME,), "Swaps the model while the music goes on."),
     _later("/rwkv/model/list", (), "Names the models.", reply="/rwkv/model"),
     RequestSpec(

@@ -60,7 +60,8 @@ def _load(path: Path, kind: str) -> MusicModel[Any]:
     weights = load_weights(path)
     weights.check_vocabulary(vocabulary)
     engine = _engine(weights, kind)
-    return RwkvMusicModel(engine, vocabulary, f"{path.stem} ({engine.name})")
+    name = f"{path.stem} ({engine.name})"
+    return RwkvMusicModel(engine, vocabulary, name, weights.fingerprint)
 
 
 def _engine(weights: Weights, kind: str) -> Engine:

@@ -8,11 +8,12 @@ thread at a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..constraints import Constraints
 from ..music import Meter, Note
@@ -65,8 +66,21 @@ class MusicModel(Protocol[S]):
         """What `/rwkv/status` calls it."""
         ...
 
+    @property
+    def fingerprint(self) -> str:
+        """The same for models whose states mean the same, whatever engine runs them."""
+        ...
+
     def start(self) -> S:
         """The state before any music."""
+        ...
+
+    def tensors_of(self, state: S) -> Mapping[str, NDArray[np.float32]]:
+        """What a file must keep of a state."""
+        ...
+
+    def state_of(self, tensors: Mapping[str, NDArray[np.float32]]) -> S:
+        """The state again. Raises CheckpointError for tensors that are none of this model's."""
         ...
 
     def fork(self, state: S) -> S:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..constraints import Constraints
 from ..engine.base import Engine, EngineState, Logits
+from ..errors import CheckpointError
 from ..music import LONGEST_STEPS, Meter, Note
 from ..tokenizer import BarGrammar, Vocabulary, encode_header, encode_notes, encode_onset
 from ..tokenizer.grammar import OVER
@@ -64,16 +66,36 @@ class RwkvProposal:
 class RwkvMusicModel:
     """Implements protocol.MusicModel on any engine."""
 
-    def __init__(self, engine: Engine, vocabulary: Vocabulary, name: str = "rwkv") -> None:
+    def __init__(
+        self, engine: Engine, vocabulary: Vocabulary, name: str = "rwkv", fingerprint: str = ""
+    ) -> None:
         self._engine = engine
         self._v = vocabulary
         self._name = name
+        self._fingerprint = fingerprint
         state = engine.new_state()
         self._start = RwkvState(state, engine.step(state, vocabulary.bos))
 
     @property
     def name(self) -> str:
         return self._name
+
+    @property
+    def fingerprint(self) -> str:
+        return self._fingerprint
+
+    def tensors_of(self, state: RwkvState) -> dict[str, NDArray[np.float32]]:
+        return {"state": state.engine, "logits": state.logits}
+
+    def state_of(self, tensors: Mapping[str, NDArray[np.float32]]) -> RwkvState:
+        state = self.fork(self._start)
+        for name, place in self.tensors_of(state).items():
+            kept = tensors.get(name)
+            if kept is None or kept.shape != place.shape or not np.isfinite(kept).all():
+                got = "nothing" if kept is None else f"{kept.shape}, or not all finite"
+                raise CheckpointError(f"{name}: expected {place.shape} numbers, got {got}")
+            place[:] = kept
+        return state
 
     def start(self) -> RwkvState:
         return self.fork(self._start)

@@ -9,12 +9,13 @@ beat is left in a bar that needs a note, it is played at the first step allowed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..errors import ConfigError
+from ..errors import CheckpointError, ConfigError
 from ..music import LONGEST_STEPS, STEPS_PER_BEAT, Meter, Note
 from ..tokenizer import encode_header, encode_notes, encode_onset, load_vocabulary
 from .protocol import BarRequest
@@ -22,6 +23,7 @@ from .protocol import BarRequest
 SCRIPTS = {"beats": STEPS_PER_BEAT, "steps": 1}  # steps from note to note
 _LOWEST_PITCH = 60
 _VELOCITY = 79
+_SHIFTS = (0, 16, 32, 48)  # of the digest's parts, which a float32 can hold
 
 
 @dataclass(slots=True)
@@ -74,6 +76,22 @@ class ScriptedModel:
     @property
     def name(self) -> str:
         return f"scripted ({self._script})"
+
+    @property
+    def fingerprint(self) -> str:
+        return self.name
+
+    def tensors_of(self, state: ScriptedState) -> dict[str, NDArray[np.float32]]:
+        parts = [state.tokens, *((state.digest >> shift) & 0xFFFF for shift in _SHIFTS)]
+        return {"heard": np.array(parts, np.float32)}
+
+    def state_of(self, tensors: Mapping[str, NDArray[np.float32]]) -> ScriptedState:
+        heard = tensors.get("heard")
+        if heard is None or heard.shape != (1 + len(_SHIFTS),):
+            raise CheckpointError(f"heard: expected {1 + len(_SHIFTS)} numbers")
+        tokens, *parts = (int(part) for part in heard)
+        digest = sum(part << shift for part, shift in zip(parts, _SHIFTS, strict=True))
+        return ScriptedState(tokens, digest - (1 << 64) if digest >> 63 else digest)
 
     def start(self) -> ScriptedState:
         return ScriptedState()

@@ -6,6 +6,7 @@ Metadata (all optional, so that official weights load once they are safetensors)
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -46,6 +47,16 @@ class Weights:
     vocabulary_hash: str = ""
     facts: Mapping[str, Any] | None = None
     source: str = "weights"
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells these weights from others: a hash of shapes, tokens and a sample of the values."""
+        digest = hashlib.sha256(json.dumps(asdict(self.config)).encode())
+        digest.update(self.vocabulary_hash.encode())
+        for name in ("ln_out.weight", "ln_out.bias"):
+            digest.update(np.ascontiguousarray(self.tensors[name], np.float32).tobytes())
+        digest.update(np.ascontiguousarray(self.tensors["head.weight"][:8], np.float32).tobytes())
+        return digest.hexdigest()
 
     def check_vocabulary(self, vocabulary: Vocabulary) -> None:
         """Raises CheckpointError unless the model speaks these tokens."""

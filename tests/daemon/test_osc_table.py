@@ -55,7 +55,6 @@ RIGHT: dict[str, tuple[tuple[object, ...], ...]] = {
     "/rwkv/compose/run": (("a", 120, 4), ("a", 120, 4, 7)),
 }
 NOT_YET = {
-    *("/rwkv/memory/save", "/rwkv/memory/load", "/rwkv/memory/list"),
     *("/rwkv/model/load", "/rwkv/model/list"),
 }
 BUTTONS = [address for address, spec in REQUESTS.items() if not spec.args]

@@ -1,0 +1,72 @@
+"""Named memories, as requests see them: names, files, and who waits for an answer. Pure but for
+looking into one folder."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from .messages import Memory
+from .osc.arguments import OscError
+from .osc.subscribers import Address
+
+SUFFIX = ".safetensors"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _-]{0,63}", re.ASCII)
+
+
+class Memories:
+    """The memories in `folder`, a file each."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._waiting: deque[Address] = deque()  # the worker answers in the order of asking
+
+    def names(self) -> tuple[str, ...]:
+        """What there is, in alphabetical order."""
+        return tuple(sorted(path.stem for path in self._folder.glob(f"*{SUFFIX}")))
+
+    def save(self, sender: Address, name: str) -> Memory:
+        """What the worker is to do. Raises OscError 422 for a name that no file can have."""
+        path = self._path(name)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OscError(500, f"{self._folder}: cannot be made: {error.strerror}") from error
+        self._waiting.append(sender)
+        return Memory(name, str(path), save=True)
+
+    def load(self, sender: Address, name: str) -> Memory:
+        """What the worker is to do. Raises OscError 404 when there is no such memory."""
+        path = self._path(name)
+        if not path.is_file():
+            there = ", ".join(self.names()) or "none"
+            raise OscError(404, f"no memory {name!r}; there are: {there}")
+        self._waiting.append(sender)
+        return Memory(name, str(path), save=False)
+
+    def finish(self, answer: Memory) -> Iterator[tuple[Address, str, tuple[Any, ...]]]:
+        """The message that answers whoever asked."""
+        if not self._waiting:
+            return
+        sender = self._waiting.popleft()
+        if answer.error:
+            action = "save" if answer.save else "load"
+            yield sender, "/rwkv/error", (406, answer.error, f"/rwkv/memory/{action}")
+        else:
+            yield sender, "/rwkv/memory", (answer.name,)
+
+    def worker_lost(self) -> Iterator[tuple[Address, str, tuple[Any, ...]]]:
+        """Nobody will answer those who wait."""
+        while self._waiting:
+            reason = "the model's process ended before it was done"
+            yield self._waiting.popleft(), "/rwkv/error", (500, reason, "/rwkv/memory")
+
+    def _path(self, name: str) -> Path:
+        if not _NAME.fullmatch(name):
+            raise OscError(
+                422, f"name: expected letters, digits, blanks, - and _, at most 64, got {name!r}"
+            )
+        return self._folder / f"{name}{SUFFIX}"

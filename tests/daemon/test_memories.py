@@ -1,0 +1,112 @@
+"""Named memories: saved, loaded, listed, refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rwkv_music_daemon.rehearsal import Rehearsal
+from rwkv_music_daemon.transport import Transport
+from session_stage import ms, play_note
+
+from rwkv_music.engine.numpy_engine import NumpyEngine
+from rwkv_music.memory import load_memory, save_memory
+from rwkv_music.model.config import ModelConfig
+from rwkv_music.model.random_weights import random_weights
+from rwkv_music.model.rwkv import RwkvMusicModel
+from rwkv_music.model.scripted import ScriptedModel
+from rwkv_music.tokenizer import load_vocabulary
+
+VOCABULARY = load_vocabulary()
+TINY = ModelConfig(1, 64, len(VOCABULARY), 8, 8, 8, 8)
+
+
+def rwkv(seed: int) -> RwkvMusicModel:
+    weights = random_weights(TINY, seed)
+    return RwkvMusicModel(NumpyEngine(weights), VOCABULARY, fingerprint=weights.fingerprint)
+
+
+def rehearsal(folder: Path, model: Any = None) -> Rehearsal:
+    transport = Transport(120.0, None, "internal")
+    transport.play(0)
+    return Rehearsal(model or ScriptedModel(), None, transport, memory_folder=folder)
+
+
+def ask(r: Rehearsal, address: str, *args: str) -> tuple[str, tuple[Any, ...]]:
+    r.ask(address, *args)
+    r.run_until_ns(r.clock.now_ns() + ms(20))
+    (answer,) = r.replies()
+    return answer
+
+
+@pytest.mark.parametrize("model", [ScriptedModel(), rwkv(1)], ids=["scripted", "rwkv"])
+def test_a_loaded_memory_is_the_state_that_was_saved(tmp_path: Path, model: Any) -> None:
+    r = rehearsal(tmp_path, model)
+    play_note(r, 100, 60, 300)
+    r.run_until_ns(ms(2500))
+    saved = r.worker.session.fork()
+    assert ask(r, "/rwkv/memory/save", "one bar") == ("/rwkv/memory", ("one bar",))
+    play_note(r, 2600, 72, 300)
+    r.run_until_ns(ms(4500))
+    assert ask(r, "/rwkv/memory/load", "one bar") == ("/rwkv/memory", ("one bar",))
+    loaded = r.worker.session.fork()
+    tensors, expected = model.tensors_of(loaded), model.tensors_of(saved)
+    assert all(np.array_equal(tensors[name], expected[name]) for name in expected)
+    assert list(r.conductor.assembler.bars) == []
+
+
+def test_memories_are_listed_by_name(tmp_path: Path) -> None:
+    r = rehearsal(tmp_path)
+    assert ask(r, "/rwkv/memory/list") == ("/rwkv/memory", ())
+    for name in ("b", "a"):
+        ask(r, "/rwkv/memory/save", name)
+    assert ask(r, "/rwkv/memory/list") == ("/rwkv/memory", ("a", "b"))
+
+
+def test_a_memory_that_there_is_not_is_404_and_nothing_is_forgotten(tmp_path: Path) -> None:
+    r = rehearsal(tmp_path)
+    play_note(r, 100, 60, 300)
+    r.run_until_ns(ms(2500))
+    before = r.worker.session.fork()
+    address, args = ask(r, "/rwkv/memory/load", "gone")
+    assert (address, args[0]) == ("/rwkv/error", 404)
+    assert r.worker.session.fork() == before
+
+
+@pytest.mark.parametrize("name", ["", "../up", "a/b", "x" * 65, "a\\b", "\u00e4"])
+def test_a_name_that_no_file_should_have_is_422(tmp_path: Path, name: str) -> None:
+    assert ask(rehearsal(tmp_path), "/rwkv/memory/save", name)[1][0] == 422
+
+
+def test_a_memory_of_another_model_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.safetensors"
+    save_memory(path, rwkv(1), rwkv(1).start())
+    r = rehearsal(tmp_path, rwkv(2))
+    play_note(r, 100, 60, 300)
+    r.run_until_ns(ms(2500))
+    before = r.worker.session.fork()
+    address, args = ask(r, "/rwkv/memory/load", "other")
+    assert (address, args[0]) == ("/rwkv/error", 406)
+    assert "cannot understand" in args[1]
+    assert np.array_equal(r.worker.session.fork().engine, before.engine)
+    assert len(r.conductor.assembler.bars) == 2
+
+
+def test_a_damaged_memory_is_refused(tmp_path: Path) -> None:
+    model = rwkv(1)
+    path = tmp_path / "damaged.safetensors"
+    save_memory(path, model, model.start())
+    path.write_bytes(path.read_bytes()[:-100])
+    assert ask(rehearsal(tmp_path, model), "/rwkv/memory/load", "damaged")[1][0] == 406
+
+
+def test_the_file_keeps_every_bit(tmp_path: Path) -> None:
+    model = rwkv(3)
+    state = model.start()
+    state.engine[:] = np.random.default_rng(0).standard_normal(len(state.engine))
+    save_memory(tmp_path / "m.safetensors", model, state)
+    again = load_memory(tmp_path / "m.safetensors", model)
+    assert np.array_equal(again.engine, state.engine)
+    assert np.array_equal(again.logits, state.logits)
