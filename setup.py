@@ -6,6 +6,9 @@ without it the NumPy engine serves.
 
 from __future__ import annotations
 
+import os
+import platform
+import sys
 import sysconfig
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +17,10 @@ from typing import Any
 import pybind11
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+
+# A universal Python of macOS would build for both processors; the flags below are for one.
+if sys.platform == "darwin":
+    os.environ.setdefault("ARCHFLAGS", f"-arch {platform.machine()}")
 
 SOURCES = Path("rwkv_music/engine/csrc")
 ARM = ("arm64", "aarch64")
@@ -38,11 +45,11 @@ MSVC_FLAGS = {
 
 def sources() -> list[str]:
     """All files but those of other processor families."""
-    platform = sysconfig.get_platform().lower()  # macosx-...-universal2 is neither: scalar
+    target = platform.machine() if sys.platform == "darwin" else sysconfig.get_platform()
     foreign = set()
-    if not platform.endswith(X86):
+    if not target.lower().endswith(X86):
         foreign |= {"isa_avx512_bf16", "isa_avx512_vnni", "isa_avx2_vnni", "isa_avx2"}
-    if not platform.endswith(ARM):
+    if not target.lower().endswith(ARM):
         foreign |= {"isa_neon_dot", "isa_neon"}
     return [path.as_posix() for path in sorted(SOURCES.glob("*.cpp")) if path.stem not in foreign]
 
