@@ -56,7 +56,7 @@ def test_a_request_without_a_promised_answer_is_still_known_to_be_handled(
     [
         (404, "/rwkv/nothing", ()),
         (422, "/rwkv/trigger", (65,)),
-        (406, "/rwkv/undo", ()),
+        (406, "/rwkv/model/list", ()),
         (503, "/rwkv/toggle", ()),
     ],
 )
