@@ -3,13 +3,14 @@
 Ticks are numbered by counting, which is what keeps MIDI clock exact over an hour; their times only
 say where the numbers are. The line through them is a least-squares fit over as long a window as
 one tempo explains. A tick that is far off is not believed before its successors have shown what it
-was: late, doubled, the first after a dropped one, or the first of another tempo.
+was: late, doubled, the first after a dropped one or after a pause, or the first of another tempo.
 """
 
 from __future__ import annotations
 
 from .line_fit import TickWindow, misfit_ns2
 from .tick_noise import TickNoise
+from .tick_places import Placement, place
 from .timeline import Line
 
 _WINDOW = 48  # two beats
@@ -17,7 +18,8 @@ _STEADY = 12  # ticks that make a line good enough to doubt a tick for it
 _FAR_NOISES, _FAR_TICKS, _FARTHEST_TICKS = 4.5, 0.15, 0.3
 _RETURNED = 3  # doubted ticks in a row that agree on what happened
 _GIVEN_UP = 12  # doubted ticks after which the old line is given up
-_MOST_DROPPED = 3  # a longer gap is a clock that stood still
+_MOST_DROPPED = 3  # a longer gap is a clock that stood still ...
+_GAP_NOISES = 2.0  # ... and so is one that is no whole number of ticks long, to this
 _LIKELY_CHANGE = 0.25  # faster ticks than that may be a fault: they have to last
 _NEW_TEMPO_REST = 4.0  # what a line through doubted ticks may leave, in noises squared each
 # How far off the tempo may be that a fit starts from, by where it is from.
@@ -120,41 +122,44 @@ class TickFilter:
         """Find out what the doubted ticks were, if that can be told by now."""
         if len(self._doubted) < _RETURNED:
             return
-        # Where each would be on the old line: the nearest tick there, and how far from it.
-        first = self._believed + 1
-        slots = [round(self._line.beat_at(t_ns)) for t_ns in self._doubted]
-        off = [
-            abs(t - self._line.ns_at(slot)) for slot, t in zip(slots, self._doubted, strict=True)
-        ]
-        shifts = [slot - first - place for place, slot in enumerate(slots)]
-        shift = shifts[-1]
-        back = max(off[-_RETURNED:]) <= self._far_ns and set(shifts[-_RETURNED:]) == {shift}
-        on_line: dict[int, tuple[float, int]] = {}
-        for slot, how_far, moved, t_ns in zip(slots, off, shifts, self._doubted, strict=True):
-            best_far, _ = on_line.get(slot, (self._far_ns, 0))
-            if how_far <= best_far and (moved == 0 or shift != 0):
-                on_line[slot] = how_far, t_ns
-        if back and shift == 0:
-            self._return_to_line(on_line)  # some were late
+        placed = place(self._line, self._believed + 1, self._doubted, self._far_ns, _RETURNED)
+        if placed.agrees and placed.shift == 0:
+            self._return_to_line(placed)  # some were late
         elif self._is_new_tempo():
-            self._take_as_counted(from_believed=True)
-        elif (
-            back
-            and shift <= _MOST_DROPPED
-            # Dropped or doubled: each place that has to be taken is.
-            and set(range(first + max(shift, 0), slots[-1] + 1)) <= set(on_line)
-        ):
-            self._return_to_line(on_line)
+            self._take_as_counted(1, _FROM_NOWHERE)
+        elif self._is_gap_or_double(placed):
+            self._return_to_line(placed)
+        elif self._stood_still():
+            self._take_as_counted(0, _FROM_TICKS)
         elif len(self._doubted) >= _GIVEN_UP:
-            self._take_as_counted(from_believed=False)
+            self._take_as_counted(0, _FROM_NOWHERE)
 
-    def _return_to_line(self, on_line: dict[int, tuple[float, int]]) -> None:
-        """The old tempo holds, and these ticks, number -> (how far, time), are on its line."""
+    def _return_to_line(self, placed: Placement) -> None:
+        """The old tempo holds, and those that are on its line are believed."""
         self._doubted = []
-        for number, (_, t_ns) in sorted(on_line.items()):
-            if number > self._believed:
-                self._believe(number, t_ns)
+        for number, t_ns in sorted(placed.times.items()):
+            self._believe(number, t_ns)
         self._fit()
+
+    def _is_gap_or_double(self, placed: Placement) -> bool:
+        """Whether ticks were dropped, or came twice, and the old line goes on."""
+        if not placed.agrees or placed.shift > _MOST_DROPPED:
+            return False
+        if placed.shift > 0 and abs(placed.late_ns) > _GAP_NOISES * self._noise.ns:
+            return False  # a gap of any odd length: the clock stood still
+        first = self._believed + 1 + max(placed.shift, 0)
+        return all(number in placed.times for number in range(first, placed.last + 1))
+
+    def _stood_still(self) -> bool:
+        """Whether the clock paused, and goes on from there at the old tempo: what an audio system
+        that lost its breath does. Its position stood still as well, so the count is right."""
+        paused_ns = self._doubted[0] - self._believed_ns - self._line.ns_per_beat
+        if len(self._doubted) <= _RETURNED or paused_ns < 0:
+            return False
+        offsets = [t - k * self._line.ns_per_beat for k, t in enumerate(self._doubted)]
+        mean = sum(offsets) / len(offsets)
+        rest = sum((offset - mean) ** 2 for offset in offsets)
+        return rest <= _NEW_TEMPO_REST * len(offsets) * self._noise.ns**2
 
     def _is_new_tempo(self) -> bool:
         """Whether one line explains the last believed tick and all doubted ones as counted."""
@@ -166,11 +171,16 @@ class TickFilter:
         freedom = len(points) - 2
         return misfit_ns2(points) <= _NEW_TEMPO_REST * freedom * self._noise.ns**2
 
-    def _take_as_counted(self, from_believed: bool) -> None:
+    def _take_as_counted(self, kept: int, prior_doubt: float) -> None:
+        """Believe them all, on a new line that keeps so many of the earlier ticks."""
         times, self._doubted = self._doubted, []
-        self._window.keep(1 if from_believed else 0)
-        self._prior_ns = (times[-1] - times[0]) / (len(times) - 1)
-        self._prior_doubt = _FROM_NOWHERE
+        self._window.keep(kept)
+        if prior_doubt == _FROM_NOWHERE:
+            self._prior_ns = (times[-1] - times[0]) / (len(times) - 1)
+        else:
+            self._prior_ns = self._line.ns_per_beat
+        self._prior_doubt = prior_doubt
+        self._noise.interrupt()
         for t_ns in times:
             self._believe(self._believed + 1, t_ns)
         self._fit()

@@ -45,14 +45,17 @@ def follow(
     dropped: Collection[int] = (),
     doubled: Mapping[int, float] | None = None,
     late: Mapping[int, float] | None = None,
+    paused: Mapping[int, float] | None = None,
 ) -> Follower:
     """Let a transport follow a clock of that tempo (a function of the beat), whose ticks are late
-    up to the driver's next period. `doubled` comes again, `late` comes, so many ms later."""
+    up to the driver's next period. `doubled` comes again, `late` comes, so many ms later; the clock
+    itself is `paused` so many ms before a tick."""
     draw = random.Random(seed)
     period_ns = period_ms * 1e6
     phase_ns = draw.random() * period_ns
     true_ns, t_ns = [], float(START_NS)
     for tick in range(beats * TICKS_PER_BEAT):
+        t_ns += (paused or {}).get(tick, 0) * 1e6
         true_ns.append(t_ns)
         t_ns += 60e9 / TICKS_PER_BEAT / tempo_of(tick / TICKS_PER_BEAT)
     arrivals = []

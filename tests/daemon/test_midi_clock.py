@@ -91,6 +91,16 @@ def test_accidents_move_nothing(accident: str, period_ms: float) -> None:
         assert followed.went_back == 0
 
 
+@pytest.mark.parametrize("pause_ms", [10.0, 30.0, 52.0, 170.0])
+def test_a_pause_is_no_dropped_tick(pause_ms: float) -> None:
+    for seed in SEEDS:
+        followed = follow(lambda beat: 120.08, 24, seed, paused={300: pause_ms})
+        assert followed.ticks_counted == pytest.approx(24 * 24 - 1, abs=0.2)
+        near = [ms for beat, ms in followed.line_errors_ms.items() if beat >= 15]
+        assert percentile(near, 1) < 1
+        assert followed.went_back == 0
+
+
 def test_a_clock_that_jumps_about_is_still_counted() -> None:
     # A period as long as a tick: nothing can be said about single ticks, everything about many.
     followed = follow(lambda beat: 150.0, 24, 1, period_ms=1024 / 48)
