@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..config import Config
 from ..parameters import PARAMETERS, Parameter
-from . import script_constants
+from . import script_constants, script_patch
 from .announcements import EVENTS, REPLIES, MessageSpec
 from .arguments import Arg, signature
 from .framing import LARGEST_DATAGRAM, MOST_MESSAGES
@@ -167,6 +167,7 @@ def files() -> dict[str, str]:
         "bridge_scripts/constants.json": constants(),
         "bridge_scripts/ableton/RWKV_Music/constants.py": script_constants.python(),
         "bridge_scripts/reaper/RWKV Music/lib/constants.lua": script_constants.lua(),
+        "bridge_scripts/puredata/rwkv_parameters.pd": script_patch.parameters_patch(),
     }
 
 

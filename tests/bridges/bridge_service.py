@@ -1,15 +1,16 @@
 """The service for the tests of bridges: real socket, table, control, transport and pipeline, with
-the scripted model, on a clock that is moved by hand; and a composer that speaks the contract."""
+the scripted model, on a clock that is moved by hand; and a composer that can be made to lose
+datagrams on the way."""
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from select import select
 from typing import Any
 
-from rwkv_music_daemon.control import Control
-from rwkv_music_daemon.midi_map import MidiMap
 from rwkv_music_daemon.osc.server import OscServer
 from rwkv_music_daemon.osc.table import Request
 from rwkv_music_daemon.rehearsal import Rehearsal
@@ -23,18 +24,19 @@ Note = tuple[float, int, int, float]
 
 
 class BridgeService:
-    """`pump` does what is due now; `serve` does so in a thread, for bridges in other processes."""
+    """`pump` does what is due now; `serve` does so in a thread, for bridges in other processes.
+
+    composer answers `compose` in the place of the service's own code."""
 
     def __init__(self, composer: Callable[[Request], Iterable[Answer]] | None = None) -> None:
         self.server = OscServer("127.0.0.1", 0)
-        self.rehearsal = Rehearsal(ScriptedModel(), transport=Transport())
-        self.requests: list[Request] = []
-        self.silences = 0
-        self.learned: list[MidiMap] = []
-        self._composer = composer
-        self._control = Control(
-            self.rehearsal.conductor, MidiMap({}), self._silence, self.learned.append
+        self._folder = tempfile.TemporaryDirectory()
+        self.rehearsal = Rehearsal(
+            ScriptedModel(), transport=Transport(), memory_folder=Path(self._folder.name)
         )
+        self.requests: list[Request] = []
+        self._composer = composer
+        self._control = self.rehearsal.control
         self._published = 0
         self._heartbeat_ns = 0
         self._over = threading.Event()
@@ -88,11 +90,12 @@ class BridgeService:
         if self._thread is not None:
             self._thread.join()
         self.server.close()
+        self._folder.cleanup()
 
     def _serve(self) -> None:
         while not self._over.is_set():
-            if select([self.server], [], [], 0.1)[0]:
-                self.pump()
+            select([self.server], [], [], 0.05)
+            self.pump()
 
     def _answer(self, receiver: tuple[str, int], answer: Answer) -> None:
         address, *args = answer
@@ -100,9 +103,6 @@ class BridgeService:
             self.server.reply_error(receiver, *args)
         else:
             self.server.reply(receiver, address, *args)
-
-    def _silence(self) -> None:
-        self.silences += 1
 
 
 def refusing(request: Request) -> Iterable[Answer]:

@@ -221,7 +221,7 @@ def test_buttons_follow_the_tracks(connected: Stage) -> None:
     new.clip_slots[0].clip.name = "rwkv panic"
     new.change(fired_slot_index=0)
     connected.run(TICK_NS)
-    assert connected.service.silences == 1
+    assert connected.service.named("panic") == [()]
 
 
 VERSE = ((0.0, 60, 90, 1.0), (1.5, 64, 80, 0.5), (4.25, 67, 70, 2.0), (4.25, 72, 1, 0.25))
@@ -244,6 +244,19 @@ def test_the_selected_clip_is_continued(connected: Stage, composer: Composer) ->
     assert slot.clip.length == 8
     assert connected.song.undo_steps == ["begin", "end"]
     assert connected.host.shown[-1] == "RWKV Music: 4 notes written behind verse"
+
+
+def test_the_services_own_continuation_is_written(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, BridgeService())
+    stage.run(3 * TICK_NS)
+    stage.select(*VERSE)
+    stage.press("clip")
+    stage.run(10 * TICK_NS)
+    clip = stage.song.tracks[0].clip_slots[1].clip
+    assert clip.length == 16
+    assert [note.start_time for note in clip.notes] == [float(beat) for beat in range(16)]
+    assert stage.host.log == []
+    stage.close()
 
 
 def test_only_what_sounds_is_sent_counted_from_the_loop(

@@ -248,6 +248,14 @@ def test_the_selected_item_is_continued(make: Callable[..., Reaper]) -> None:
 
 
 @needs_lua
+def test_the_services_own_continuation_is_written(make: Callable[..., Reaper]) -> None:
+    happened = make(BridgeService()).run("rwkv_continue_item.lua", items=[an_item()])
+    assert kinds(happened, "box") == []
+    assert kinds(happened, "item") == [["track 1", "16.0000", "32.0000"]]
+    assert [float(note[0]) for note in kinds(happened, "note")] == list(range(16))
+
+
+@needs_lua
 def test_an_item_off_the_bar_lines_is_continued_on_one(make: Callable[..., Reaper]) -> None:
     composer = Composer(from_zero=True)
     reaper = make(BridgeService(composer))
