@@ -14,11 +14,11 @@
 
 namespace rwkv {
 
-extern const Forward forward_scalar;
+extern const InstructionSet isa_scalar;
 
 #if defined(__x86_64__) || defined(_M_X64)
 
-extern const Forward forward_avx512_bf16, forward_avx512_vnni, forward_avx2_vnni, forward_avx2;
+extern const InstructionSet isa_avx512_bf16, isa_avx512_vnni, isa_avx2_vnni, isa_avx2;
 
 namespace {
 
@@ -62,11 +62,11 @@ std::vector<InstructionSet> detect() {
   const bool avx2 = has(one.c, {12, 28}) && has(seven.b, {5}) && has(saved, {1, 2});
   const bool avx512 = avx2 && has(saved, {5, 6, 7}) && has(seven.b, {16, 17, 30, 31}) &&
                       has(seven.c, {11});  // F, DQ, BW, VL, VNNI
-  if (avx512 && has(more.a, {5})) sets.push_back({"avx512_bf16", forward_avx512_bf16});
-  if (avx512) sets.push_back({"avx512_vnni", forward_avx512_vnni});
-  if (avx2 && has(more.a, {4})) sets.push_back({"avx2_vnni", forward_avx2_vnni});
-  if (avx2) sets.push_back({"avx2", forward_avx2});
-  sets.push_back({"scalar", forward_scalar});
+  if (avx512 && has(more.a, {5})) sets.push_back(isa_avx512_bf16);
+  if (avx512) sets.push_back(isa_avx512_vnni);
+  if (avx2 && has(more.a, {4})) sets.push_back(isa_avx2_vnni);
+  if (avx2) sets.push_back(isa_avx2);
+  sets.push_back(isa_scalar);
   return sets;
 }
 
@@ -74,7 +74,7 @@ std::vector<InstructionSet> detect() {
 
 #elif defined(__aarch64__) || defined(_M_ARM64)
 
-extern const Forward forward_neon_dot, forward_neon;
+extern const InstructionSet isa_neon_dot, isa_neon;
 
 namespace {
 
@@ -87,9 +87,9 @@ std::vector<InstructionSet> detect() {
 #else
   const bool dot = false;
 #endif
-  if (dot) sets.push_back({"neon_dot", forward_neon_dot});
-  sets.push_back({"neon", forward_neon});
-  sets.push_back({"scalar", forward_scalar});
+  if (dot) sets.push_back(isa_neon_dot);
+  sets.push_back(isa_neon);
+  sets.push_back(isa_scalar);
   return sets;
 }
 
@@ -99,7 +99,7 @@ std::vector<InstructionSet> detect() {
 
 namespace {
 
-std::vector<InstructionSet> detect() { return {{"scalar", forward_scalar}}; }
+std::vector<InstructionSet> detect() { return {isa_scalar}; }
 
 }  // namespace
 

@@ -8,11 +8,6 @@
 
 namespace rwkv {
 
-struct InstructionSet {
-  const char* name;
-  Forward forward;
-};
-
 // Those that run here, the best first; "scalar" is always among them.
 const std::vector<InstructionSet>& instruction_sets();
 

@@ -10,6 +10,12 @@ namespace rwkv {
 // Moves the states on past their tokens. Logits [row][padded V] of the last `logit_rows` rows.
 using Forward = void (*)(const Pass& pass, int logit_rows, float* logits);
 
+struct InstructionSet {
+  const char* name;
+  Forward forward;
+  float (*read)(const float* values, std::size_t count);  // see read.h
+};
+
 template <class S>
 void forward(const Pass& pass, int logit_rows, float* logits) {
   const Weights& weights = pass.weights;

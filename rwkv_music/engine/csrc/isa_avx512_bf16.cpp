@@ -1,9 +1,10 @@
 #include "forward.h"
+#include "read.h"
 #include "simd_avx512.h"
 
 namespace rwkv {
 
-extern const Forward forward_avx512_bf16;
-const Forward forward_avx512_bf16 = forward<Avx512<true>>;
+extern const InstructionSet isa_avx512_bf16;
+const InstructionSet isa_avx512_bf16{"avx512_bf16", forward<Avx512<true>>, read<Avx512<true>>};
 
 }  // namespace rwkv

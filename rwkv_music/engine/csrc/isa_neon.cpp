@@ -1,9 +1,10 @@
 #include "forward.h"
+#include "read.h"
 #include "simd_neon.h"
 
 namespace rwkv {
 
-extern const Forward forward_neon;
-const Forward forward_neon = forward<Neon<false>>;
+extern const InstructionSet isa_neon;
+const InstructionSet isa_neon{"neon", forward<Neon<false>>, read<Neon<false>>};
 
 }  // namespace rwkv

@@ -1,9 +1,10 @@
 #include "forward.h"
+#include "read.h"
 #include "simd_neon.h"
 
 namespace rwkv {
 
-extern const Forward forward_neon_dot;
-const Forward forward_neon_dot = forward<Neon<true>>;
+extern const InstructionSet isa_neon_dot;
+const InstructionSet isa_neon_dot{"neon_dot", forward<Neon<true>>, read<Neon<true>>};
 
 }  // namespace rwkv

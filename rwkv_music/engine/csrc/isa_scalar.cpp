@@ -1,9 +1,10 @@
 #include "forward.h"
+#include "read.h"
 #include "simd_scalar.h"
 
 namespace rwkv {
 
-extern const Forward forward_scalar;
-const Forward forward_scalar = forward<Scalar>;
+extern const InstructionSet isa_scalar;
+const InstructionSet isa_scalar{"scalar", forward<Scalar>, read<Scalar>};
 
 }  // namespace rwkv

@@ -82,6 +82,24 @@ std::unique_ptr<Model> load_model(const Shape& shape, int bits, int threads, con
       });
 }
 
+// Memory to measure: as much as a token reads, in the pages that weights lie in.
+class Memory {
+ public:
+  explicit Memory(std::size_t bytes)
+      : arena_(bytes), count_(bytes / 512 * 128), values_(arena_.items<float>(count_)) {}
+
+  float read() const {
+    const py::gil_scoped_release released;
+    return instruction_set("").read(values_, count_);
+  }
+  std::size_t bytes() const { return count_ * sizeof(float); }
+
+ private:
+  Arena arena_;
+  std::size_t count_;
+  const float* values_;
+};
+
 std::vector<std::string> names() {
   std::vector<std::string> names;
   for (const InstructionSet& set : instruction_sets()) names.push_back(set.name);
@@ -93,6 +111,10 @@ std::vector<std::string> names() {
 PYBIND11_MODULE(_native, module) {
   module.doc() = "RWKV-7/8 on the CPU. The door to it is rwkv_music.engine.native.";
   module.def("instruction_sets", &names, "Those that this processor runs, the best first.");
+  py::class_<Memory>(module, "Memory", "For benchmarks: a block of memory that is only read.")
+      .def(py::init<std::size_t>(), py::arg("bytes"))
+      .def_property_readonly("bytes", &Memory::bytes)
+      .def("read", &Memory::read);
   py::class_<Shape>(module, "Shape")
       .def(py::init<int, int, int, int, int, int, int, bool>(), py::kw_only(), py::arg("layers"),
            py::arg("width"), py::arg("vocabulary"), py::arg("rank_w"), py::arg("rank_a"),
