@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from .timeline import Line
 
 _SHORTEST = 3  # ticks on either side of a change
-_TEMPO_CHANGED = 25.0  # chi squared, two degrees of freedom
+_CHANGED = 25.0  # chi squared, two degrees of freedom
+_BENT = 9.0  # the same, for the one by which another tempo is more than a pause
 _BAND = 1.15
 
 
@@ -50,19 +51,42 @@ class _Sums:
         return self.xx - self.x * self.x / self.count
 
     @property
+    def cross(self) -> float:
+        return self.xy - self.x * self.y / self.count
+
+    @property
+    def height(self) -> float:
+        return self.yy - self.y * self.y / self.count
+
+    @property
     def rest(self) -> float:
         """Squared distance that the best line leaves."""
         if self.count < 3:
             return 0.0
-        cross = self.xy - self.x * self.y / self.count
-        return max(self.yy - self.y * self.y / self.count - cross * cross / self.spread, 0.0)
+        return max(self.height - self.cross * self.cross / self.spread, 0.0)
 
     def slope(self, prior: float, weight: float) -> float:
         """The best slope, with a prior one that counts as much as a spread of `weight`."""
         if self.count < 2:
             return prior
-        cross = self.xy - self.x * self.y / self.count
-        return (cross + weight * prior) / (self.spread + weight)
+        return (self.cross + weight * prior) / (self.spread + weight)
+
+
+def parallel(one: _Sums, other: _Sums) -> tuple[float, float]:
+    """Squared distance that the best two lines of one slope leave, and that slope."""
+    cross, spread = one.cross + other.cross, one.spread + other.spread
+    return max(one.height + other.height - cross * cross / spread, 0.0), cross / spread
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Two lines through the ticks: what they leave, how many ticks the new one has, the slope
+    (ns per tick) if they are parallel, and whether they are: then the clock paused between them."""
+
+    rest_ns2: float
+    count: int
+    ns_per_tick: float
+    same_tempo: bool
 
 
 class TickWindow:
@@ -95,23 +119,29 @@ class TickWindow:
         t_ns = near.ns_at(number) + sums.y / sums.count + bend * (at - sums.x / sums.count)
         return Line(round(t_ns), float(number), near.ns_per_beat + bend)
 
-    def latest_tempo(self, near: Line, noise_ns: float, range_ns: float) -> int:
-        """How many of the last ticks one tempo explains. All, as long as they lie within the range
-        of the noise about one line, or two lines do not leave much less than one."""
+    def change(self, near: Line, noise_ns: float, range_ns: float) -> Change | None:
+        """What happened among these ticks, if one line does not explain them: as long as they lie
+        within the range of the noise about it, or two lines do not leave much less, it does."""
         total = self._sums(near)
         if total.count < 2 * _SHORTEST or self._band_ns(near, total) <= _BAND * range_ns:
-            return total.count
+            return None
+        noise_ns2 = noise_ns * noise_ns
+        bent = paused = Change(total.rest - _CHANGED * noise_ns2, total.count, 0.0, False)
         old = _Sums()
-        best, kept = total.rest - _TEMPO_CHANGED * noise_ns * noise_ns, total.count
         for passed, (number, t_ns) in enumerate(self._ticks, start=1):
             old.add(number - near.beat, t_ns - near.ns_at(number))
-            if passed < _SHORTEST or total.count - passed < _SHORTEST:
-                continue
             new = total.without(old)
-            rest = old.rest + new.rest
-            if rest < best:
-                best, kept = rest, new.count
-        return kept
+            if passed < _SHORTEST or not new.count:
+                continue
+            rest, slope = parallel(old, new)
+            if rest < paused.rest_ns2:
+                paused = Change(rest, new.count, near.ns_per_beat + slope, True)
+            if new.count >= _SHORTEST and (rest := old.rest + new.rest) < bent.rest_ns2:
+                bent = Change(rest, new.count, near.ns_per_beat + slope, False)
+        if paused.same_tempo and paused.rest_ns2 <= bent.rest_ns2 + _BENT * noise_ns2:
+            # So few ticks may as well be late ones.
+            return paused if paused.count >= _SHORTEST else None
+        return bent if bent.count < total.count else None
 
     def _band_ns(self, near: Line, sums: _Sums) -> float:
         """How far apart the ticks lie across the best line."""

@@ -22,6 +22,7 @@ _MOST_DROPPED = 3  # a longer gap is a clock that stood still ...
 _GAP_NOISES = 2.0  # ... and so is one that is no whole number of ticks long, to this
 _LIKELY_CHANGE = 0.25  # faster ticks than that may be a fault: they have to last
 _NEW_TEMPO_REST = 4.0  # what a line through doubted ticks may leave, in noises squared each
+_LIKELY_STEP = 0.1  # beyond it the old tempo says nothing of the new one
 # How far off the tempo may be that a fit starts from, by where it is from.
 _FROM_TICKS, _FROM_BEFORE, _FROM_NOWHERE = 0.003, 0.02, 0.3
 
@@ -108,10 +109,11 @@ class TickFilter:
         self._noise.add(t_ns)
 
     def _fit(self) -> None:
-        kept = self._window.latest_tempo(self._line, self._noise.ns, self._noise.range_ns)
-        if kept < len(self._window):
-            self._window.keep(kept)
-            self._prior_doubt = _FROM_NOWHERE
+        change = self._window.change(self._line, self._noise.ns, self._noise.range_ns)
+        if change is not None:
+            self._window.keep(change.count)
+            self._prior_ns = change.ns_per_tick
+            self._prior_doubt = _FROM_TICKS if change.same_tempo else _FROM_BEFORE
         if len(self._window) == _WINDOW:
             weight = 0.0
         else:
@@ -126,13 +128,13 @@ class TickFilter:
         if placed.agrees and placed.shift == 0:
             self._return_to_line(placed)  # some were late
         elif self._is_new_tempo():
-            self._take_as_counted(1, _FROM_NOWHERE)
+            self._take_as_counted(1, _FROM_BEFORE)
         elif self._is_gap_or_double(placed):
             self._return_to_line(placed)
         elif self._stood_still():
             self._take_as_counted(0, _FROM_TICKS)
         elif len(self._doubted) >= _GIVEN_UP:
-            self._take_as_counted(0, _FROM_NOWHERE)
+            self._take_as_counted(0, _FROM_BEFORE)
 
     def _return_to_line(self, placed: Placement) -> None:
         """The old tempo holds, and those that are on its line are believed."""
@@ -175,11 +177,10 @@ class TickFilter:
         """Believe them all, on a new line that keeps so many of the earlier ticks."""
         times, self._doubted = self._doubted, []
         self._window.keep(kept)
-        if prior_doubt == _FROM_NOWHERE:
-            self._prior_ns = (times[-1] - times[0]) / (len(times) - 1)
-        else:
-            self._prior_ns = self._line.ns_per_beat
-        self._prior_doubt = prior_doubt
+        self._prior_ns, self._prior_doubt = self._line.ns_per_beat, prior_doubt
+        mean_ns = (times[-1] - times[0]) / (len(times) - 1)
+        if abs(mean_ns / self._prior_ns - 1) > _LIKELY_STEP:
+            self._prior_ns, self._prior_doubt = mean_ns, _FROM_NOWHERE
         self._noise.interrupt()
         for t_ns in times:
             self._believe(self._believed + 1, t_ns)

@@ -91,7 +91,7 @@ def test_accidents_move_nothing(accident: str, period_ms: float) -> None:
         assert followed.went_back == 0
 
 
-@pytest.mark.parametrize("pause_ms", [10.0, 30.0, 52.0, 170.0])
+@pytest.mark.parametrize("pause_ms", [2.0, 10.0, 30.0, 52.0, 170.0])
 def test_a_pause_is_no_dropped_tick(pause_ms: float) -> None:
     for seed in SEEDS:
         followed = follow(lambda beat: 120.08, 24, seed, paused={300: pause_ms})
@@ -99,6 +99,13 @@ def test_a_pause_is_no_dropped_tick(pause_ms: float) -> None:
         near = [ms for beat, ms in followed.line_errors_ms.items() if beat >= 15]
         assert percentile(near, 1) < 1
         assert followed.went_back == 0
+
+
+@pytest.mark.parametrize("pause_ms", [1.0, 2.0, 3.0, 5.0])
+def test_a_short_pause_does_not_shake_the_tempo(pause_ms: float) -> None:
+    for seed in SEEDS:
+        followed = follow(lambda beat: 120.08, 24, seed, paused={300: pause_ms, 400: pause_ms})
+        assert followed.worst_tempo(120.08, 8, 24) < 0.01
 
 
 def test_a_clock_that_jumps_about_is_still_counted() -> None:
