@@ -1,0 +1,167 @@
+"""The transport, told of the position over OSC."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from rwkv_music_daemon.transport import (
+    Located,
+    SourceChanged,
+    Started,
+    Stopped,
+    Transport,
+)
+
+from rwkv_music.music import Meter
+
+S = 1_000_000_000
+T0 = 50 * S
+
+
+def kinds(transport: Transport) -> list[type]:
+    return [type(change) for change in transport.take_changes()]
+
+
+def bridge(
+    transport: Transport,
+    from_ns: int,
+    beat: float,
+    seconds: float,
+    tempo_bpm: float = 120.0,
+    hz: int = 30,
+    seed: int = 1,
+) -> tuple[int, float]:
+    """Positions as a DAW's screen timer sends them: each late by up to 15 ms. When it ends, and
+    the true beat there."""
+    draw = random.Random(seed)
+    for k in range(round(seconds * hz)):
+        at_ns = from_ns + k * S // hz
+        told = beat + (at_ns - from_ns) * tempo_bpm / 60e9
+        transport.osc_position(told, at_ns + draw.randrange(15_000_000))
+    return from_ns + round(seconds * S), beat + seconds * tempo_bpm / 60
+
+
+def test_positions_and_play_make_a_transport() -> None:
+    transport = Transport(100.0)
+    transport.osc_tempo(120.0, T0)
+    transport.osc_position(16.0, T0)
+    assert transport.take_changes() == [Located(16.0)]
+    assert transport.play(T0)
+    assert transport.take_changes() == [SourceChanged("osc"), Started(16.0)]
+    t_ns, beat = bridge(transport, T0, 16.0, 4)
+    assert transport.beat_at(t_ns) == pytest.approx(beat, abs=0.04)  # 20 ms
+    assert transport.tempo_bpm == 120.0
+    transport.stop(t_ns)
+    assert kinds(transport) == [Stopped]
+
+
+def test_jitter_does_not_shake_the_beat() -> None:
+    transport = Transport(120.0)
+    transport.osc_tempo(120.0, T0)
+    transport.osc_position(0.0, T0)
+    transport.play(T0)
+    offsets = []
+    t_ns, beat = T0, 0.0
+    for second in range(20):
+        t_ns, beat = bridge(transport, t_ns, beat, 1, seed=second)
+        offsets.append(transport.beat_at(t_ns) - beat)
+        assert kinds(transport) in ([], [SourceChanged, Started])
+    steady = offsets[4:]
+    assert max(steady) - min(steady) < 0.008  # 4 ms of 15
+
+
+def test_a_tempo_that_nobody_tells_is_measured() -> None:
+    transport = Transport(100.0)
+    transport.osc_position(0.0, T0)
+    transport.play(T0)
+    bridge(transport, T0, 0.0, 5, tempo_bpm=133.0)
+    assert transport.tempo_bpm == pytest.approx(133.0, rel=0.01)
+
+
+def test_a_loop_is_a_jump_and_a_late_packet_is_not() -> None:
+    transport = Transport(120.0)
+    transport.osc_position(0.0, T0)
+    transport.play(T0)
+    t_ns, beat = bridge(transport, T0, 0.0, 4)
+    transport.take_changes()
+    transport.osc_position(beat - 0.4, t_ns)  # 200 ms late
+    assert transport.take_changes() == []
+    t_ns, beat = bridge(transport, t_ns, beat, 1)
+    assert transport.take_changes() == []
+    transport.osc_position(beat - 4, t_ns)
+    (located,) = transport.take_changes()
+    assert located == Located(pytest.approx(beat - 4))
+
+
+def test_a_small_jump_is_believed_when_it_is_confirmed() -> None:
+    transport = Transport(120.0)
+    transport.osc_position(0.0, T0)
+    transport.play(T0)
+    t_ns, beat = bridge(transport, T0, 0.0, 4)
+    transport.take_changes()
+    bridge(transport, t_ns, beat + 0.5, 0.2)
+    assert [type(c) for c in transport.take_changes()] == [Located]
+    assert transport.beat_at(t_ns + S) == pytest.approx(beat + 2.5, abs=0.05)
+
+
+def test_a_daw_that_plays_already_is_noticed() -> None:
+    transport = Transport(120.0)
+    t_ns, beat = bridge(transport, T0, 40.0, 0.3)
+    assert transport.playing
+    assert transport.source == "osc"
+    assert transport.beat_at(t_ns) == pytest.approx(beat, abs=0.05)
+
+
+def test_a_cursor_that_is_moved_about_does_not_play() -> None:
+    transport = Transport(120.0)
+    for k, beat in enumerate((0, 8, 4, 4, 4, 12, 13, 14, 2)):
+        transport.osc_position(float(beat), T0 + k * 50_000_000)
+    assert not transport.playing
+    assert transport.beat_at(T0 + S) == 2.0
+
+
+def test_play_before_any_position_runs_at_once_and_the_bridge_takes_over() -> None:
+    transport = Transport(120.0)
+    assert transport.play(T0)
+    assert transport.source == "internal"
+    bridge(transport, T0 + 30_000_000, 0.06, 0.2)
+    assert transport.source == "osc"
+    assert Located not in kinds(transport)
+
+
+def test_a_bridge_that_dies_is_replaced_without_a_jump() -> None:
+    transport = Transport(120.0)
+    transport.osc_position(0.0, T0)
+    transport.play(T0)
+    t_ns, beat = bridge(transport, T0, 0.0, 4)
+    transport.take_changes()
+    transport.tick(t_ns + S)
+    assert transport.source == "osc"
+    transport.tick(t_ns + 3 * S)
+    assert transport.take_changes() == [SourceChanged("internal")]
+    assert transport.beat_at(t_ns + 3 * S) == pytest.approx(beat + 6, abs=0.05)
+    # It comes back, still playing.
+    bridge(transport, t_ns + 4 * S, beat + 8, 0.2)
+    assert transport.source == "osc"
+    assert Located not in kinds(transport)
+
+
+def test_bars_and_beats_as_reaper_says_them() -> None:
+    transport = Transport(120.0, Meter(6, 8))
+    transport.osc_bbt(3, 4.0, T0)  # the fourth eighth of the third bar
+    assert transport.beat_at(T0) == 7.5
+    transport.osc_seconds(100.0, T0 + 1)  # less exact: ignored while bars come
+    assert transport.beat_at(T0 + 1) == 7.5
+    transport = Transport(120.0)
+    transport.osc_seconds(3.0, T0)
+    assert transport.beat_at(T0) == 6.0
+
+
+def test_after_a_jump_in_bars_the_bar_is_the_one_that_was_told() -> None:
+    transport = Transport(120.0, Meter(4, 4))
+    transport.osc_bbt(1, 1.0, T0)
+    transport.play(T0)
+    transport.set_meter(Meter(3, 4), T0 + S)  # from bar 1 on
+    transport.osc_bbt(9, 1.0, T0 + 2 * S)
+    assert transport.bar_at(transport.beat_at(T0 + 2 * S)).number == 8
