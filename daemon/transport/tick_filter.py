@@ -15,6 +15,7 @@ from .timeline import Line
 
 _WINDOW = 48  # two beats
 _STEADY = 12  # ticks that make a line good enough to doubt a tick for it
+_SHORTEST_NS, _LONGEST_NS = 1e6, 1e9  # of a tick: what is beyond is no music
 _FAR_NOISES, _FAR_TICKS, _FARTHEST_TICKS = 4.5, 0.15, 0.3
 _RETURNED = 3  # doubted ticks in a row that agree on what happened
 _GIVEN_UP = 12  # doubted ticks after which the old line is given up
@@ -118,7 +119,9 @@ class TickFilter:
             weight = 0.0
         else:
             weight = (self._noise.ns / (self._prior_doubt * self._prior_ns)) ** 2
-        self._line = self._window.line(self._line, self._prior_ns, weight)
+        line = self._window.line(self._line, self._prior_ns, weight)
+        ns_per_tick = min(max(line.ns_per_beat, _SHORTEST_NS), _LONGEST_NS)
+        self._line = Line(line.t_ns, line.beat, ns_per_tick)
 
     def _resolve(self) -> None:
         """Find out what the doubted ticks were, if that can be told by now."""

@@ -115,7 +115,7 @@ def test_a_clock_that_jumps_about_is_still_counted() -> None:
     assert followed.worst_tempo(150.0, 6, 24) < 0.01
 
 
-@settings(max_examples=40)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 200_000_000), min_size=1, max_size=200))
 def test_whatever_comes_the_position_never_goes_back(gaps_ns: list[int]) -> None:
     transport, t_ns, beat = Transport(), START_NS, 0.0
