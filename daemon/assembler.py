@@ -20,6 +20,7 @@ from .planner import PlannedNote
 from .transport import BarSpan
 
 HISTORY_BARS = 1024
+_SILENT_BARS = 2  # as many as a session hears in a row
 GRID_STEPS = {"full": 1, "sixteenths": 3, "triplets": 4}
 
 
@@ -74,10 +75,13 @@ class Assembler:
         self.grid = "full"
 
     def onset_step(self, beat: float, span: BarSpan) -> int:
-        """The step, from beat 0, to which an onset of the player's in this bar belongs: on the
-        grid that begins at its bar line, or on the next line."""
+        """The step, from beat 0, to which an onset of the player's in this bar belongs: the
+        nearest of the grid that begins at its bar line and the next line."""
         grid = GRID_STEPS[self.grid]
-        onset = round_half_up((beat - span.start_beat) * STEPS_PER_BEAT / grid) * grid
+        steps = (beat - span.start_beat) * STEPS_PER_BEAT
+        onset = round_half_up(steps / grid) * grid
+        if steps - onset >= span.meter.steps - steps:
+            onset = span.meter.steps  # where the grid's last place is less than a grid before it
         return beats_to_steps(span.start_beat) + min(onset, span.meter.steps)
 
     @property
@@ -94,6 +98,7 @@ class Assembler:
             bar = AssembledBar(self._serial, span.number, start, span.meter, tempo)
             self._serial += 1
             self._now[span.number] = bar
+            self._now.pop(span.number - HISTORY_BARS, None)  # no event is as late as that
             self.bars.append(bar)
         return bar
 
@@ -215,9 +220,16 @@ class Assembler:
                 yield hear(bar, known)
 
     def recent(self, bars: int) -> Iterator[Hear]:
-        """The last bars once more, for a model that has heard nothing yet."""
+        """The last bars once more, for a model that has heard nothing yet. Of a silence only the
+        beginning, which is all that is heard of it: it must not push the music out."""
         self._changed.clear()
-        for bar in list(self.bars)[-bars:]:
+        told: list[AssembledBar] = []
+        silent = 0
+        for bar in self.bars:
+            silent = 0 if bar.notes else silent + 1
+            if silent <= _SILENT_BARS:
+                told.append(bar)
+        for bar in told[-bars:]:
             yield hear(bar, bar.notes)
 
     def _touch(self, bar: AssembledBar) -> None:

@@ -254,7 +254,7 @@ def _sampling(wishes: dict[str, Any]) -> Sampling:
 def _is_outdated(message: Hear, later: Sequence[Message]) -> bool:
     """Whether the same bar is told again before anything is asked."""
     for other in later:
-        if isinstance(other, (Generate, Forget, Unhear)):
+        if isinstance(other, (Generate, Forget, Unhear, Memory)):
             return False
         if isinstance(other, Hear) and other.bar == message.bar:
             return True
