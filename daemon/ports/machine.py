@@ -83,6 +83,7 @@ class MachinePorts:
             if port is not None:
                 port.close()
         self._input = self._clock_input = self._output = None
+        self._system.close()
 
     def _open(self) -> None:
         self._system = open_system(self._config.api, self._clock)
