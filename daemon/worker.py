@@ -6,7 +6,7 @@ It knows no clock. How far it may generate is what io allows; it may be cancelle
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -95,9 +95,7 @@ class Worker:
 
     def handle(self, messages: Sequence[Message]) -> None:
         """Take a batch of messages in order; of several that tell the same bar, the last counts."""
-        for index, message in enumerate(messages):
-            if isinstance(message, Hear) and _is_outdated(message, messages[index + 1 :]):
-                continue
+        for message in _settled(messages):
             try:
                 self._handle(message)
             except RwkvMusicError as error:
@@ -251,11 +249,16 @@ def _sampling(wishes: dict[str, Any]) -> Sampling:
     return Sampling(**{name: wishes[name] for name in _SAMPLING})
 
 
-def _is_outdated(message: Hear, later: Sequence[Message]) -> bool:
-    """Whether the same bar is told again before anything is asked."""
-    for other in later:
-        if isinstance(other, (Generate, Forget, Unhear, Memory)):
-            return False
-        if isinstance(other, Hear) and other.bar == message.bar:
-            return True
-    return False
+def _settled(messages: Sequence[Message]) -> Iterator[Message]:
+    """The messages, without what is told again before anything is asked of the state. The latest
+    of a bar comes at the place of the first: a session hears new bars in ascending order only."""
+    told: dict[int, Hear] = {}
+    for message in messages:
+        if isinstance(message, Hear):
+            told[message.bar] = message
+            continue
+        if isinstance(message, (Generate, Forget, Unhear, Memory)):
+            yield from told.values()
+            told.clear()
+        yield message
+    yield from told.values()
