@@ -186,7 +186,8 @@ class Supervisor:
             self._forget_link(child)
             child.is_lost = True
             return
-        child.answered_s = time.monotonic()
+        if messages:
+            child.answered_s = time.monotonic()
         for message in messages:
             match message:
                 case Failed():

@@ -1,0 +1,325 @@
+"""The supervisor over fake children: who is started, who is given up, what is said and silenced."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rwkv_music_daemon import supervisor as module
+from rwkv_music_daemon.boot import Boot
+from rwkv_music_daemon.config import Config
+from rwkv_music_daemon.config_sections import OscConfig, ServiceConfig
+from rwkv_music_daemon.links import Link, call
+from rwkv_music_daemon.messages import (
+    Connections,
+    Failed,
+    Listening,
+    Message,
+    Ping,
+    Pong,
+    Ready,
+    Serving,
+    Stop,
+    WorkerState,
+)
+
+from rwkv_music.errors import CheckpointError, ConfigError, PortError, WorkerError
+
+SYNTH = Connections("jack", ("synth:in",))
+
+
+class FakeChild:
+    """A process that is none: calls the supervisor, says its lines, answers pings."""
+
+    def __init__(self, name: str, boot: Boot, lines: list[Message]) -> None:
+        self.name, self.boot = name, boot
+        self.heard: list[Message] = []
+        self.answers_pings = True
+        self.obeys = True
+        self.returncode: int | None = None
+        self.killed = False
+        self._link: Link = call(boot.supervisor_port, name, boot.token)
+        self._link.send(*lines)
+        threading.Thread(target=self._live, daemon=True).start()
+
+    def say(self, *messages: Message) -> None:
+        self._link.send(*messages)
+
+    def die(self, code: int = -9) -> None:
+        self.returncode = code
+        self._link.close()
+
+    def _live(self) -> None:
+        while self.returncode is None:
+            try:
+                for message in self._link.receive():
+                    self.heard.append(message)
+                    if isinstance(message, Ping) and self.answers_pings:
+                        self._link.send(Pong(message.number))
+                    if isinstance(message, Stop) and self.obeys:
+                        self.die(0)
+            except (WorkerError, OSError):
+                return
+            time.sleep(0.002)
+
+    # --- what the supervisor uses of a Popen ---
+
+    def poll(self) -> int | None:
+        return self.returncode
+
+    def kill(self) -> None:
+        if self.returncode is None:
+            self.killed = True
+            self.die(-9)
+
+    def wait(self, timeout: float | None = None) -> int:
+        ends_s = time.monotonic() + (10 if timeout is None else timeout)
+        while self.returncode is None:
+            if time.monotonic() > ends_s:
+                raise subprocess.TimeoutExpired(self.name, timeout or 10)
+            time.sleep(0.002)
+        return self.returncode
+
+
+class FakeRescue:
+    """Writes down what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, Any]] = []
+
+    def follow(self, connections: Connections) -> None:
+        self.asked.append(("follow", connections))
+
+    def silence(self) -> None:
+        self.asked.append(("silence", None))
+
+    def silence_others(self, connections: Connections) -> None:
+        self.asked.append(("silence_others", connections))
+
+    def end(self) -> None:
+        self.asked.append(("end", None))
+
+
+class House:
+    """A supervisor, its fake children, and what it has printed."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+        self.children: dict[str, list[FakeChild]] = {"io": [], "worker": []}
+        self.lines: dict[str, list[Message]] = {
+            "io": [Listening(1, "memory: In, Out")],
+            "worker": [Ready("a model", 0)],
+        }
+        self.printed: list[str] = []
+        monkeypatch.setattr(module, "start_child", self._start)
+        monkeypatch.setattr(module, "Rescue", FakeRescue)
+        monkeypatch.setattr(module, "_LOOK_S", 0.005)
+        monkeypatch.setattr(module, "_FIRST_PAUSE_S", 0.005)
+        self.record = folder / "destinations-7123.json"
+        config = Config(osc=OscConfig(port=7123), service=ServiceConfig(data_dir=str(folder)))
+        self.supervisor = module.Supervisor(config, self.printed.append)
+
+    def _start(self, name: str, boot: Boot) -> FakeChild:
+        role = name.removesuffix("_process")
+        child = FakeChild(role, boot, self.lines[role])
+        self.children[role].append(child)
+        return child
+
+    @property
+    def io(self) -> FakeChild:
+        return self.children["io"][-1]
+
+    @property
+    def worker(self) -> FakeChild:
+        return self.children["worker"][-1]
+
+    @property
+    def rescued(self) -> list[tuple[str, Any]]:
+        return self.supervisor._rescue.asked  # type: ignore[attr-defined]
+
+    def run_until(self, is_so: Callable[[], object]) -> None:
+        ends_s = time.monotonic() + 10
+        while not is_so():
+            assert time.monotonic() < ends_s
+            self.supervisor._look()
+
+    def come_up(self) -> None:
+        self.run_until(lambda: self.children["worker"])
+        self.io.say(Serving("a model"))
+        self.run_until(lambda: self.printed)
+
+    def end(self) -> None:
+        self.supervisor._end()
+
+
+@pytest.fixture
+def house(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[House]:
+    built = House(monkeypatch, tmp_path)
+    yield built
+    for child in (*built.children["io"], *built.children["worker"]):
+        child.die()
+
+
+def test_io_first_then_the_worker_then_ready_once(house: House) -> None:
+    house.run_until(lambda: house.children["io"])
+    assert house.children["worker"] == []
+    house.come_up()
+    assert house.worker.boot.io_port == 1
+    assert house.io.boot.token == house.worker.boot.token
+    house.io.say(Serving("a model"))
+    house.run_until(lambda: [m for m in house.io.heard if isinstance(m, Ping)])
+    assert house.printed == ["ready memory: In, Out; model a model"]
+
+
+@pytest.mark.parametrize(
+    ("role", "code", "error"),
+    [("io", 3, PortError), ("worker", 4, CheckpointError), ("worker", 2, ConfigError)],
+)
+def test_a_child_that_cannot_start_says_why(
+    house: House, role: str, code: int, error: type[Exception]
+) -> None:
+    house.lines[role] = [Failed(code, "this is why")]
+    with pytest.raises(error, match="this is why"):
+        house.run_until(lambda: bool(house.children[role]) and house.children[role][0].die(code))
+
+
+def test_a_child_that_crashes_at_the_start_is_not_started_for_ever(house: House) -> None:
+    house.run_until(lambda: house.children["io"])
+    house.io.die(1)
+    with pytest.raises(WorkerError, match="io ended with code 1"):
+        house.run_until(lambda: False)
+
+
+def test_a_worker_that_dies_is_started_again_and_io_told(house: House) -> None:
+    house.come_up()
+    house.worker.die()
+    house.run_until(lambda: len(house.children["worker"]) == 2)
+    house.run_until(lambda: house.io.heard.count(WorkerState("restarting")) == 2)
+    assert len(house.children["io"]) == 1
+    assert ("silence", None) not in house.rescued  # io does that itself
+
+
+def test_a_worker_that_hangs_is_killed_and_one_that_loads_is_not(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_HUNG_S", 0.1)
+    monkeypatch.setattr(module, "_PING_S", 0.02)
+    house.lines["worker"] = []  # it loads
+    house.run_until(lambda: house.children["worker"])
+    house.worker.answers_pings = False
+    ends_s = time.monotonic() + 0.4
+    house.run_until(lambda: time.monotonic() > ends_s)
+    assert not house.worker.killed
+    first = house.worker
+    first.say(Ready("a model", 0))
+    house.run_until(lambda: first.killed)
+    house.run_until(lambda: len(house.children["worker"]) == 2)
+
+
+def test_an_io_that_dies_is_silenced_and_everything_begins_again(house: House) -> None:
+    house.come_up()
+    house.io.say(SYNTH)
+    house.run_until(lambda: ("follow", SYNTH) in house.rescued)
+    worker = house.worker
+    house.io.die()
+    house.run_until(lambda: len(house.children["io"]) == 2)
+    assert ("silence", None) in house.rescued
+    assert worker.killed  # its io is gone
+    house.run_until(lambda: len(house.children["worker"]) == 2)
+
+
+def test_who_crashes_again_and_again_is_started_less_and_less_often(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.come_up()
+    pauses = []
+    for count in range(2, 6):
+        house.worker.die()
+        house.run_until(lambda: house.supervisor._worker.process is None)
+        pauses.append(house.supervisor._worker._pause_s)
+        house.run_until(lambda count=count: len(house.children["worker"]) == count)
+    assert pauses == sorted(set(pauses))
+    monkeypatch.setattr(module, "_STEADY_S", -1.0)
+    house.worker.die()
+    house.run_until(lambda: house.supervisor._worker.process is None)
+    assert house.supervisor._worker._pause_s == module._FIRST_PAUSE_S
+
+
+def test_destinations_are_recorded_while_there_are_any(house: House) -> None:
+    house.come_up()
+    house.io.say(SYNTH)
+    house.run_until(house.record.exists)
+    assert json.loads(house.record.read_text()) == {"api": "jack", "destinations": ["synth:in"]}
+    house.io.say(Connections("jack", ()))
+    house.run_until(lambda: not house.record.exists())
+
+
+def test_what_a_killed_service_left_is_silenced_once_io_has_the_osc_port(house: House) -> None:
+    house.record.write_text(json.dumps({"api": "jack", "destinations": ["synth:in"]}))
+    house.run_until(lambda: house.rescued)
+    assert house.rescued[0] == ("silence_others", SYNTH)
+    assert not house.record.exists()
+
+
+def test_a_second_service_leaves_the_record_of_the_first_alone(house: House) -> None:
+    text = json.dumps({"api": "jack", "destinations": ["synth:in"]})
+    house.record.write_text(text)
+    house.lines["io"] = [Failed(3, "osc.port is taken")]
+    with pytest.raises(PortError):
+        house.run_until(lambda: bool(house.children["io"]) and house.io.die(3))
+    house.end()
+    assert house.record.read_text() == text
+    assert [name for name, _ in house.rescued] == ["end"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "5", '{"api": "jack"}', '{"api": 1, "destinations": 5}', "\0"]
+)
+def test_a_damaged_record_is_ignored(house: House, text: str) -> None:
+    house.record.write_text(text)
+    house.come_up()
+    assert house.rescued == []
+
+
+def test_an_end_in_order(house: House) -> None:
+    house.come_up()
+    house.io.say(SYNTH)
+    house.run_until(house.record.exists)
+    house.end()
+    assert [child.returncode for child in (house.io, house.worker)] == [0, 0]
+    assert [name for name, _ in house.rescued] == ["follow", "end"]
+    assert not house.record.exists()
+
+
+@pytest.mark.parametrize("dies", [True, False])
+def test_an_end_that_io_does_not_take_part_in(
+    house: House, monkeypatch: pytest.MonkeyPatch, dies: bool
+) -> None:
+    monkeypatch.setattr(module, "_STOP_S", 0.05)
+    house.come_up()
+    house.io.obeys = False
+    if dies:
+        house.io.die(-15)
+    house.end()
+    assert house.io.returncode is not None
+    assert [name for name, _ in house.rescued] == ["silence", "end"]
+
+
+def test_strangers_are_not_taken_for_children(house: House) -> None:
+    house.come_up()
+    boot = house.io.boot
+    stranger = call(boot.supervisor_port, "io", "guess")
+    stranger.send(Failed(2, "nonsense"))
+    again = call(boot.supervisor_port, "io", boot.token)  # right, but there is an io already
+    again.send(Connections("jack", ("elsewhere:in",)))
+    ends_s = time.monotonic() + 0.1
+    house.run_until(lambda: time.monotonic() > ends_s)
+    assert house.rescued == []
+    assert len(house.children["io"]) == 1
+    stranger.close()
+    again.close()
