@@ -44,12 +44,14 @@ class FakeChild:
         self.obeys = True
         self.returncode: int | None = None
         self.killed = False
+        self._lock = threading.Lock()
         self._link: Link = call(boot.supervisor_port, name, boot.token)
         self._link.send(*lines)
         threading.Thread(target=self._live, daemon=True).start()
 
     def say(self, *messages: Message) -> None:
-        self._link.send(*messages)
+        with self._lock:
+            self._link.send(*messages)
 
     def die(self, code: int = -9) -> None:
         self.returncode = code
@@ -61,7 +63,7 @@ class FakeChild:
                 for message in self._link.receive():
                     self.heard.append(message)
                     if isinstance(message, Ping) and self.answers_pings:
-                        self._link.send(Pong(message.number))
+                        self.say(Pong(message.number))
                     if isinstance(message, Stop) and self.obeys:
                         self.die(0)
             except (WorkerError, OSError):
