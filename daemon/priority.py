@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-_PRIORITY = 10  # below JACK's own threads, above everything ordinary
+_PRIORITY = 4  # below JACK (its server has 10, its clients 5), above everything ordinary
 
 
 def raise_priority() -> str:
@@ -14,8 +14,9 @@ def raise_priority() -> str:
     if sys.platform != "linux":
         return "real-time priority: not asked for on this system"
     try:
-        for thread in os.listdir("/proc/self/task"):
-            os.sched_setscheduler(int(thread), os.SCHED_FIFO, os.sched_param(_PRIORITY))
+        for thread in map(int, os.listdir("/proc/self/task")):
+            if os.sched_getscheduler(thread) == os.SCHED_OTHER:  # JACK's own keep what they have
+                os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(_PRIORITY))
     except (OSError, ProcessLookupError):
         return (
             "real-time priority: refused, timing may suffer on a busy machine; allow it with"
