@@ -56,11 +56,12 @@ struct Int4 {
 
 constexpr bool is_integer(Format format) { return format == Format::int8 || format == Format::int4; }
 
-// Where a tile works: panels [panel, panel + P) of a strip `width` panels wide, rows [row, row + T).
+// Where a tile works: panels [panel, panel + P) of a strip, rows [row, row + T).
 struct Place {
   const Matrix* matrix;
-  int strip, width, panel, row;
+  int strip, panel, row;
 
+  int width() const { return matrix->strip_panels(strip); }
   const std::byte* data() const { return matrix->strip(strip) + panel * kUnitBytes; }
   int output(int p) const { return (strip * kStripPanels + panel + p) * kLanes; }
 };
@@ -69,7 +70,7 @@ struct Place {
 // from the cache no slower.)
 constexpr int kPrefetchBytes = 4096, kPrefetchRows = 4;
 
-// Adds `units` units to P x T sums; returns where the next unit lies.
+// Adds `units` units to P x T sums; returns where the next unit lies. `step` lies between units.
 template <class S, class Kind, int P, int T>
 inline const std::byte* add_units(const std::byte* w, int step, int units, int first_input,
                                   const typename Kind::Element* const (&x)[T],
@@ -92,7 +93,8 @@ void tile(const Place& place, const Input& input, float* y, int stride) {
   using F = typename S::F;
   constexpr int kInputs = inputs_per_unit(Kind::kFormat);
   const Matrix& m = *place.matrix;
-  const int step = place.width * kUnitBytes;
+  // All but a matrix's last strip are whole: a constant here is worth a third of the time.
+  const int width = P > 1 ? kStripPanels : place.width(), step = width * kUnitBytes;
   const std::byte* w = place.data();
   const typename Kind::Element* x[T];
   for (int t = 0; t < T; ++t) x[t] = input.row<typename Kind::Element>(place.row + t);
@@ -117,7 +119,7 @@ void tile(const Place& place, const Input& input, float* y, int stride) {
         F weight_scale = S::zero();
         if constexpr (Kind::kFormat == Format::int4)
           weight_scale = S::load_bf16(m.strip_scales(place.strip) +
-                                      (g * place.width + place.panel + p) * kLanes);
+                                      (g * width + place.panel + p) * kLanes);
         for (int t = 0; t < T; ++t) {
           F part = S::to_float(sum[p][t]);
           if constexpr (Kind::kFormat == Format::int4) part = S::mul(part, weight_scale);
@@ -145,9 +147,11 @@ template <class S, class Kind, int T>
 void strip_rows(Place place, const Input& input, int rows, float* y, int stride) {
   constexpr int P = panels_for<S, is_integer(Kind::kFormat)>(T);
   for (; rows - place.row >= T; place.row += T) {
-    for (place.panel = 0; place.panel + P <= place.width; place.panel += P)
-      tile<S, Kind, P, T>(place, input, y, stride);
-    for (; place.panel < place.width; ++place.panel)
+    place.panel = 0;
+    if (place.width() == kStripPanels)
+      for (; place.panel < kStripPanels; place.panel += P)
+        tile<S, Kind, P, T>(place, input, y, stride);
+    for (; place.panel < place.width(); ++place.panel)
       tile<S, Kind, 1, T>(place, input, y, stride);
   }
   constexpr int kFewer = T > 4 ? 4 : T / 2;
@@ -159,7 +163,7 @@ void strip_rows(Place place, const Input& input, int rows, float* y, int stride)
 // y[row][outputs of a strip] = input x matrix^T.
 template <class S>
 void multiply_strip(const Matrix& m, int strip, const Input& input, int rows, float* y, int stride) {
-  const Place place{&m, strip, m.strip_panels(strip), 0, 0};
+  const Place place{&m, strip, 0, 0};
   switch (m.format) {
     case Format::float32:
       return strip_rows<S, Float32<S>, 6>(place, input, rows, y, stride);

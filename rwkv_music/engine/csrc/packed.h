@@ -31,6 +31,7 @@ struct Matrix {
   Format format = Format::float32;
   int outputs = 0;  // padded to kLanes
   int inputs = 0;   // padded to kGroup
+  std::size_t panel_bytes = 0;
   std::byte* data = nullptr;
   float* output_scales = nullptr;          // int8: [outputs]
   std::uint16_t* group_scales = nullptr;   // int4: bfloat16 [strip][group][output of the strip]
@@ -42,11 +43,8 @@ struct Matrix {
     const int left = panels() - strip * kStripPanels;
     return left < kStripPanels ? left : kStripPanels;
   }
-  std::size_t panel_bytes() const {
-    return static_cast<std::size_t>(inputs / inputs_per_unit(format)) * kUnitBytes;
-  }
-  std::size_t bytes() const { return panels() * panel_bytes(); }
-  std::byte* strip(int strip) const { return data + strip * (kStripPanels * panel_bytes()); }
+  std::size_t bytes() const { return panels() * panel_bytes; }
+  std::byte* strip(int strip) const { return data + strip * (kStripPanels * panel_bytes); }
   std::uint16_t* strip_scales(int strip) const {
     return group_scales + static_cast<std::size_t>(strip) * kStripPanels * kLanes * groups();
   }

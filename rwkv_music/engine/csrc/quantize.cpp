@@ -121,6 +121,7 @@ Matrix pack(Arena& arena, Format format, const Source& source) {
   m.format = format;
   m.outputs = round_up(source.outputs, kLanes);
   m.inputs = round_up(source.inputs, kGroup);
+  m.panel_bytes = static_cast<std::size_t>(m.inputs / inputs_per_unit(format)) * kUnitBytes;
   m.data = arena.items<std::byte>(m.bytes());
   if (format == Format::int8) m.output_scales = arena.items<float>(m.outputs);
   if (format == Format::int4)

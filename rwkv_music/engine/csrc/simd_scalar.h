@@ -132,7 +132,10 @@ struct Scalar {
   }
   static I start_bytes(std::int32_t sum_of_x) { return set_int(-128 * sum_of_x); }
   static I dot_bytes(I sum, const Bytes& w, const std::int8_t* x) {
-    for (int i = 0; i < 64; ++i) sum.lane[i / 4] += w.lane[i] * x[i % 4];
+    for (int i = 0; i < 16; ++i) {
+      const std::uint8_t* four = w.lane + 4 * i;
+      sum.lane[i] += four[0] * x[0] + four[1] * x[1] + four[2] * x[2] + four[3] * x[3];
+    }
     return sum;
   }
   static Nibbles load_nibbles(const std::byte* p) {
@@ -142,9 +145,12 @@ struct Scalar {
   }
   static I start_nibbles(std::int32_t sum_of_x) { return set_int(-8 * sum_of_x); }
   static I dot_nibbles(I sum, const Nibbles& w, const std::int8_t* x) {
-    for (int i = 0; i < 64; ++i)
-      sum.lane[i / 4] += (w.lane[i] & 15) * x[i % 4] + (w.lane[i] >> 4) * x[4 + i % 4];
-    return sum;
+    Bytes low, high;
+    for (int i = 0; i < 64; ++i) {
+      low.lane[i] = w.lane[i] & 15;
+      high.lane[i] = w.lane[i] >> 4;
+    }
+    return dot_bytes(dot_bytes(sum, low, x), high, x + 4);
   }
 
   static void prefetch(const std::byte*) {}
