@@ -12,7 +12,10 @@ JACK takes until its next period begins, so a single note is up to one period ea
 that median: that is in the figures.
 
 With the scripted model the notes are known beforehand: one on every beat of the bars asked for.
-They are compared, note by note, with the port, with /rwkv/note/played and with /rwkv/history.
+They are compared, note by note and with their lengths, with the port, with /rwkv/note/played and
+with /rwkv/history. With another model the notes are what /rwkv/note/played tells, lengths are left
+out (a pitch struck again cuts its predecessor), and the target is that none is dropped and no
+completion silent.
 """
 
 from __future__ import annotations
@@ -81,12 +84,14 @@ def judge(performance: Performance, scripted: bool) -> dict[str, Any]:
     ends: list[float] = []
     try:
         beyond = [late - loopback_ms for late in lateness_ms(performance, notes)]
-        ends = [late - loopback_ms for late in release_lateness_ms(performance, notes)]
+        if scripted:
+            ends = [late - loopback_ms for late in release_lateness_ms(performance, notes)]
     except ValueError as error:
         problems.append(str(error))
+    compared = 4 if scripted else 3  # without the lengths
     if sorted(played) != sorted(notes):
         problems.append(f"/rwkv/note/played told {len(played)} notes, not the same")
-    if sorted(performance.history) != sorted(notes):
+    if _first(performance.history, compared) != _first(notes, compared):
         problems.append(f"/rwkv/history told {len(performance.history)} notes, not the same")
     requests = {request for request, _ in performance.played}
     if len(requests) != len(performance.start_bars) or len(performance.done) != len(requests):
@@ -103,6 +108,7 @@ def judge(performance: Performance, scripted: bool) -> dict[str, Any]:
         "mean_ms": sum(beyond) / len(beyond) if beyond else float("nan"),
         "off_p99_ms": percentile([abs(error) for error in ends], 99),
         "loopback_ms": loopback_ms,
+        "tick_max_ms": max(performance.loopback_ms()),
         "late": sum(done[3] for done in performance.done),
         "dropped": sum(done[4] for done in performance.done),
         "worst_ms": max((done[5] for done in performance.done), default=float("nan")),
@@ -110,6 +116,11 @@ def judge(performance: Performance, scripted: bool) -> dict[str, Any]:
         "same": "no: " + "; ".join(problems) if problems else "yes",
         "errors_ms": [round(error, 4) for error in beyond],
     }
+
+
+def _first(notes: list[NoteOn], compared: int) -> list[tuple[int, ...]]:
+    """Notes in order, with so many of their numbers."""
+    return sorted(note[:compared] for note in notes)
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
@@ -123,6 +134,14 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "generation.bars": BARS,
     }
     cells: list[dict[str, Any]] = []
+    result = {
+        "benchmark": "handover",
+        "machine": machine(),
+        "jack": {"period": options.period, "rate": 48_000, "backend": "dummy, synchronous"},
+        "engine": options.engine,
+        "cells": cells,
+        "errors": [],
+    }
     with (
         JackServer(period=options.period) as server,
         Probe(server.env) as probe,
@@ -148,21 +167,17 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
                     f"\r{name}: p99 {cells[-1]['p99_ms']:.3f} ms, same {cells[-1]['same']}",
                     file=sys.stderr,
                 )
-        said = [line for line in service.said().splitlines() if "ERROR" in line]
-    return {
-        "benchmark": "handover",
-        "machine": machine(),
-        "jack": {"period": options.period, "rate": 48_000, "backend": "dummy, synchronous"},
-        "engine": options.engine,
-        "cells": cells,
-        "errors": said,
-    }
+                write(result, options.json)  # what there is, should it be interrupted
+        result["errors"] = [line for line in service.said().splitlines() if "ERROR" in line]
+    return result
 
 
 def is_reached(result: dict[str, Any]) -> bool:
     """Whether every cell keeps the targets."""
     return all(
-        cell["p99_ms"] <= TARGET_P99_MS and cell["dropped"] == 0 and cell["same"] == "yes"
+        (cell["p99_ms"] <= TARGET_P99_MS or result["engine"] != "scripted")
+        and cell["dropped"] == 0
+        and cell["same"] == "yes"
         for cell in result["cells"]
     )
 
@@ -171,11 +186,13 @@ def report(result: dict[str, Any]) -> str:
     rows = [{k: v for k, v in c.items() if k != "errors_ms"} for c in result["cells"]]
     errors = [abs(error) for cell in result["cells"] for error in cell["errors_ms"]]
     verdict = "reached" if is_reached(result) else "MISSED"
+    late = sum(cell["late"] for cell in result["cells"])
     return (
-        f"{table(rows)}\n"
+        f"{table(rows)}\n{late} notes came too late from the model\n"
         f"all {len(errors)} note-ons: p50 {percentile(errors, 50):.3f}, p99"
         f" {percentile(errors, 99):.3f}, max {percentile(errors, 100):.3f} ms beyond the loopback;"
-        f" target p99 <= {TARGET_P99_MS} ms, none dropped, the same notes everywhere: {verdict}"
+        f" target{f' p99 <= {TARGET_P99_MS} ms,' if result['engine'] == 'scripted' else ''} none"
+        f" dropped, the same notes everywhere: {verdict}"
     )
 
 
