@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from bridge_service import BridgeService, Composer
-from live_stage import TICK_NS, Stage
+from live_surface import TICK_NS, Stage
 from reaper_bridge import Reaper
 
 

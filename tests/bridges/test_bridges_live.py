@@ -9,7 +9,7 @@ import pytest
 from bridge_service import BridgeService
 from fake_live import Host
 from live_bridge import imported, install
-from live_stage import BEAT_NS, TICK_NS, Stage
+from live_surface import BEAT_NS, TICK_NS, Stage
 
 
 def test_tempo_meter_and_place_are_told_on_connecting(tmp_path: Path) -> None:

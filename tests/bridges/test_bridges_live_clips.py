@@ -8,7 +8,7 @@ import fake_live
 import pytest
 from bridge_service import BridgeService, Composer, refusing
 from fake_live import MidiNoteSpecification
-from live_stage import TICK_NS, Stage
+from live_surface import TICK_NS, Stage
 
 VERSE = ((0.0, 60, 90, 1.0), (1.5, 64, 80, 0.5), (4.25, 67, 70, 2.0), (4.25, 72, 1, 0.25))
 

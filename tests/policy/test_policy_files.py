@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,12 @@ def test_every_package_file_says_what_it_is_for() -> None:
         and path.name != empty_is_fine
     ]
     assert silent == []
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    """pytest imports them without their folders, so one would be taken for the other."""
+    names = Counter(path.name for path in sources("tests") if path.name != "conftest.py")
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_no_drawer_for_everything() -> None:
