@@ -32,6 +32,8 @@ bench: .venv/test.stamp
 
 abuse: .venv/test.stamp
 	RWKV_MUSIC_ABUSE=1000000 $(BIN)/python -m pytest --timeout 3600 tests/daemon/test_osc_framing.py $(ARGS)
+	RWKV_MUSIC_ABUSE=1000000 $(BIN)/python -m pytest -m abuse tests/loopback $(ARGS)
+	$(BIN)/python -m benchmarks.flood
 
 docs: .venv/demo.stamp
 	$(BIN)/python -m rwkv_music_daemon.osc.document

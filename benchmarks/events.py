@@ -73,10 +73,11 @@ class Events:
         return event
 
     def _listen(self) -> None:
-        renewal_s = 0.0
+        self._client.subscribe()
+        renewal_s = time.monotonic() + _RENEW_S
         while not self._ending:
             if time.monotonic() >= renewal_s:
-                self._client.subscribe()
+                self._client.send("/rwkv/ping")  # to subscribe again would bring old values
                 renewal_s = time.monotonic() + _RENEW_S
             message = self._client.receive(_LOOK_S)
             if message is not None:
