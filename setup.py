@@ -83,7 +83,7 @@ setup(
             "rwkv_music.engine._native",
             sources(),
             include_dirs=[pybind11.get_include()],
-            depends=[path.as_posix() for path in SOURCES.glob("*.h")],
+            depends=[path.as_posix() for path in sorted(SOURCES.iterdir())],
             extra_link_args=[] if sysconfig.get_platform().startswith("win") else ["-pthread"],
             optional=True,
         )
