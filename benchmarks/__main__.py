@@ -20,6 +20,7 @@ _BENCHMARKS: dict[str, tuple[list[str], list[str]]] = {
     "launch": (["launch"], ["--quick"]),
     "idle": (["idle"], ["--quick"]),
     "idle_model": (["idle", "--engine=auto"], ["--quick"]),
+    "idle_connected": (["idle", "--connected"], ["--quick"]),
     "silence": (["silence"], ["--quick"]),
     "flood": (["flood"], ["--quick"]),
     "history": (["history"], ["--tokens=20000"]),

@@ -21,7 +21,7 @@ from typing import Any
 import psutil
 
 from .figures import machine, table, write
-from .rig import JackServer, Service
+from .rig import JackServer, Probe, Service
 
 SECONDS, QUICK_SECONDS = 30.0, 10.0
 _SETTLE_S = 8.0  # the loop looks less often once nothing has come in for five seconds
@@ -57,7 +57,10 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     with (
         JackServer(period=options.period) as server,
         Service(server.env, settings) as service,
+        Probe(server.env) as probe,
     ):
+        if options.connected:
+            probe.listen_to(server.wait_for_port("RWKV Music Out"))
         time.sleep(_SETTLE_S)
         pids = service.pids()
         before = {role: processor_s(pid) for role, pid in pids.items()}
@@ -107,6 +110,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--seconds", type=float, help=f"over so long (default {SECONDS:g})")
     made.add_argument("--engine", default="scripted", help="model.engine of the service")
     made.add_argument("--model", default="", help="model.path of the service")
+    made.add_argument(
+        "--connected", action="store_true", help="somebody listens: a port stands by for a crash"
+    )
     made.add_argument("--period", type=int, default=64, help="frames a period of JACK")
     made.add_argument("--json", type=Path, help="write the figures here, too")
     return made
