@@ -34,7 +34,7 @@ def pour(port: int, rate: int) -> None:
     """Send packets until killed; each second is told on standard output."""
     packets = [
         encode_any("/rwkv/ping", "flood"),
-        encode_any("/rwkv/nonsense", 1),
+        encode_any("/rwkv" + "/nonsense", 1),
         encode_any("/rwkv/set/bars", 1000),
         b"#bundle\0" + bytes(8) + b"\xff\xff\xff\xfc",
         random.Random(0).randbytes(200),
