@@ -32,11 +32,13 @@ class Bridge:
     parts: folder of ours (in bridge_scripts/NAME) -> folder of the host's, below its own.
     folders: system -> where the host's own folder is, with stars where a version stands; the
     place of a system that the host does not run on is missing.
+    then: what is to be done in the host.
     """
 
     name: str
     host: str
     does: str
+    then: str
     parts: Mapping[str, str]
     folders: Mapping[str, str]
 
@@ -52,6 +54,7 @@ BRIDGES = {
             "ableton",
             "Ableton Live 11 and 12",
             "transport, buttons, continuing the selected clip",
+            "start Live again; Settings > Link, Tempo & MIDI > Control Surface: RWKV Music",
             {"RWKV_Music": "RWKV_Music"},
             {
                 "darwin": "~/Music/Ableton/User Library/Remote Scripts",
@@ -62,6 +65,8 @@ BRIDGES = {
             "reaper",
             "REAPER",
             "transport without a script, actions, continuing the selected item",
+            "Preferences > Control/OSC/web > Add > OSC, port 7770, pattern config RWKV Music;"
+            " Actions > New action > Load ReaScript",
             {"RWKV Music": "Scripts/RWKV Music", "OSC": "OSC"},
             {
                 "darwin": "~/Library/Application Support/REAPER",
@@ -73,6 +78,7 @@ BRIDGES = {
             "ardour",
             "Ardour 7 and newer",
             "a hook for the transport, actions",
+            "Edit > Lua Scripts > Script Manager: an action hook and action scripts, RWKV Music",
             {"": "scripts"},
             {
                 "darwin": "~/Library/Preferences/Ardour*",
@@ -84,6 +90,7 @@ BRIDGES = {
             "puredata",
             "Pure Data 0.51 and newer",
             "a patch with every control",
+            "open rwkv_music.pd",
             {"": "RWKV Music"},
             dict.fromkeys(("darwin", "win32", "linux"), "~/Documents"),
         ),

@@ -80,7 +80,7 @@ def install_(
     for target in folders:
         for written in install(bridge, target, port, _program()):
             click.echo(str(written))
-    click.echo(f"What to do in the host now: {bridge.page}")
+    click.echo(f"Now: {bridge.then} ({bridge.page})")
 
 
 def _program() -> Path | None:

@@ -50,7 +50,7 @@ def test_every_script_is_installed(name: str, tmp_path: Path) -> None:
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert sorted(map(str, written)) == sorted(output.splitlines()[:-1])
     assert len(written) == len(ours)
-    assert output.splitlines()[-1].endswith(f"docs/{name}.md")
+    assert output.splitlines()[-1] == f"Now: {find(name).then} (docs/{name}.md)"
 
 
 def test_lives_settings_get_the_port_and_stay_the_musicians(tmp_path: Path) -> None:
