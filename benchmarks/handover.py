@@ -9,7 +9,9 @@ The lateness of a note-on is its arrival at the probe, minus its place, minus th
 the median time that a tick takes from the probe's player to the probe's own listener in the same
 run, once for the tick's way to the service and once for the note's way back. Every way through
 JACK takes until its next period begins, so a single note is up to one period early or late beside
-that median: that is in the figures.
+that median: that is in the figures. `calm` are the notes in whose neighbourhood (two beats) no tick
+took 3 ms longer than usual to the probe's own listener: on a machine with other work, that tells
+what the service did from what was done to JACK.
 
 With the scripted model the notes are known beforehand: one on every beat of the bars asked for.
 They are compared, note by note and with their lengths, with the port, with /rwkv/note/played and
@@ -38,6 +40,7 @@ TEMPOS_BPM = (60.0, 120.0, 200.0)
 METERS: tuple[Meter, ...] = ((4, 4), (3, 4), (6, 8))
 BARS, TRIGGERS, QUICK_TRIGGERS = 2, 60, 6
 TARGET_P99_MS = 1.5
+_STALL_MS = 3.0  # what the scheduler of a quiet machine does not take from JACK
 _BEAT_PITCH, _VELOCITY = 60, 79  # the scripted model's
 
 
@@ -97,6 +100,7 @@ def judge(performance: Performance, scripted: bool) -> dict[str, Any]:
     if len(requests) != len(performance.start_bars) or len(performance.done) != len(requests):
         problems.append(f"{len(requests)} completions sounded, {len(performance.done)} were done")
     sizes = [abs(error) for error in beyond]
+    calm = _calm(performance, sizes)
     return {
         "tempo_bpm": performance.tempo_bpm,
         "meter": "{}/{}".format(*performance.meter),
@@ -105,6 +109,8 @@ def judge(performance: Performance, scripted: bool) -> dict[str, Any]:
         "p50_ms": percentile(sizes, 50),
         "p99_ms": percentile(sizes, 99),
         "max_ms": percentile(sizes, 100),
+        "calm": len(calm),
+        "calm_p99_ms": percentile(calm, 99),
         "mean_ms": sum(beyond) / len(beyond) if beyond else float("nan"),
         "off_p99_ms": percentile([abs(error) for error in ends], 99),
         "loopback_ms": loopback_ms,
@@ -116,6 +122,18 @@ def judge(performance: Performance, scripted: bool) -> dict[str, Any]:
         "same": "no: " + "; ".join(problems) if problems else "yes",
         "errors_ms": [round(error, 4) for error in beyond],
     }
+
+
+def _calm(performance: Performance, errors_ms: list[float]) -> list[float]:
+    """The errors of notes during whose tempo window (two beats) the rig itself did not stall."""
+    stalls = performance.stalls(_STALL_MS)
+    window_ns = 2 * performance.beat_ns
+    arrivals = [t for t, _, _ in performance.struck()]
+    return [
+        error
+        for t, error in zip(arrivals, errors_ms, strict=False)
+        if not any(-window_ns < t - stall < window_ns for stall in stalls)
+    ]
 
 
 def _first(notes: list[NoteOn], compared: int) -> list[tuple[int, ...]]:

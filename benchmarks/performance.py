@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from statistics import median
 
 from rwkv_music_daemon.osc.client import OscClient
 
@@ -60,6 +61,14 @@ class Performance:
         if len(ticks) != len(sent):
             raise RuntimeError(f"{len(sent)} ticks were sent and {len(ticks)} came back")
         return [(t - s) / 1e6 for t, s in zip(ticks, sent, strict=True)]
+
+    def stalls(self, longer_ms: float) -> list[int]:
+        """When ticks were sent that took so much longer than usual to the probe's own listener:
+        then JACK, or the machine, stood still."""
+        ways = self.loopback_ms()
+        usual = median(ways)
+        sent = [record.sent_ns for record in self.sent if record.message == TICK]
+        return [t for t, way in zip(sent, ways, strict=True) if way > usual + longer_ms]
 
     def sending_ms(self) -> list[float]:
         """How late the probe itself sent its ticks."""
