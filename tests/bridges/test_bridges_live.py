@@ -24,6 +24,20 @@ def test_tempo_meter_and_place_are_told_on_connecting(tmp_path: Path) -> None:
     stage.close()
 
 
+def test_a_service_that_comes_while_live_plays_follows_it(stage: Stage) -> None:
+    stage.song.current_song_time = 16.0
+    stage.song.change(is_playing=True, tempo=132.0)
+    stage.run(4 * BEAT_NS, served=False)
+    while stage.service.server.receive():
+        pass  # what was sent meanwhile
+    stage.run(8 * BEAT_NS)
+    transport = stage.service.transport
+    assert transport.playing
+    assert transport.tempo_bpm == pytest.approx(132.0)
+    beat = transport.beat_at(stage.now_ns)
+    assert beat == pytest.approx(stage.song.current_song_time, abs=0.1)
+
+
 def test_the_service_follows_lives_transport(connected: Stage) -> None:
     connected.song.current_song_time = 8.0
     connected.song.change(is_playing=True)
