@@ -31,13 +31,12 @@ class HeardNote:
     note: Note
     held: bool = False
 
-    def agrees(self, fed: Note, told: HeardNote) -> bool:
-        """Whether the state that was fed `fed`, when `told` was known, is still right."""
+    def agrees(self, fed: Note) -> bool:
+        """Whether the state that was fed `fed` is still right."""
         if not self.held:
             return fed == self.note
-        return (  # what was fed for a key that had gone up is no guess
-            told.held
-            and replace(fed, duration=self.note.duration) == self.note
+        return (
+            replace(fed, duration=self.note.duration) == self.note
             and fed.duration >= self.note.duration
         )
 
@@ -168,17 +167,13 @@ class Session(Generic[S]):
         self, index: int, meter: Meter, tempo_bpm: float, told: tuple[HeardNote, ...]
     ) -> None:
         bar = self._bars[index]
-        before, bar.told = bar.told, told
+        bar.told = told
         if (bar.meter, bar.tempo_bpm) != (meter, tempo_bpm):
             bar.meter, bar.tempo_bpm = meter, tempo_bpm
             wrong = -1
         else:
             wrong = next(
-                (
-                    i
-                    for i, fed in enumerate(bar.fed)
-                    if i >= len(told) or not told[i].agrees(fed, before[i])
-                ),
+                (i for i, fed in enumerate(bar.fed) if i >= len(told) or not told[i].agrees(fed)),
                 len(bar.fed),
             )
         grows = len(told) > len(bar.fed)
