@@ -31,12 +31,13 @@ class HeardNote:
     note: Note
     held: bool = False
 
-    def agrees(self, fed: Note) -> bool:
-        """Whether the state that was fed `fed` is still right."""
+    def agrees(self, fed: Note, told: HeardNote) -> bool:
+        """Whether the state that was fed `fed`, when `told` was known, is still right."""
         if not self.held:
             return fed == self.note
-        return (
-            replace(fed, duration=self.note.duration) == self.note
+        return (  # what was fed for a key that had gone up is no guess
+            told.held
+            and replace(fed, duration=self.note.duration) == self.note
             and fed.duration >= self.note.duration
         )
 
@@ -167,13 +168,17 @@ class Session(Generic[S]):
         self, index: int, meter: Meter, tempo_bpm: float, told: tuple[HeardNote, ...]
     ) -> None:
         bar = self._bars[index]
-        bar.told = told
+        before, bar.told = bar.told, told
         if (bar.meter, bar.tempo_bpm) != (meter, tempo_bpm):
             bar.meter, bar.tempo_bpm = meter, tempo_bpm
             wrong = -1
         else:
             wrong = next(
-                (i for i, fed in enumerate(bar.fed) if i >= len(told) or not told[i].agrees(fed)),
+                (
+                    i
+                    for i, fed in enumerate(bar.fed)
+                    if i >= len(told) or not told[i].agrees(fed, before[i])
+                ),
                 len(bar.fed),
             )
         grows = len(told) > len(bar.fed)

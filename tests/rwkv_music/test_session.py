@@ -163,3 +163,14 @@ def test_reset_forgets_everything() -> None:
     session.reset()
     assert session.fork() == ScriptedModel().start()
     assert not session.is_open(0)
+
+
+def test_a_key_struck_again_within_a_step_is_heard_as_held() -> None:
+    lifted, again = HeardNote(note(0)), HeardNote(note(0, duration=1), held=True)
+    session = Session(ScriptedModel())
+    session.hear(0, Meter(), 120.0, [lifted], closed=False)
+    both = [lifted, HeardNote(note(0), held=True)]
+    session.hear(0, Meter(), 120.0, both, closed=True)
+    assert session.fork() == fresh([(0, Meter(), both)])
+    session.hear(0, Meter(), 120.0, [lifted, again], closed=True)
+    assert session.fork() == fresh([(0, Meter(), [lifted, again])])
