@@ -72,5 +72,8 @@ class AlsaGraph:
     def alive(self) -> bool:
         return True  # it is part of the kernel
 
+    def period(self) -> None:
+        return None
+
     def close(self) -> None:
         pass

@@ -22,6 +22,11 @@ class Graph(Protocol):
         """Whether the system still answers."""
         ...
 
+    def period(self) -> int | None:
+        """Another number whenever the system has taken what was sent; None when it takes
+        everything at once, or that cannot be found out."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -39,6 +44,9 @@ class NoGraph:
 
     def alive(self) -> bool:
         return True
+
+    def period(self) -> None:
+        return None
 
     def close(self) -> None:
         pass

@@ -22,12 +22,14 @@ class JackGraph:
         self._gone = threading.Event()
         self._jack = _library()
         self._client: Any = None
+        self._period: int | None = None  # when the last one began, in frames
         if self._jack is not None:
             try:
                 self._client = self._jack.Client("RWKV Music Watch", no_start_server=True)
             except self._jack.JackError as error:
                 raise PortError(f"jack: the server does not answer: {error}") from error
             self._client.set_shutdown_callback(self._on_shutdown)
+            self._period = int(self._client.last_frame_time)
 
     def listeners(self, full_name: str) -> tuple[str, ...]:
         with self._lock:
@@ -57,6 +59,12 @@ class JackGraph:
 
     def alive(self) -> bool:
         return not self._gone.is_set()
+
+    def period(self) -> int | None:
+        with self._lock:
+            if self._client is not None and not self._gone.is_set():
+                self._period = int(self._client.last_frame_time)
+            return self._period
 
     def close(self) -> None:
         with self._lock:

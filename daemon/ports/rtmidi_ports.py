@@ -19,7 +19,10 @@ _QUEUE_MESSAGES = 8192
 _POLL_MESSAGES = 512
 _SYSEX = 0xF0
 _FLUSH_S = 0.05
-# The ring between us and JACK holds about 1600 short messages and is emptied once a period.
+# The ring between us and JACK holds 16 KB, four more for each message, and is emptied once a
+# period. Into a full one the driver waits for ever, at our real-time priority.
+_RING_BYTES = 12_000
+_LENGTH_BYTES = 4
 _BURST_MESSAGES = 400
 _BURST_REST_S = 0.022  # one period of 1024 frames at 48 kHz
 
@@ -87,8 +90,8 @@ class RtMidiInput:
 
 
 class RtMidiOutput:
-    """Sends at once, except that a burst rests before it would overrun the driver's ring, which
-    drops what does not fit without a word."""
+    """Sends at once, except that a burst rests before it would overrun the driver's ring. What a
+    system that stands still would not take any more is dropped, and counts as a failure."""
 
     def __init__(self, name: str, port: rtmidi.MidiOut, graph: Graph, full_name: str) -> None:
         self.name = name
@@ -97,16 +100,23 @@ class RtMidiOutput:
         self._graph = graph
         self._burst = 0
         self._burst_ends_s = 0.0
+        self._period: int | None = None
+        self._waiting_bytes = 0  # what the system has perhaps not taken yet
         self._complaints = _Complaints(name)
         port.set_error_callback(self._complaints)
 
     @property
     def failures(self) -> int:
-        """Messages that the driver refused."""
+        """Messages that were not sent."""
         return self._complaints.count
 
     def send(self, message: bytes) -> None:
         self._pace()
+        size = _LENGTH_BYTES + len(message)
+        if self._waiting_bytes + size > _RING_BYTES:
+            self._complaints(None, "the MIDI system stands still: a message is dropped")
+            return
+        self._waiting_bytes += size
         try:
             self._port.send_message(message)
         except (rtmidi.RtMidiError, ValueError) as error:
@@ -122,9 +132,12 @@ class RtMidiOutput:
 
     def _pace(self) -> None:
         now_s = time.monotonic()
-        if now_s >= self._burst_ends_s:
-            self._burst, self._burst_ends_s = 0, now_s + _BURST_REST_S
-        elif self._burst >= _BURST_MESSAGES:
+        if now_s < self._burst_ends_s and self._burst < _BURST_MESSAGES:
+            self._burst += 1
+            return
+        if now_s < self._burst_ends_s:
             time.sleep(self._burst_ends_s - now_s)
-            self._burst, self._burst_ends_s = 0, time.monotonic() + _BURST_REST_S
-        self._burst += 1
+        self._burst, self._burst_ends_s = 1, time.monotonic() + _BURST_REST_S
+        period = self._graph.period()
+        if period is None or period != self._period:
+            self._period, self._waiting_bytes = period, 0
