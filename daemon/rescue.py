@@ -1,9 +1,9 @@
-"""Ports to those who listen to io, opened before anything happens to it.
+"""Ends what a dead io process has left sounding, wherever it was heard.
 
-When clients of JACK die, the server lets nobody connect for a second or so, and while one is
-stopped, for ever; a port that is connected already needs nobody's leave. Until the server has done
-with the dead, what is sent gets lost, so it is sent again and again. All this is done by a thread,
-so that the supervisor never waits for a MIDI system.
+This may wait for the MIDI system, so a thread does it and the supervisor does not: when clients
+of JACK die, the server lets nobody connect for up to a second, and while one is stopped, for
+ever. What is sent before the server has done with the dead gets lost, so it is sent again and
+again.
 """
 
 from __future__ import annotations
@@ -12,93 +12,65 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from queue import SimpleQueue
 
 from rwkv_music.errors import PortError
 
 from .clock import SystemClock
 from .messages import Connections
-from .ports.base import MidiSystem, OutputPort
+from .ports.base import OutputPort
 from .ports.rtmidi import open_system
-from .silence import panic_messages, silence
+from .silence import panic_messages
 
 _REPEATS, _REPEAT_S = 40, 0.05
-_END_S = 5.0
-_NOBODY = Connections("", ())
+_END_S = 8.0
 
 log = logging.getLogger(__name__)
 
 
 class Rescue:
-    """One port for each destination of io's output; nothing is open while there is none. No
-    method raises, or waits for the MIDI system, except `end`."""
+    """No method but `end` waits; none raises."""
 
     def __init__(self) -> None:
-        self._system: MidiSystem | None = None  # this and the next are the thread's
-        self._ports: dict[str, OutputPort] = {}
-        self._connections = _NOBODY
-        self._tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="rescue", daemon=True)
-        self._thread.start()
+        self._threads: list[threading.Thread] = []
 
-    def follow(self, connections: Connections) -> None:
-        """Be connected, soon, to these destinations and no others."""
-        self._connections = connections
-        self._tasks.put(lambda: self._follow(connections))
-
-    def silence(self) -> None:
-        """End everything that may sound at the destinations, as soon as they can hear it."""
-        connections = self._connections
-        self._tasks.put(lambda: self._silence(connections))
-
-    def silence_others(self, connections: Connections) -> None:
-        """The same for destinations that there is no port to."""
-        self._tasks.put(lambda: _connect_and_silence(connections))
+    def silence(self, connections: Connections) -> None:
+        """End everything that may sound at these destinations, as soon as they can hear it."""
+        if connections.destinations:
+            thread = threading.Thread(target=_silence, args=(connections,), name="rescue")
+            thread.daemon = True
+            thread.start()
+            self._threads = [t for t in self._threads if t.is_alive()] + [thread]
 
     def end(self) -> None:
-        """Finish what was begun, and close the ports after what was sent has left."""
-        self._tasks.put(lambda: self._follow(_NOBODY))
-        self._tasks.put(None)
-        self._thread.join(_END_S)
+        """Finish what was begun, if the MIDI system lets us."""
+        ends_s = time.monotonic() + _END_S
+        for thread in self._threads:
+            thread.join(max(0.0, ends_s - time.monotonic()))
 
-    # --- the thread ----------------------------------------------------------------------------
 
-    def _work(self) -> None:
-        while (task := self._tasks.get()) is not None:
-            try:
-                task()
-            except PortError as error:
-                log.warning("silence after a crash may take seconds: %s", error)
+def _silence(connections: Connections) -> None:
+    """Connect to all of them, and insist. Those that cannot be reached are logged."""
+    ports: list[OutputPort] = []
+    try:
+        system = open_system(connections.api, SystemClock())
+    except PortError as error:
+        log.warning("cannot silence %s: %s", ", ".join(connections.destinations), error)
+        return
+    for destination in connections.destinations:
+        try:
+            ports.append(system.open_output_to(destination))
+        except PortError as error:
+            log.warning("cannot silence %s: %s", destination, error)
 
-    def _follow(self, connections: Connections) -> None:
-        wanted = connections.destinations
-        if self._system is not None and not (wanted and self._is_usable(connections.api)):
-            self._close(set(self._ports))
-            self._system.close()
-            self._system = None
-        self._close(set(self._ports) - set(wanted))
-        for destination in wanted:
-            if self._system is None:
-                self._system = open_system(connections.api, SystemClock())
-            if destination not in self._ports:
-                self._ports[destination] = self._system.open_output_to(destination)
-
-    def _is_usable(self, api: str) -> bool:
-        return self._system is not None and self._system.api == api and self._system.alive()
-
-    def _close(self, destinations: set[str]) -> None:
-        for destination in destinations:
-            self._ports.pop(destination).close()
-
-    def _silence(self, connections: Connections) -> None:
-        if self._ports:
-            insist_on_silence(connections.api, self._send)
-        missed = tuple(set(connections.destinations) - set(self._ports))
-        _connect_and_silence(Connections(connections.api, missed))
-
-    def _send(self, message: bytes) -> None:
-        for port in self._ports.values():
+    def send(message: bytes) -> None:
+        for port in ports:
             port.send(message)
+
+    if ports:
+        insist_on_silence(system.api, send)
+    for port in ports:
+        port.close()
+    system.close()
 
 
 def insist_on_silence(api: str, send: Callable[[bytes], None]) -> None:
@@ -114,7 +86,3 @@ def insist_on_silence(api: str, send: Callable[[bytes], None]) -> None:
             send(message)
     for message in panic_messages(None):
         send(message)
-
-
-def _connect_and_silence(connections: Connections) -> None:
-    silence(connections.api, connections.destinations)

@@ -119,6 +119,7 @@ class Supervisor:
         self._ports = ""
         self._failed: Failed | None = None
         self._rescue = Rescue()
+        self._connections = Connections("", ())
         self._record = Record(config.service.data_path, config.osc.port)
         self._has_osc_port = False  # and with it the record: no other service can be there
         self._ending = False
@@ -200,7 +201,7 @@ class Supervisor:
                     child.serves = True
                 case Connections():
                     self._record.keep(message)
-                    self._rescue.follow(message)
+                    self._connections = message
                 case Serving(model):
                     self._say_ready(model)
                 case Pong():
@@ -214,7 +215,7 @@ class Supervisor:
         left = self._record.read()
         if left is not None:
             log.warning("the last run was killed: silencing %s", ", ".join(left.destinations))
-            self._rescue.silence_others(left)
+            self._rescue.silence(left)
             self._record.drop()
 
     def _forget_link(self, child: Child) -> None:
@@ -240,7 +241,7 @@ class Supervisor:
             raise _ERRORS.get(failed.code, WorkerError)(failed.message)
         log.error("%s is gone (%s): starting it again", child.name, "hung" if hung else code)
         if child is self._io:
-            self._rescue.silence()
+            self._rescue.silence(self._connections)
             self._forget_link(self._worker)
             self._worker.bury(now_s)
 
@@ -285,7 +286,7 @@ class Supervisor:
             if child is self._io and code != 0:
                 clean = False  # it may have died before it could silence anybody
         if not clean:
-            self._rescue.silence()
+            self._rescue.silence(self._connections)
         self._rescue.end()
         if self._has_osc_port:
             self._record.drop()

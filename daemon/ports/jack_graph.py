@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import os
 import threading
 from typing import Any
 
@@ -11,11 +12,19 @@ from rwkv_music.errors import PortError
 
 log = logging.getLogger(__name__)
 
+_PLACES = 8  # file descriptors kept for the client
+
 
 class JackGraph:
     """Asks through one quiet client, which is never activated. When the server goes, this knows
     nothing any more, also if another server comes. Without the package JACK-Client it never knows
-    anything. Raises PortError when there is no server."""
+    anything.
+
+    When this process is killed, JACK drops its clients one after the other, and waits half a
+    second with each while an active one that died is still to be dropped: this client should be
+    the last. So it comes with the first question, after the ports, and gets lower file descriptors
+    than theirs, as the kernel closes the highest first.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -23,21 +32,34 @@ class JackGraph:
         self._jack = _library()
         self._client: Any = None
         self._period: int | None = None  # when the last one began, in frames
-        if self._jack is not None:
+        self._places = [os.open(os.devnull, os.O_RDONLY) for _ in range(_PLACES)]
+
+    def _ask(self) -> Any:
+        """The client, or None; under the lock."""
+        if self._client is None and self._jack is not None and not self._gone.is_set():
+            self._give_places()
             try:
                 self._client = self._jack.Client("RWKV Music Watch", no_start_server=True)
             except self._jack.JackError as error:
-                raise PortError(f"jack: the server does not answer: {error}") from error
-            self._client.set_shutdown_callback(self._on_shutdown)
-            self._period = int(self._client.last_frame_time)
+                log.warning("jack: the server does not answer: %s", error)
+                self._gone.set()
+            else:
+                self._client.set_shutdown_callback(self._on_shutdown)
+                self._period = int(self._client.last_frame_time)
+        return None if self._gone.is_set() else self._client
+
+    def _give_places(self) -> None:
+        while self._places:
+            os.close(self._places.pop())
 
     def listeners(self, full_name: str) -> tuple[str, ...]:
         with self._lock:
-            if self._client is None or self._gone.is_set():
+            client = self._ask()
+            if client is None:
                 return ()
             try:
-                port = self._client.get_port_by_name(full_name)
-                return tuple(other.name for other in self._client.get_all_connections(port))
+                port = client.get_port_by_name(full_name)
+                return tuple(other.name for other in client.get_all_connections(port))
             except self._jack.JackError:
                 return ()
 
@@ -45,32 +67,37 @@ class JackGraph:
         with self._lock:
             if self._jack is None:
                 raise PortError("jack: connecting ports needs JACK-Client: pip install JACK-Client")
-            if self._client is None or self._gone.is_set():
+            client = self._ask()
+            if client is None:
                 raise PortError(f"jack: cannot connect {source!r}: the server has gone")
             try:
-                target = self._client.get_port_by_name(destination)
-                port = self._client.get_port_by_name(source)
-                if target not in self._client.get_all_connections(port):
-                    self._client.connect(source, destination)
+                target = client.get_port_by_name(destination)
+                port = client.get_port_by_name(source)
+                if target not in client.get_all_connections(port):
+                    client.connect(source, destination)
             except self._jack.JackError as error:
                 raise PortError(
                     f"jack: cannot connect {source!r} to {destination!r}: {error}"
                 ) from error
 
     def alive(self) -> bool:
+        with self._lock:
+            self._ask()
         return not self._gone.is_set()
 
     def period(self) -> int | None:
-        with self._lock:
-            if self._client is not None and not self._gone.is_set():
-                self._period = int(self._client.last_frame_time)
-            return self._period
+        client = self._client  # without the lock: who sends must not wait for an answer
+        if client is not None and not self._gone.is_set():
+            self._period = int(client.last_frame_time)
+        return self._period
 
     def close(self) -> None:
         with self._lock:
             client, self._client = self._client, None
             if client is not None and not self._gone.is_set():
                 client.close()
+            self._give_places()
+            self._gone.set()
 
     def _on_shutdown(self, status: object, reason: str) -> None:
         log.warning("jack: the server has gone: %s", reason)

@@ -1,10 +1,8 @@
-"""The panic sequence, and where it goes."""
+"""The panic sequence."""
 
 from __future__ import annotations
 
-from rwkv_music_daemon.clock import ManualClock
-from rwkv_music_daemon.ports.memory import MemorySystem
-from rwkv_music_daemon.silence import panic_messages, silence, silence_on
+from rwkv_music_daemon.silence import panic_messages
 
 
 def test_notes_then_pedal_then_all_notes_then_all_sound() -> None:
@@ -33,20 +31,3 @@ def test_unknown_means_that_what_ends_most_comes_first() -> None:
     messages = panic_messages(None)
     controllers = panic_messages(())
     assert messages[: len(controllers)] == messages[-len(controllers) :] == controllers
-
-
-def test_a_system_that_is_gone_is_said_not_raised() -> None:
-    assert silence("no such system", ["piano:in"]) == ("piano:in",)
-    assert silence("no such system", []) == ()
-
-
-def test_every_destination_is_silenced_and_lost_ones_are_named() -> None:
-    system = MemorySystem(ManualClock())
-    piano, organ = system.add_destination("piano:in"), system.add_destination("organ:in")
-    messages = panic_messages([(0, 60)], channels=[0])
-    lost = silence_on(system, ["piano:in", "gone:in", "organ:in"], messages)
-    assert lost == ("gone:in",)
-    assert [message for _, message in piano.sent] == list(messages)
-    assert [message for _, message in organ.sent] == list(messages)
-    assert piano.closed
-    assert organ.closed

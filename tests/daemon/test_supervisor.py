@@ -95,14 +95,8 @@ class FakeRescue:
     def __init__(self) -> None:
         self.asked: list[tuple[str, Any]] = []
 
-    def follow(self, connections: Connections) -> None:
-        self.asked.append(("follow", connections))
-
-    def silence(self) -> None:
-        self.asked.append(("silence", None))
-
-    def silence_others(self, connections: Connections) -> None:
-        self.asked.append(("silence_others", connections))
+    def silence(self, connections: Connections) -> None:
+        self.asked.append(("silence", connections))
 
     def end(self) -> None:
         self.asked.append(("end", None))
@@ -203,7 +197,7 @@ def test_a_worker_that_dies_is_started_again_and_io_told(house: House) -> None:
     house.run_until(lambda: len(house.children["worker"]) == 2)
     house.run_until(lambda: house.io.heard.count(WorkerState("restarting")) == 2)
     assert len(house.children["io"]) == 1
-    assert ("silence", None) not in house.rescued  # io does that itself
+    assert all(name != "silence" for name, _ in house.rescued)  # io does that itself
 
 
 def test_a_worker_that_hangs_is_killed_and_one_that_loads_is_not(
@@ -226,11 +220,11 @@ def test_a_worker_that_hangs_is_killed_and_one_that_loads_is_not(
 def test_an_io_that_dies_is_silenced_and_everything_begins_again(house: House) -> None:
     house.come_up()
     house.io.say(SYNTH)
-    house.run_until(lambda: ("follow", SYNTH) in house.rescued)
+    house.run_until(house.record.exists)
     worker = house.worker
     house.io.die()
     house.run_until(lambda: len(house.children["io"]) == 2)
-    assert ("silence", None) in house.rescued
+    assert ("silence", SYNTH) in house.rescued
     assert worker.killed  # its io is gone
     house.run_until(lambda: len(house.children["worker"]) == 2)
 
@@ -264,7 +258,7 @@ def test_destinations_are_recorded_while_there_are_any(house: House) -> None:
 def test_what_a_killed_service_left_is_silenced_once_io_has_the_osc_port(house: House) -> None:
     house.record.write_text(json.dumps({"api": "jack", "destinations": ["synth:in"]}))
     house.run_until(lambda: house.rescued)
-    assert house.rescued[0] == ("silence_others", SYNTH)
+    assert house.rescued[0] == ("silence", SYNTH)
     assert not house.record.exists()
 
 
@@ -294,7 +288,7 @@ def test_an_end_in_order(house: House) -> None:
     house.run_until(house.record.exists)
     house.end()
     assert [child.returncode for child in (house.io, house.worker)] == [0, 0]
-    assert [name for name, _ in house.rescued] == ["follow", "end"]
+    assert [name for name, _ in house.rescued] == ["end"]
     assert not house.record.exists()
 
 
