@@ -22,17 +22,19 @@ from .midi_map import MidiMap
 from .osc.encoding import Value
 from .osc.server import OscServer
 from .output_thread import Output
-from .ports.base import InputPort
+from .ports.base import Arrival, InputPort
 from .silence import panic_messages
 from .transport import Transport, take_midi
 
 _POLL_S = 0.002
-_REST_POLL_S = 0.005  # when nothing has come in for a while
+_REST_POLL_S = 0.02  # when nothing has come in for a while
 _REST_NS = 5 * NS_PER_S
 _REST_TICK_NS = 50 * NS_PER_MS
 _HEARTBEAT_NS = 2 * NS_PER_S
 _SLEEP_LOOK_NS = 100 * NS_PER_MS
 _REPLIES_PER_STEP = 64
+
+_Came = tuple[list[tuple[selectors.SelectorKey, int]], list[Arrival]]  # to be read; MIDI
 
 log = logging.getLogger(__name__)
 
@@ -83,17 +85,16 @@ class IoLoop:
 
     def step(self) -> None:
         """Wait a moment for something to come in, and do what is due."""
-        for key, _ in self._selector.select(_REST_POLL_S if self._resting else _POLL_S):
+        readable, arrivals = self._rest() if self._resting else self._wait()
+        for key, _ in readable:
             key.data()
         if self._hub.has_strangers:
             self._take_callers()
         if self._worker is not None and self._worker.is_behind:
             self._to_worker()
-        self._poll_midi()
+        self._take_midi(arrivals)
         now_ns = self._clock.now_ns()
         self._resting = self._may_rest(now_ns)
-        if self._resting and now_ns < self._next_tick_ns:
-            return
         self._next_tick_ns = now_ns + _REST_TICK_NS
         self._look_for_sleep(now_ns)
         self.conductor.tick(now_ns)
@@ -101,6 +102,20 @@ class IoLoop:
         if now_ns >= self._next_heartbeat_ns:
             self._next_heartbeat_ns = now_ns + _HEARTBEAT_NS
             self._osc.publish("/rwkv/heartbeat", (now_ns - self._started_ns) // NS_PER_S)
+
+    def _wait(self) -> _Came:
+        readable = self._selector.select(_POLL_S)
+        return readable, self._input.poll()
+
+    def _rest(self) -> _Came:
+        """Until something comes in or a tick is due. This is most of what an idle service does: it
+        should be little."""
+        select, poll, now_ns = self._selector.select, self._input.poll, self._clock.now_ns
+        ends_ns = self._next_tick_ns
+        while True:
+            readable, arrivals = select(_REST_POLL_S), poll()
+            if readable or arrivals or now_ns() >= ends_ns:
+                return readable, arrivals
 
     def _may_rest(self, now_ns: int) -> bool:
         """Whether nothing is going on, nor has been for a while."""
@@ -133,8 +148,8 @@ class IoLoop:
 
     # --- MIDI ----------------------------------------------------------------------------------
 
-    def _poll_midi(self) -> None:
-        for t_ns, message in self._input.poll():
+    def _take_midi(self, arrivals: list[Arrival]) -> None:
+        for t_ns, message in arrivals:
             self._last_input_ns = t_ns
             if not is_message(message):
                 self.conductor.listener.ignore("malformed")

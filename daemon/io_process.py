@@ -74,8 +74,6 @@ class IoProcess:
             while not self._ending:
                 self._loop.step()
                 self._report()
-                if not self._thread.is_alive():
-                    raise WorkerError("the output thread has ended")
         finally:
             self._loop.close()
             self._thread.end()
@@ -107,6 +105,8 @@ class IoProcess:
         if now_ns < self._next_look_ns:
             return
         self._next_look_ns = now_ns + _LOOK_NS
+        if not self._thread.is_alive():
+            raise WorkerError("the output thread has ended")
         if self._ports.look(now_ns):
             self._loop.conductor.stop(now_ns)
         connections = Connections(self._ports.api, self._ports.connections())
