@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import heapq
 import json
+import os
 import queue
 import sys
 import threading
@@ -17,6 +19,7 @@ import rtmidi
 _NAP_S = 0.0001  # a loop without any nap starves the driver's thread of the GIL
 _SPIN_NS = 400_000
 _FLUSH_S = 0.05
+_PRIORITY = 3  # below the service's
 
 
 class Loop:
@@ -39,6 +42,7 @@ class Loop:
         threading.Thread(target=self._read_orders, daemon=True).start()
         gc.freeze()
         gc.disable()
+        self._raise_priority()
         self._answer([])
         while self._follow_orders():
             self._poll()
@@ -48,6 +52,13 @@ class Loop:
         # A client that just vanishes can hang the server for seconds.
         self._output.delete()
         self._input.delete()
+
+    def _raise_priority(self) -> None:
+        """What measures should not wait for what is measured, nor for other work."""
+        for thread in map(int, os.listdir("/proc/self/task")):
+            if os.sched_getscheduler(thread) == os.SCHED_OTHER:  # JACK's own keep what they have
+                with contextlib.suppress(PermissionError):
+                    os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(_PRIORITY))
 
     def _poll(self) -> None:
         while (found := self._input.get_message()) is not None:
