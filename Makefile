@@ -33,6 +33,7 @@ bench: .venv/test.stamp
 abuse: .venv/test.stamp
 	RWKV_MUSIC_ABUSE=1000000 $(BIN)/python -m pytest --timeout 3600 tests/daemon/test_osc_framing.py $(ARGS)
 	RWKV_MUSIC_ABUSE=1000000 $(BIN)/python -m pytest -m abuse tests/loopback $(ARGS)
+	RWKV_MUSIC_PERFORMANCES=1000 $(BIN)/python -m pytest --timeout 3600 tests/daemon/test_live_state.py $(ARGS)
 	$(BIN)/python -m benchmarks.flood
 
 docs: .venv/demo.stamp

@@ -11,7 +11,8 @@ run, once for the tick's way to the service and once for the note's way back. Ev
 JACK takes until its next period begins, so a single note is up to one period early or late beside
 that median: that is in the figures. `calm` are the notes in whose neighbourhood (two beats) no tick
 took 3 ms longer than usual to the probe's own listener: on a machine with other work, that tells
-what the service did from what was done to JACK.
+what the service did from what was done to JACK. `tick p99` says the same of the rig: how much more
+than the median a tick took straight to the listener, which the service has no part in.
 
 With the scripted model the notes are known beforehand: one on every beat of the bars asked for.
 They are compared, note by note and with their lengths, with the port, with /rwkv/note/played and
@@ -114,6 +115,7 @@ def judge(performance: Performance, scripted: bool) -> dict[str, Any]:
         "mean_ms": sum(beyond) / len(beyond) if beyond else float("nan"),
         "off_p99_ms": percentile([abs(error) for error in ends], 99),
         "loopback_ms": loopback_ms,
+        "tick_p99_ms": percentile(performance.loopback_ms(), 99) - loopback_ms / 2,
         "tick_max_ms": max(performance.loopback_ms()),
         "late": sum(done[3] for done in performance.done),
         "dropped": sum(done[4] for done in performance.done),

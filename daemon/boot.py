@@ -8,9 +8,16 @@ import signal
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
 from typing import Any
 
+from rwkv_music.errors import ConfigError
+
 from .config import Config, from_dict, to_dict
+from .config_sections import LoggingConfig
+
+_LOG_BYTES, _OLD_LOGS = 1_000_000, 3
 
 # A terminal, or a service manager, sends these to all our processes at once.
 ENDING_SIGNALS = tuple(
@@ -20,16 +27,20 @@ ENDING_SIGNALS = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """What a child is told. `token` opens the hubs at the two loopback ports."""
+    """What a child is told: what it is called, and the secret that opens the hubs at the two
+    loopback ports."""
 
+    name: str
     token: str
     supervisor_port: int
     io_port: int
     config: dict[str, Any]
 
     @classmethod
-    def of(cls, config: Config, token: str, supervisor_port: int, io_port: int = 0) -> Boot:
-        return cls(token, supervisor_port, io_port, to_dict(config))
+    def of(
+        cls, name: str, config: Config, token: str, supervisor_port: int, io_port: int = 0
+    ) -> Boot:
+        return cls(name, token, supervisor_port, io_port, to_dict(config))
 
     def settings(self) -> Config:
         """The configuration, typed again."""
@@ -54,20 +65,31 @@ def start_child(module: str, boot: Boot) -> subprocess.Popen[bytes]:
     return child
 
 
-def read_boot(name: str) -> Boot:
+def read_boot() -> Boot:
     """In the child: what the supervisor handed over. The signals that end the service are the
     supervisor's to hear, which tells its children: io has notes to end first."""
     for number in ENDING_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     boot = Boot(**json.loads(sys.stdin.buffer.readline()))
-    log_to_stderr(name, boot.settings().logging.level)
+    start_log(boot.name, boot.settings().logging)
     return boot
 
 
-def log_to_stderr(name: str, level: str) -> None:
-    """One line an event: time, level, process, message."""
+def start_log(name: str, config: LoggingConfig) -> None:
+    """One entry an event: time, level, process, message. Each process has a file of its own, since
+    only one may rotate a file. Raises ConfigError when there can be none."""
+    handler: logging.Handler = logging.StreamHandler(sys.stderr)
+    if config.folder:
+        folder = Path(config.folder).expanduser()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            handler = RotatingFileHandler(
+                folder / f"{name}.log", maxBytes=_LOG_BYTES, backupCount=_OLD_LOGS, encoding="utf-8"
+            )
+        except OSError as error:
+            raise ConfigError(f"logging.folder: {error}; choose a folder to write into") from error
     logging.basicConfig(
-        level=level.upper(),
+        level=config.level.upper(),
         format=f"%(asctime)s %(levelname)s {name}: %(message)s",
-        stream=sys.stderr,
+        handlers=[handler],
     )

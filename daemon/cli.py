@@ -22,6 +22,7 @@ _SUMMARIES = {
     "doctor": "Say what is there, what is missing, and how to get it.",
     "config": "Check a configuration, or show the effective one.",
     "compose": "Let the running service continue a list of notes: for scripts inside DAWs.",
+    "service": "Run it in the background, from login on.",
     "bridges": "List or install the scripts that run inside DAWs.",
 }
 _EXIT_CODES = ((ConfigError, 2), (PortError, 3), (CheckpointError, 4), (RwkvMusicError, 1))
@@ -71,3 +72,7 @@ def main() -> None:
     except RwkvMusicError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(next(code for kind, code in _EXIT_CODES if isinstance(error, kind)))
+
+
+if __name__ == "__main__":
+    main()

@@ -92,6 +92,11 @@ class Compositions:
             yield sender, "/rwkv/compose/result", (answer.ident, first, *values)
         yield sender, "/rwkv/compose/done", (answer.ident, len(answer.notes), answer.seed)
 
+    @property
+    def running(self) -> bool:
+        """Whether the worker is composing."""
+        return any(composition.running for composition in self._compositions.values())
+
     def fail_running(self, reason: str) -> Iterator[tuple[Address, str, tuple[Any, ...]]]:
         """The worker is gone, and with it what it was doing."""
         running: Mapping[str, _Composition] = {

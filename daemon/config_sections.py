@@ -80,6 +80,9 @@ class ModelConfig:
         text("a path, or nothing"), "File with the weights; empty: the embedded model.", ""
     )
     engine: str = setting(choice(*ENGINES), "What runs the model.", "auto")
+    memory: str = setting(
+        text("a name, or nothing"), "Named memory to begin from: a style from the first note.", ""
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +109,15 @@ class ServiceConfig:
 
 @dataclass(frozen=True, slots=True)
 class LoggingConfig:
-    """What is told on standard error."""
+    """What the service tells of itself."""
 
     level: str = setting(
         choice("debug", "info", "warning", "error"), "The least important that is told.", "info"
+    )
+    folder: str = setting(
+        text("a path, or nothing"),
+        "Folder for a log of each process, 1 MB and three older ones; empty: standard error.",
+        "",
     )
 
 

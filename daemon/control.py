@@ -16,11 +16,10 @@ from rwkv_music.errors import ConfigError
 from rwkv_music.music import Meter
 from rwkv_music.timebase import steps_to_beats
 
+from .aside import Aside, Reply
 from .assembler import HISTORY_BARS
-from .compositions import Compositions
 from .conductor import Conductor
-from .memories import Memories
-from .messages import Composed, Forget, Memory
+from .messages import Forget
 from .midi_map import COMMANDS, MidiMap, MidiTrigger
 from .osc.arguments import OscError
 from .osc.encoding import Value
@@ -32,12 +31,11 @@ from .parameters import PARAMETERS, ParameterError
 
 log = logging.getLogger(__name__)
 
-Reply = tuple[Address, str, tuple[Value, ...]]
 _MOST_QUEUED = 200_000
 
 
 class Control:
-    """Carries out requests. `replies` is the queue of what is to be sent.
+    """Carries out requests. `replies` is the queue of what is to be sent, also for `aside`.
 
     silence_all sends the panic sequence on all channels; keep_triggers remembers a learned map.
     """
@@ -48,18 +46,16 @@ class Control:
         midi_map: MidiMap,
         silence_all: Callable[[], None],
         keep_triggers: Callable[[MidiMap], None],
-        memories: Memories,
+        aside: Aside,
     ) -> None:
-        self.replies: deque[Reply] = deque()
+        self.replies: deque[Reply] = aside.replies
+        self._aside = aside
         self._conductor = conductor
         self._transport = conductor.transport
         self._midi_map = midi_map
         self._silence_all = silence_all
         self._keep_triggers = keep_triggers
         self._learning: str | None = None
-        self._sender: Address = ("", 0)  # of the request that is being carried out
-        self._compositions = Compositions()
-        self._memories = memories
         self._methods: dict[str, Callable[..., Iterator[tuple[Any, ...]] | None]] = {
             "ping": self._ping,
             "subscribe": self._subscribe,
@@ -90,12 +86,7 @@ class Control:
             "transport/bbt": self._bbt,
             "transport/seconds": self._seconds,
             "transport/source": self._source,
-            "memory/save": self._memory_save,
-            "memory/load": self._memory_load,
-            "memory/list": self._memory_list,
-            "compose/begin": self._compose_begin,
-            "compose/notes": self._compose_notes,
-            "compose/run": self._compose_run,
+            **aside.methods,
         }
 
     @property
@@ -108,7 +99,7 @@ class Control:
         try:
             if not request.served:
                 raise OscError(406, "not yet: a later version does this")
-            self._sender = sender
+            self._aside.sender = sender
             answers = self._methods[request.name](now_ns, *request.args)
             for address, *args in answers or ():
                 self._queue(sender, address, *args)
@@ -268,54 +259,6 @@ class Control:
         self._keep_triggers(self._midi_map)
         log.info("learned: %s is now %s", trigger, command)
         return True
-
-    # --- memories ------------------------------------------------------------------------------
-
-    def _memory_save(self, now_ns: int, name: str) -> None:
-        self._conductor.need_model()
-        self._conductor.tick(now_ns)
-        self._conductor.to_worker(self._memories.save(self._sender, name))
-
-    def _memory_load(self, now_ns: int, name: str) -> None:
-        self._conductor.need_model()
-        self._conductor.to_worker(self._memories.load(self._sender, name))
-
-    def _memory_list(self, now_ns: int) -> Iterator[tuple[Any, ...]]:
-        yield "/rwkv/memory", *self._memories.names()
-
-    def remembered(self, answer: Memory, now_ns: int) -> None:
-        """The worker has saved or loaded a memory, or could not, and then nothing has changed."""
-        if not answer.save and not answer.error:
-            self._conductor.forget(now_ns)
-        self.replies.extend(self._memories.finish(answer))
-
-    # --- composing -----------------------------------------------------------------------------
-
-    def _compose_begin(
-        self, now_ns: int, ident: str, tempo_bpm: float, numerator: int, denominator: int
-    ) -> None:
-        self._compositions.begin(self._sender, ident, tempo_bpm, numerator, denominator)
-
-    def _compose_notes(self, now_ns: int, ident: str, first: int, *values: Any) -> None:
-        self._compositions.add(ident, first, values)
-
-    def _compose_run(
-        self, now_ns: int, ident: str, notes: int, bars: int, seed: int | None = None
-    ) -> None:
-        self._conductor.need_model()
-        seed = self._conductor.arming.seed(-1 if seed is None else seed)
-        wishes = self._conductor.generation
-        self._conductor.to_worker(self._compositions.run(ident, notes, bars, seed, wishes))
-
-    def composed(self, answer: Composed) -> None:
-        """The worker has finished a composition."""
-        self.replies.extend(self._compositions.finish(answer))
-
-    def worker_lost(self) -> None:
-        """What the worker was composing is lost."""
-        reason = "the model's process ended; send /rwkv/compose/begin again"
-        self.replies.extend(self._compositions.fail_running(reason))
-        self.replies.extend(self._memories.worker_lost())
 
     # --- the transport -------------------------------------------------------------------------
 

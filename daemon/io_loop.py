@@ -10,15 +10,17 @@ from collections.abc import Callable
 from rwkv_music.errors import WorkerError
 from rwkv_music.timebase import NS_PER_MS, NS_PER_S
 
+from .aside import Aside
 from .clock import Clock, SleepWatch, real_ns
 from .conductor import Conductor
 from .config import Config
 from .control import Control
 from .links import Hub, Link
-from .memories import Memories
+from .memories import MEMORIES, Memories
 from .messages import Composed, Memory, Message, Ready
 from .midi_bytes import SYSTEM, is_message
 from .midi_map import MidiMap
+from .models import Models
 from .osc.encoding import Value
 from .osc.server import OscServer
 from .output_thread import Output
@@ -33,6 +35,8 @@ _REST_TICK_NS = 50 * NS_PER_MS
 _HEARTBEAT_NS = 2 * NS_PER_S
 _SLEEP_LOOK_NS = 100 * NS_PER_MS
 _REPLIES_PER_STEP = 64
+_PLAYING = ("armed", "playing")
+_MODELS = "models"  # the folder of checkpoints, in the service's own
 
 _Came = tuple[list[tuple[selectors.SelectorKey, int]], list[Arrival]]  # to be read; MIDI
 
@@ -51,6 +55,7 @@ class IoLoop:
         osc: OscServer,
         hub: Hub,
         keep_triggers: Callable[[MidiMap], None] = lambda _: None,
+        load_model: Callable[[str], None] = lambda _: None,
         new_seed: Callable[[], int] = lambda: random.getrandbits(31),
     ) -> None:
         self._clock = clock
@@ -59,6 +64,10 @@ class IoLoop:
         self._osc = osc
         self._hub = hub
         self._worker: Link | None = None
+        self._next: tuple[str, Link] | None = None  # the worker that waits, and its name
+        self._next_is_ready = False
+        self.workers = 0  # how many have come
+        self.worker_name = ""  # of the last
         self._selector = selectors.DefaultSelector()
         self._selector.register(osc, selectors.EVENT_READ, self._take_requests)
         self._selector.register(hub, selectors.EVENT_READ, self._take_callers)
@@ -69,8 +78,10 @@ class IoLoop:
             transport, config.generation, output, self._to_worker, osc.publish, new_seed
         )
         midi_map = MidiMap(config.midi.triggers)
-        memories = Memories(config.service.data_path / "memories")
-        self.control = Control(self.conductor, midi_map, self.silence, keep_triggers, memories)
+        data = config.service.data_path
+        memories, models = Memories(data / MEMORIES), Models(data / _MODELS)
+        self.aside = Aside(self.conductor, memories, models, load_model)
+        self.control = Control(self.conductor, midi_map, self.silence, keep_triggers, self.aside)
         self._started_ns = clock.now_ns()
         self._next_heartbeat_ns = self._started_ns
         self._sleep_watch = SleepWatch()
@@ -92,6 +103,8 @@ class IoLoop:
             self._take_callers()
         if self._worker is not None and self._worker.is_behind:
             self._to_worker()
+        if self._next_is_ready:
+            self._change_worker()
         self._take_midi(arrivals)
         now_ns = self._clock.now_ns()
         self._resting = self._may_rest(now_ns)
@@ -145,6 +158,8 @@ class IoLoop:
         self._osc.close()
         if self._worker is not None:
             self._worker.close()
+        if self._next is not None:
+            self._next[1].close()
 
     # --- MIDI ----------------------------------------------------------------------------------
 
@@ -190,11 +205,53 @@ class IoLoop:
     # --- the worker ----------------------------------------------------------------------------
 
     def _take_callers(self) -> None:
-        for _, link in self._hub.accept():
-            self._lose_worker("another one has come")
-            self._worker = link
-            self.watch(link, self._take_answers)
-            self._take_answers()
+        for name, link in self._hub.accept():
+            if self._worker is None:
+                self._employ(name, link)
+            else:
+                self._keep_waiting(name, link)
+
+    def _employ(self, name: str, link: Link) -> None:
+        self._worker, self.worker_name = link, name
+        self.watch(link, self._take_answers)
+        self._take_answers()
+
+    def _keep_waiting(self, name: str, link: Link) -> None:
+        """A worker with another model takes the place of ours when it is ready and nothing plays,
+        rings or is composed."""
+        self._dismiss_next()
+        self._next = name, link
+        self.watch(link, self._hear_next)
+        self._hear_next()
+
+    def _hear_next(self) -> None:
+        if self._next is None:
+            return
+        try:
+            messages = self._next[1].receive()
+        except WorkerError:
+            self._dismiss_next()
+            return
+        self._next_is_ready = self._next_is_ready or bool(messages)
+        self._next[1].unread(messages)
+
+    def _dismiss_next(self) -> None:
+        if self._next is not None:
+            self._selector.unregister(self._next[1])
+            self._next[1].close()
+        self._next, self._next_is_ready = None, False
+
+    def _change_worker(self) -> None:
+        """The one that waits takes over: what the other was told, it will be told."""
+        if self._next is None or self.conductor.state in _PLAYING or self._output.sounding:
+            return
+        if self.aside.busy:
+            return
+        name, link = self._next
+        self._next, self._next_is_ready = None, False
+        self._selector.unregister(link)
+        self._lose_worker("another one takes over")
+        self._employ(name, link)
 
     def _take_answers(self) -> None:
         if self._worker is None:
@@ -207,10 +264,11 @@ class IoLoop:
         for message in messages:
             if isinstance(message, Ready):
                 self.conductor.worker_up(message.model, message.lead_ns)
+                self.workers += 1
             elif isinstance(message, Composed):
-                self.control.composed(message)
+                self.aside.composed(message)
             elif isinstance(message, Memory):
-                self.control.remembered(message, self._clock.now_ns())
+                self.aside.remembered(message, self._clock.now_ns())
             else:
                 self.conductor.worker(message, self._clock.now_ns())
 
@@ -230,4 +288,4 @@ class IoLoop:
         self._worker.close()
         self._worker = None
         self.conductor.worker_down(self._clock.now_ns())
-        self.control.worker_lost()
+        self.aside.worker_lost()

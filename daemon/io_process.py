@@ -17,7 +17,19 @@ from .clock import Clock, SystemClock
 from .config import Config
 from .io_loop import IoLoop
 from .links import Hub, Link, call
-from .messages import Connections, Failed, Listening, Ping, Pong, Serving, Stop, WorkerState
+from .messages import (
+    Connections,
+    Failed,
+    Listening,
+    Load,
+    Loaded,
+    NotLoaded,
+    Ping,
+    Pong,
+    Serving,
+    Stop,
+    WorkerState,
+)
 from .midi_map import MidiMap, MidiTrigger
 from .osc.server import OscServer
 from .output_thread import Output, OutputThread
@@ -43,7 +55,7 @@ class IoProcess:
         self._supervisor = supervisor
         self._ending = False
         self._is_orphan = False
-        self._serving = False
+        self._told_workers = 0
         self._data = config.service.data_path
         # First, because this port says whether another service is there already.
         osc = OscServer(config.osc.host, config.osc.port)
@@ -59,6 +71,7 @@ class IoProcess:
             osc,
             self._hub,
             keep_triggers=self._keep_triggers,
+            load_model=lambda path: self._tell(Load(path)),
         )
         self._loop.watch(supervisor, self._take_orders)
         self._told: Connections | None = None
@@ -95,12 +108,16 @@ class IoProcess:
                     self._tell(Pong(number))
                 case WorkerState(state):
                     self._loop.publish("/rwkv/worker", state)
+                case Loaded():
+                    self._loop.aside.model_loaded()
+                case NotLoaded(reason):
+                    self._loop.aside.model_not_loaded(reason)
 
     def _report(self) -> None:
         """Tell the supervisor who listens to us: it must be able to silence them without us."""
-        if not self._serving and self._loop.conductor.model:
-            self._serving = True
-            self._tell(Serving(self._loop.conductor.model))
+        if self._told_workers != self._loop.workers:
+            self._told_workers = self._loop.workers
+            self._tell(Serving(self._loop.worker_name, self._loop.conductor.model))
         now_ns = self._clock.now_ns()
         if now_ns < self._next_look_ns:
             return
@@ -114,7 +131,7 @@ class IoProcess:
             self._told = connections
             self._tell(connections)
 
-    def _tell(self, message: Pong | Serving | Connections) -> None:
+    def _tell(self, message: Pong | Serving | Connections | Load) -> None:
         try:
             self._supervisor.send(message)
         except WorkerError:
@@ -153,10 +170,10 @@ class IoProcess:
 
 
 def main() -> int:
-    boot = read_boot("io")
+    boot = read_boot()
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     try:
-        supervisor = call(boot.supervisor_port, "io", boot.token)
+        supervisor = call(boot.supervisor_port, boot.name, boot.token)
     except WorkerError as error:
         log.error("%s", error)
         return 1

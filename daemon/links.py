@@ -84,7 +84,7 @@ class Link:
 
     def unread(self, messages: list[Message]) -> None:
         """Put messages back, to be received again."""
-        self._unread = messages
+        self._unread = [*messages, *self._unread]
 
     def close(self) -> None:
         self._socket.close()

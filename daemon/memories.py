@@ -14,6 +14,7 @@ from .osc.arguments import OscError
 from .osc.subscribers import Address
 
 SUFFIX = ".safetensors"
+MEMORIES = "memories"  # their folder, in the service's own
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _-]{0,63}", re.ASCII)
 
 
@@ -24,13 +25,18 @@ class Memories:
         self._folder = folder
         self._waiting: deque[Address] = deque()  # the worker answers in the order of asking
 
+    @property
+    def waiting(self) -> bool:
+        """Whether somebody waits for an answer."""
+        return bool(self._waiting)
+
     def names(self) -> tuple[str, ...]:
         """What there is, in alphabetical order."""
         return tuple(sorted(path.stem for path in self._folder.glob(f"*{SUFFIX}")))
 
     def save(self, sender: Address, name: str) -> Memory:
         """What the worker is to do. Raises OscError 422 for a name that no file can have."""
-        path = self._path(name)
+        path = self.path(name)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -40,7 +46,7 @@ class Memories:
 
     def load(self, sender: Address, name: str) -> Memory:
         """What the worker is to do. Raises OscError 404 when there is no such memory."""
-        path = self._path(name)
+        path = self.path(name)
         if not path.is_file():
             there = ", ".join(self.names()) or "none"
             raise OscError(404, f"no memory {name!r}; there are: {there}")
@@ -64,7 +70,8 @@ class Memories:
             reason = "the model's process ended before it was done"
             yield self._waiting.popleft(), "/rwkv/error", (500, reason, "/rwkv/memory")
 
-    def _path(self, name: str) -> Path:
+    def path(self, name: str) -> Path:
+        """Where a memory is kept. Raises OscError 422 for a name that no file can have."""
         if not _NAME.fullmatch(name):
             raise OscError(
                 422, f"name: expected letters, digits, blanks, - and _, at most 64, got {name!r}"

@@ -200,8 +200,9 @@ class Listening:
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """io to supervisor: the worker is connected, the service is up."""
+    """io to supervisor: the model of the worker of this name plays, the service is up."""
 
+    worker: str
     model: str
 
 
@@ -211,6 +212,26 @@ class Connections:
 
     api: str
     destinations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """io to supervisor: start a second worker with this checkpoint, which takes the first's place
+    when it is ready."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """supervisor to io: the second worker has taken the first's place."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotLoaded:
+    """supervisor to io: that model cannot be had; nothing has changed."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +268,9 @@ Message = (
     | Listening
     | Serving
     | Connections
+    | Load
+    | Loaded
+    | NotLoaded
     | WorkerState
     | Stop
 )

@@ -11,12 +11,14 @@ from typing import Any
 from rwkv_music.model.protocol import MusicModel
 from rwkv_music.timebase import NS_PER_MS
 
+from .aside import Aside
 from .clock import ManualClock
 from .conductor import Conductor
 from .control import Control
 from .memories import Memories
 from .messages import Composed, Memory, Message
 from .midi_map import MidiMap
+from .models import Models
 from .osc.encoding import Value
 from .osc.framing import Message as OscMessage
 from .osc.table import match
@@ -52,6 +54,7 @@ class Rehearsal:
         self.output = Output(self.port, self.clock)
         self.transport = transport or Transport(source="internal")
         self.events: list[tuple[int, str, tuple[Any, ...]]] = []
+        self.asked_models: list[str] = []  # the checkpoints that were to be loaded
         self._worker_ns = worker_ns
         self._to_worker: deque[Message] = deque()
         self._answers: deque[tuple[int, Message]] = deque()
@@ -65,12 +68,16 @@ class Rehearsal:
             lambda address, *args: self.events.append((self.clock.now_ns(), address, args)),
             new_seed,
         )
+        memories = Memories(memory_folder or Path("memories"))
+        self.aside = Aside(
+            self.conductor, memories, Models(Path("models")), self.asked_models.append
+        )
         self.control = Control(
             self.conductor,
             MidiMap({}),
             silence_all=self.output.stop,
             keep_triggers=lambda _: None,
-            memories=Memories(memory_folder or Path("memories")),
+            aside=self.aside,
         )
         self.conductor.worker_up(model.name)
 
@@ -113,9 +120,9 @@ class Rehearsal:
         while self._answers and self._answers[0][0] <= now_ns:
             answer = self._answers.popleft()[1]
             if isinstance(answer, Composed):
-                self.control.composed(answer)
+                self.aside.composed(answer)
             elif isinstance(answer, Memory):
-                self.control.remembered(answer, now_ns)
+                self.aside.remembered(answer, now_ns)
             else:
                 self.conductor.worker(answer, now_ns)
         self.output.pump()

@@ -7,7 +7,6 @@ from here and both are started again. This process holds nothing that can crash.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import secrets
 import selectors
@@ -16,18 +15,22 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from types import FrameType
 
 from rwkv_music.errors import CheckpointError, ConfigError, PortError, RwkvMusicError, WorkerError
 
-from .boot import ENDING_SIGNALS, Boot, start_child
+from .boot import ENDING_SIGNALS, Boot
+from .child import Child
 from .config import Config
-from .links import Hub, Link
+from .links import Hub
 from .messages import (
     Connections,
     Failed,
     Listening,
-    Message,
+    Load,
+    Loaded,
+    NotLoaded,
     Ping,
     Pong,
     Ready,
@@ -37,70 +40,15 @@ from .messages import (
 )
 from .record import Record
 from .rescue import Rescue
+from .services.notify import Notifier
 
+_WORKER, _WORKERS = "worker_process", ("worker", "worker-2")
 _LOOK_S = 0.25
 _PING_S = 1.0
-_HUNG_S = 5.0
-_LOADING_S = 120.0  # a large model on a slow disk; it answers nothing meanwhile
 _STOP_S = 3.0
-_LAST_BREATH_S = 0.5
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 10.0
-_STEADY_S = 30.0  # who has run so long has not crashed at once
 _ERRORS: dict[int, type[RwkvMusicError]] = {2: ConfigError, 3: PortError, 4: CheckpointError}
 
 log = logging.getLogger(__name__)
-
-
-class Child:
-    """One of the two processes: running, or to be started again at `start_s`."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.process: subprocess.Popen[bytes] | None = None
-        self.link: Link | None = None
-        self.start_s = 0.0
-        self.answered_s = 0.0
-        self.serves = False  # it has done what it does before it can answer
-        self.is_lost = False  # its link has ended, so that it is of no use any more
-        self._pause_s = _FIRST_PAUSE_S
-        self._started_s = 0.0
-
-    def start(self, boot: Boot, now_s: float) -> None:
-        self.process = start_child(f"{self.name}_process", boot)
-        self._started_s = self.answered_s = now_s
-        self.serves = self.is_lost = False
-
-    def is_dead(self) -> bool:
-        return self.process is not None and (self.is_lost or self.process.poll() is not None)
-
-    def is_hung(self, now_s: float) -> bool:
-        limit_s = _HUNG_S if self.serves else _LOADING_S
-        return self.process is not None and now_s - self.answered_s > limit_s
-
-    def send(self, message: Message) -> None:
-        """Whoever does not take it is dead, which `is_dead` will tell."""
-        if self.link is not None:
-            try:
-                self.link.send(message)
-            except WorkerError:
-                log.debug("%s takes no more messages", self.name)
-
-    def bury(self, now_s: float) -> int | None:
-        """Make sure that it is gone, and set when it may come back; its exit code."""
-        code = None
-        if self.process is not None:
-            if self.is_lost:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    self.process.wait(_LAST_BREATH_S)
-            self.process.kill()
-            code = self.process.wait()
-        if self.link is not None:
-            self.link.close()
-        self.process = self.link = None
-        steady = now_s - self._started_s > _STEADY_S
-        self._pause_s = _FIRST_PAUSE_S if steady else min(self._pause_s * 2, _LONGEST_PAUSE_S)
-        self.start_s = now_s + self._pause_s
-        return code
 
 
 class Supervisor:
@@ -114,11 +62,13 @@ class Supervisor:
         self._hub = Hub(self._token)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._hub, selectors.EVENT_READ)
-        self._io, self._worker = Child("io"), Child("worker")
+        self._io, self._worker = Child("io", "io_process"), Child(_WORKERS[0], _WORKER)
+        self._next: Child | None = None  # a worker with another model, on its way
+        self._next_path = ""
         self._io_port = 0
         self._ports = ""
-        self._failed: Failed | None = None
         self._rescue = Rescue()
+        self._notifier = Notifier()
         self._connections = Connections("", ())
         self._record = Record(config.service.data_path, config.osc.port)
         self._has_osc_port = False  # and with it the record: no other service can be there
@@ -150,28 +100,43 @@ class Supervisor:
                 key.data()
         self._take_callers()
         now_s = time.monotonic()
-        for child in (self._io, self._worker):
+        for child in self._children():
             if child.is_dead() or child.is_hung(now_s):
                 self._lose(child, now_s)
         if now_s >= self._next_ping_s:
             self._next_ping_s = now_s + _PING_S
-            for child in (self._io, self._worker):
+            self._feed_watchdog()
+            for child in self._children():
                 child.send(Ping(int(now_s)))
+
+    def _children(self) -> tuple[Child, ...]:
+        return (self._io, self._worker, *([self._next] if self._next else []))
+
+    def _feed_watchdog(self) -> None:
+        """The service is alive when both children did something since it last was."""
+        if self._io.has_progressed and self._worker.has_progressed:
+            self._io.has_progressed = self._worker.has_progressed = False
+            self._notifier.alive()
 
     def _start_children(self, now_s: float) -> None:
         if self._io.process is None and now_s >= self._io.start_s:
             self._io_port = 0
-            self._io.start(self._boot(), now_s)
+            self._io.start(self._boot(self._io), now_s)
         if self._worker.process is None and self._io_port and now_s >= self._worker.start_s:
             self._io.send(WorkerState("restarting"))
-            self._worker.start(self._boot(), now_s)
+            self._worker.start(self._boot(self._worker), now_s)
 
-    def _boot(self) -> Boot:
-        return Boot.of(self._config, self._token, self._hub.port, self._io_port)
+    def _boot(self, child: Child) -> Boot:
+        config = self._config
+        if child is self._next:
+            # The memory to begin from is the first model's, and would be refused.
+            model = replace(config.model, path=self._next_path, memory="")
+            config = replace(config, model=model)
+        return Boot.of(child.name, config, self._token, self._hub.port, self._io_port)
 
     def _take_callers(self) -> None:
         for name, link in self._hub.accept():
-            for child in (self._io, self._worker):
+            for child in self._children():
                 if child.name == name and child.link is None:
                     child.link = link
                     child.answered_s = time.monotonic()
@@ -189,10 +154,11 @@ class Supervisor:
             return
         if messages:
             child.answered_s = time.monotonic()
+            child.has_progressed = True
         for message in messages:
             match message:
                 case Failed():
-                    self._failed = message
+                    child.failed = message
                 case Listening(port, ports):
                     child.serves = True
                     self._io_port, self._ports = port, ports
@@ -202,8 +168,12 @@ class Supervisor:
                 case Connections():
                     self._record.keep(message)
                     self._connections = message
-                case Serving(model):
+                case Serving(worker, model):
+                    if self._next is not None and self._next.name == worker:
+                        self._promote(self._next)
                     self._say_ready(model)
+                case Load(path):
+                    self._load(path)
                 case Pong():
                     pass
 
@@ -224,26 +194,59 @@ class Supervisor:
             child.link.close()
             child.link = None
 
+    def _load(self, path: str) -> None:
+        """Start a second worker. It calls io as the first did, and io changes over when nothing
+        plays."""
+        self._drop_next("another model was asked for")
+        self._next_path = path
+        self._next = Child(next(n for n in _WORKERS if n != self._worker.name), _WORKER)
+        self._next.start(self._boot(self._next), time.monotonic())
+
+    def _promote(self, child: Child) -> None:
+        """The second worker plays: it is the first from now on."""
+        self._forget_link(self._worker)
+        self._worker.bury(time.monotonic())
+        self._worker, self._next = child, None
+        model = replace(self._config.model, path=self._next_path, memory="")
+        self._config = replace(self._config, model=model)
+        self._io.send(Loaded())
+
+    def _drop_next(self, reason: str) -> None:
+        if self._next is not None:
+            log.warning("%s: cannot be loaded: %s", self._next_path or "the embedded model", reason)
+            self._forget_link(self._next)
+            self._next.bury(time.monotonic())
+            self._next = None
+            self._io.send(NotLoaded(reason))
+
     def _say_ready(self, model: str) -> None:
-        if not self._is_ready:
+        if self._is_ready:
+            self._notifier.status(f"{self._ports}; model {model}")
+        else:
             self._is_ready = True
             self._ready(f"ready {self._ports}; model {model}")
+            self._notifier.ready(f"{self._ports}; model {model}")
 
     def _lose(self, child: Child, now_s: float) -> None:
         """A child has died or hangs: silence what it may have left, and start it again."""
         if child.link is not None:
             self._take(child)  # its last words
         hung = child.is_hung(now_s)
+        if child is self._next:
+            self._drop_next(child.failed.message if child.failed else "its process ended")
+            return
         self._forget_link(child)
         code = child.bury(now_s)
-        if not self._is_ready and (self._failed is not None or not hung):
-            failed = self._failed or Failed(1, f"{child.name} ended with code {code}")
+        if not self._is_ready and (child.failed is not None or not hung):
+            failed = child.failed or Failed(1, f"{child.name} ended with code {code}")
             raise _ERRORS.get(failed.code, WorkerError)(failed.message)
-        log.error("%s is gone (%s): starting it again", child.name, "hung" if hung else code)
+        reason = child.failed.message if child.failed else "it hung" if hung else f"code {code}"
+        log.error("%s is gone (%s): starting it again", child.name, reason)
         if child is self._io:
             self._rescue.silence(self._connections)
             self._forget_link(self._worker)
             self._worker.bury(now_s)
+            self._drop_next("the process of the ports ended")
 
     # --- the end -------------------------------------------------------------------------------
 
@@ -271,11 +274,12 @@ class Supervisor:
 
     def _end(self) -> None:
         """io silences and closes its ports; whoever does not end is ended."""
-        for child in (self._io, self._worker):
+        self._notifier.ending()
+        for child in self._children():
             child.send(Stop())
         until_s = time.monotonic() + _STOP_S
         clean = True
-        for child in (self._io, self._worker):
+        for child in self._children():
             if child.process is None:
                 continue
             try:

@@ -81,12 +81,15 @@ class _Job:
 
 
 class Worker:
-    """Hears bars and continues them. `send` takes each answer. One thread."""
+    """Hears bars and continues them, from the state `start` on. `send` takes each answer. One
+    thread."""
 
-    def __init__(self, model: MusicModel[Any], send: Callable[[Message], None]) -> None:
+    def __init__(
+        self, model: MusicModel[Any], send: Callable[[Message], None], start: Any = None
+    ) -> None:
         self._model = model
         self._send = send
-        self.session: Session[Any] = Session(model)
+        self.session: Session[Any] = Session(model, start)
         self._takes: Takes[Any] | None = None
         self._takes_request = -1
         self._reported: set[int] = set()  # takes that io knows to be complete

@@ -12,12 +12,15 @@ from typing import Any
 import numpy as np
 
 from rwkv_music.errors import CheckpointError, ConfigError, RwkvMusicError, WorkerError
+from rwkv_music.memory import load_memory
 from rwkv_music.model import load_model
 from rwkv_music.model.protocol import BarRequest, MusicModel, propose
 from rwkv_music.music import Meter
 
 from .boot import read_boot
+from .config import Config
 from .links import Link, call
+from .memories import MEMORIES, Memories
 from .messages import Failed, Message, Ping, Pong, Ready, Stop
 from .worker import Worker
 
@@ -43,6 +46,19 @@ def chord_ns(model: MusicModel[Any]) -> int:
     return best
 
 
+def load_start(config: Config, model: MusicModel[Any]) -> Any:
+    """The state to begin in; None where no memory is configured. Raises ConfigError when there is
+    no such memory, CheckpointError when it is another model's."""
+    name = config.model.memory
+    if not name:
+        return None
+    memories = Memories(config.service.data_path / MEMORIES)
+    if name not in memories.names():
+        there = ", ".join(memories.names()) or "none"
+        raise ConfigError(f"model.memory: there is no memory {name!r}; there are: {there}")
+    return load_memory(memories.path(name), model)
+
+
 def serve(worker: Worker, io: Link, supervisor: Link) -> None:
     """Work until told to stop. Raises WorkerError when one of the others is gone."""
     selector = selectors.DefaultSelector()
@@ -65,23 +81,24 @@ def serve(worker: Worker, io: Link, supervisor: Link) -> None:
 
 
 def main() -> int:
-    boot = read_boot("worker")
+    boot = read_boot()
     config = boot.settings()
     try:
-        supervisor = call(boot.supervisor_port, "worker", boot.token)
+        supervisor = call(boot.supervisor_port, boot.name, boot.token)
         try:
             model = load_model(config.model.path, config.model.engine)
+            start = load_start(config, model)
         except RwkvMusicError as error:
             code = next((c for kind, c in _EXIT_CODES.items() if isinstance(error, kind)), 1)
             supervisor.send(Failed(code, str(error)))
             return code
-        io = call(boot.io_port, "worker", boot.token)
         ready: Message = Ready(model.name, chord_ns(model))
+        io = call(boot.io_port, boot.name, boot.token)  # now it can play at once
         supervisor.send(ready)
         io.send(ready)
         gc.collect()
         gc.freeze()
-        serve(Worker(model, io.send), io, supervisor)
+        serve(Worker(model, io.send, start), io, supervisor)
     except WorkerError as error:
         log.info("ends: %s", error)
         return 1

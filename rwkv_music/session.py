@@ -62,14 +62,19 @@ class _HeardBar(Generic[S]):
 
 
 class Session(Generic[S]):
-    """Hears bars in ascending order of their numbers, of which the last 16 can be told again."""
+    """Hears bars in ascending order of their numbers, of which the last 16 can be told again.
 
-    def __init__(self, model: MusicModel[S]) -> None:
+    `start` is the state before anything was heard, the model's own where there is none.
+    """
+
+    def __init__(self, model: MusicModel[S], start: S | None = None) -> None:
         self._model = model
+        self._start = start
         self.reset()
 
     def reset(self, state: S | None = None) -> None:
         """Forget everything that was heard; with `state`, stand there instead of at the start."""
+        state = self._start if state is None else state
         self._state = self._model.start() if state is None else self._model.fork(state)
         self._bars: list[_HeardBar[S]] = []
         self._silent = _SILENT_BARS  # silence before the first note is not heard
@@ -151,6 +156,12 @@ class Session(Generic[S]):
         if not self.is_open(number) or not self._bars[-1].fed:
             return None
         return self._bars[-1].fed[-1]
+
+    def as_heard(self, number: int) -> tuple[Note, ...]:
+        """The notes of a bar as the state has heard them, a held key with the duration that was
+        expected of it; none of a bar older than the memory."""
+        bar = next((bar for bar in self._bars if bar.number == number), None)
+        return () if bar is None else tuple(bar.fed)
 
     def heard_weights(self) -> tuple[float, ...]:
         """How long each pitch class sounded in the bars that can be told again, in steps."""

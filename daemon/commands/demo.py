@@ -14,7 +14,7 @@ from rwkv_music.errors import RwkvMusicError
 from rwkv_music.midi_files import write_voices
 from rwkv_music.pianoroll import draw_piano_roll
 
-from ..boot import log_to_stderr
+from ..boot import start_log
 from ..config import Config, load_config
 from ..demo.lateness import lateness, table
 from ..demo.narration import Narration
@@ -70,7 +70,7 @@ def command(
     """
     performance = shipped_performance()
     config = _configured(load_config(config_path, overrides), performance, bars, seed)
-    log_to_stderr("demo", config.logging.level)
+    start_log("demo", config.logging)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+
 import click
 
-from ..boot import log_to_stderr
+from rwkv_music.errors import RwkvMusicError
+
+from ..boot import start_log
 from ..config import load_config
 from ..supervisor import run_service
+
+log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -15,14 +21,20 @@ from ..supervisor import run_service
 def command(path: str | None, overrides: tuple[str, ...]) -> None:
     """Run the service in the foreground until SIGTERM or Ctrl-C.
 
-    Prints one line `ready ...` when ports, OSC and model are up. Exits with 0 when it was told to
+    Prints one line `ready ...` when ports, OSC and model are up, and says so to systemd where that
+    waits for it. Exits with 0 when it was told to
     end, 2 for a wrong configuration, 3 for a port that cannot be had, 4 for a model that cannot be
     loaded.
 
     Example: rwkv-music-daemon run --set transport.tempo_bpm=96 --set generation.bars=2
     """
     config = load_config(path, overrides)
-    log_to_stderr("supervisor", config.logging.level)
+    start_log("supervisor", config.logging)
     for warning in config.warnings():
         click.echo(f"warning: {warning}", err=True)
-    run_service(config, ready=click.echo)
+    try:
+        run_service(config, ready=click.echo)
+    except RwkvMusicError as error:
+        if config.logging.folder:  # where nobody reads standard error
+            log.error("%s", error)
+        raise

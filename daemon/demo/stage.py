@@ -23,6 +23,7 @@ from rwkv_music.timebase import NS_PER_S, beats_to_ns
 
 from ..assembler import AssembledBar
 from ..boot import Boot
+from ..child import Child
 from ..clock import SystemClock
 from ..config import Config
 from ..io_loop import IoLoop
@@ -34,7 +35,6 @@ from ..output_thread import Output, OutputThread
 from ..ports.base import INPUT_NAME, OUTPUT_NAME, Arrival
 from ..ports.memory import MemoryInput, MemoryOutput
 from ..rehearsal import Rehearsal
-from ..supervisor import Child
 from ..transport import Transport
 from .performance import Performance
 
@@ -98,8 +98,8 @@ class LiveStage:
         hub = Hub(token)
         osc = OscServer("127.0.0.1", 0)
         self._client = OscClient(port=osc.port)
-        self._boot = Boot.of(config, token, self._callers.port, hub.port)
-        self._worker = Child("worker")
+        self._boot = Boot.of("demo-worker", config, token, self._callers.port, hub.port)
+        self._worker = Child("demo-worker", "worker_process")
         self._loop = IoLoop(config, self._clock, self._input, self._output, osc, hub)
         self._first_note_ns: int | None = None
         self._switch_interval_s = sys.getswitchinterval()

@@ -80,7 +80,6 @@ def constants() -> str:
         "lease_s": LEASE_NS // 1_000_000_000,
         "largest_datagram": LARGEST_DATAGRAM,
         "requests": {a: _types(s.args, s.repeated) for a, s in REQUESTS.items()},
-        "later": [a for a, s in REQUESTS.items() if not s.served],
         "replies": {a: _types(s.args, s.repeated) for a, s in REPLIES.items()},
         "events": {a: _types(s.args, s.repeated) for a, s in EVENTS.items()},
         "parameters": {p.name: _constant(p) for p in PARAMETERS.values()},
@@ -104,8 +103,6 @@ def _requests() -> Iterator[str]:
 
 
 def _later(spec: RequestSpec) -> str:
-    if not spec.served:
-        return " *Later.*"
     values = [str(value) for arg in spec.args for value in arg.not_yet]
     if not values:
         return ""

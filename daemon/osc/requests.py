@@ -35,15 +35,13 @@ _NOTE = (
 
 @dataclass(frozen=True, slots=True)
 class RequestSpec:
-    """A request. `reply` is the address that ends its answer (empty: it has none). `served` is
-    false for what a later version does: it is checked, then refused with 406. `check` sees the
+    """A request. `reply` is the address that ends its answer (empty: it has none). `check` sees the
     arguments together and raises OscError."""
 
     address: str
     args: tuple[Arg, ...]
     help: str
     reply: str = ""
-    served: bool = True
     repeated: tuple[Arg, ...] = ()
     most_repeats: int = 0
     check: Callable[..., Any] | None = None
@@ -59,10 +57,6 @@ def _check_meter(numerator: int, denominator: int) -> None:
         Meter(numerator, denominator)
     except TokenError as error:
         raise OscError(422, str(error)) from error
-
-
-def _later(address: str, args: tuple[Arg, ...], help: str, reply: str = "") -> RequestSpec:
-    return RequestSpec(address, args, help, reply, served=False)
 
 
 _SPECS = (
@@ -178,8 +172,13 @@ _SPECS = (
         reply="/rwkv/memory",
     ),
     RequestSpec("/rwkv/memory/list", (), "Names the memories.", reply="/rwkv/memory"),
-    _later("/rwkv/model/load", (_NAME,), "Swaps the model while the music goes on."),
-    _later("/rwkv/model/list", (), "Names the models.", reply="/rwkv/model"),
+    RequestSpec(
+        "/rwkv/model/load",
+        (_NAME,),
+        "Swaps the model while the music goes on; the answer comes when it plays.",
+        reply="/rwkv/model",
+    ),
+    RequestSpec("/rwkv/model/list", (), "Names the models.", reply="/rwkv/model"),
     RequestSpec(
         "/rwkv/compose/begin",
         (_ID, _TEMPO, _NUMERATOR, _DENOMINATOR),

@@ -62,9 +62,7 @@ def _match_spec(spec: RequestSpec, message: Message) -> Request | None:
     args = check_arguments(values, spec.args, spec.repeated, spec.most_repeats)
     if spec.check is not None:
         spec.check(*args)
-    served = spec.served and not any(
-        value in arg.not_yet for arg, value in zip(spec.args, args, strict=False)
-    )
+    served = not any(value in arg.not_yet for arg, value in zip(spec.args, args, strict=False))
     return Request(spec.address, spec.name, args, served)
 
 

@@ -144,13 +144,24 @@ class Osc:
         return line
 
     def _measured(self) -> tuple[float, float]:
-        """The slope of the positions, and its relative deviation."""
-        count = len(self._positions)
-        base_ns = self._positions[0][0]
-        mean_t = sum(t - base_ns for t, _ in self._positions) / count
-        mean_b = sum(b for _, b in self._positions) / count
-        cross = sum((t - base_ns - mean_t) * (b - mean_b) for t, b in self._positions)
-        spread = sum((t - base_ns - mean_t) ** 2 for t, _ in self._positions)
-        if cross <= 0:
+        """The slope between the promptest position of either half, and its relative deviation.
+
+        A line through all of them would follow those that came late, which can be many in a row.
+        """
+        half_ns = (self._positions[0][0] + self._positions[-1][0]) / 2
+        promptest: list[tuple[int, float]] = []
+        for half in (
+            [p for p in self._positions if p[0] <= half_ns],
+            [p for p in self._positions if p[0] > half_ns],
+        ):
+            if half:
+                promptest.append(min(half, key=self._lateness_ns))
+        if len(promptest) < 2 or promptest[1][1] <= promptest[0][1]:
             return self._line.ns_per_beat, math.inf
-        return spread / cross, _JITTER_NS / math.sqrt(spread)
+        (first_ns, first), (last_ns, last) = promptest
+        return (last_ns - first_ns) / (last - first), _JITTER_NS / (last_ns - first_ns)
+
+    def _lateness_ns(self, position: tuple[int, float]) -> float:
+        """How late a position came, but for a constant, if the line is right."""
+        t_ns, beat = position
+        return t_ns - self._line.t_ns - (beat - self._line.beat) * self._line.ns_per_beat

@@ -194,7 +194,10 @@ class Transport:
             self._position(seconds * self._osc.tempo_bpm / 60, t_ns)
 
     def play(self, t_ns: int) -> bool:
-        """Start from the position told, or from 0. False when a MIDI clock is in charge."""
+        """Start from the position told, or from 0. False when a MIDI clock is in charge. To a host
+        that plays and says so again it is nothing new: its positions tell where."""
+        if self._osc.running and self._leader() is self._osc:
+            return True
         told = self._osc.beat if self._osc.alive(t_ns) else 0.0
         return self._play(told, t_ns)
 

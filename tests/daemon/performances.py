@@ -14,7 +14,8 @@ from rwkv_music.music import Note
 from rwkv_music.session import HeardNote, Session
 from rwkv_music.timebase import NS_PER_MS
 
-_DEEDS = ["press"] * 4 + ["lift"] * 4 + ["trigger", "trigger", "stop", "undo"]
+_DEEDS = ["press"] * 6 + ["lift"] * 6 + ["trigger"] * 2
+_DEEDS += ["stop", "undo", "takes", "choose", "again"]
 _WAITS_MS = (0, 5, 40, 150, 600)
 
 
@@ -35,6 +36,14 @@ def perform(rehearsal: Rehearsal, random: Random, deeds: int) -> None:
                 rehearsal.play(bytes((0x80, pitch, 0)))
             case "trigger":
                 rehearsal.conductor.trigger(rehearsal.clock.now_ns())
+            case "takes":
+                rehearsal.conductor.trigger(rehearsal.clock.now_ns(), None, random.randint(2, 4))
+            case "choose":
+                with suppress(OscError):  # there may be no takes, or not that many
+                    rehearsal.conductor.select(rehearsal.clock.now_ns(), random.randint(0, 3))
+            case "again":
+                with suppress(OscError):
+                    rehearsal.conductor.regenerate(rehearsal.clock.now_ns())
             case "stop":
                 rehearsal.conductor.stop(rehearsal.clock.now_ns())
             case "undo":

@@ -103,5 +103,5 @@ def test_a_lost_worker_is_told_to_the_caller() -> None:
     r = running()
     r.ask("/rwkv/compose/begin", "clip", 100.0, 4, 4)
     r.ask("/rwkv/compose/run", "clip", 0, 1)
-    r.control.worker_lost()
+    r.aside.worker_lost()
     assert r.replies()[-1][1][0] == 500

@@ -1,10 +1,15 @@
-"""The invariant, through the whole pipeline: live state = state of a fresh session."""
+"""The invariant, through the whole pipeline: live state = state of a fresh session.
+
+RWKV_MUSIC_PERFORMANCES says how many random performances each test tries (`make abuse`: 1,000).
+"""
 
 from __future__ import annotations
 
+import os
 from random import Random
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from performances import fresh_state, perform
@@ -12,6 +17,7 @@ from rwkv_music_daemon.parameters import Generation
 from rwkv_music_daemon.rehearsal import Rehearsal
 from rwkv_music_daemon.transport import Transport
 
+from rwkv_music.engine import native
 from rwkv_music.engine.numpy_engine import NumpyEngine
 from rwkv_music.model.config import ModelConfig
 from rwkv_music.model.random_weights import random_weights
@@ -24,6 +30,10 @@ VOCABULARY = load_vocabulary()
 TINY = ModelConfig(2, 64, len(VOCABULARY), 8, 8, 8, 8)
 RWKV = RwkvMusicModel(NumpyEngine(random_weights(TINY, seed=5)), VOCABULARY)
 seeds = st.integers(0, 2**32)
+
+
+def tries(usual: int) -> int:
+    return int(os.environ.get("RWKV_MUSIC_PERFORMANCES", usual))
 
 
 def rehearse(model: object, random: Random, **generation: object) -> Rehearsal:
@@ -48,7 +58,7 @@ def rehearse(model: object, random: Random, **generation: object) -> Rehearsal:
         }
     ),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=tries(80), deadline=None)
 def test_to_the_token(seed: int, wishes: dict[str, object]) -> None:
     """The scripted model's state is a digest of every token: nothing may differ."""
     rehearsal = rehearse(ScriptedModel(), Random(seed), **wishes)
@@ -57,7 +67,7 @@ def test_to_the_token(seed: int, wishes: dict[str, object]) -> None:
 
 
 @given(seeds)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=tries(12), deadline=None)
 def test_to_the_number(seed: int) -> None:
     """RWKV on NumPy: equal to 1e-5, whatever was replayed in blocks of whatever size."""
     rehearsal = rehearse(RWKV, Random(seed))
@@ -66,3 +76,16 @@ def test_to_the_number(seed: int) -> None:
     scale = max(1.0, float(np.abs(fresh.engine).max()))
     np.testing.assert_allclose(live.engine / scale, fresh.engine / scale, atol=1e-5)
     np.testing.assert_allclose(live.logits, fresh.logits, atol=1e-5 * scale)
+
+
+@given(seeds)
+@settings(max_examples=tries(30), deadline=None)
+def test_to_the_bit(seed: int) -> None:
+    """RWKV on the native engine: not a bit may differ."""
+    if native.absence():
+        pytest.skip(native.absence())
+    model = RwkvMusicModel(native.NativeEngine(random_weights(TINY, seed=5)), VOCABULARY)
+    rehearsal = rehearse(model, Random(seed))
+    live, fresh = rehearsal.worker.session.fork(), fresh_state(rehearsal, model)
+    expected = model.tensors_of(fresh)
+    assert all(np.array_equal(t, expected[name]) for name, t in model.tensors_of(live).items())

@@ -56,12 +56,12 @@ def test_a_request_without_a_promised_answer_is_still_known_to_be_handled(
     [
         (404, "/rwkv/nothing", ()),
         (422, "/rwkv/trigger", (65,)),
-        (406, "/rwkv/model/list", ()),
+        (406, "/rwkv/transport/source", ("link",)),
         (503, "/rwkv/toggle", ()),
     ],
 )
 def test_an_error_is_raised_with_its_code(
-    client: OscClient, code: int, address: str, args: tuple[int, ...]
+    client: OscClient, code: int, address: str, args: tuple[int | str, ...]
 ) -> None:
     with pytest.raises(OscError) as error:
         client.request(address, *args)

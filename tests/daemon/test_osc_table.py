@@ -54,9 +54,6 @@ RIGHT: dict[str, tuple[tuple[object, ...], ...]] = {
     "/rwkv/compose/notes": (("a", 0), ("a", 60, *[1.5, 60, 90, 0.5] * 60)),
     "/rwkv/compose/run": (("a", 120, 4), ("a", 120, 4, 7)),
 }
-NOT_YET = {
-    *("/rwkv/model/load", "/rwkv/model/list"),
-}
 BUTTONS = [address for address, spec in REQUESTS.items() if not spec.args]
 
 
@@ -83,13 +80,6 @@ def test_right_arguments_match(address: str) -> None:
         assert request.args[: len(args)] == args
         assert len(request.args) >= len(REQUESTS[address].args)
         assert all(value is None for value in request.args[len(args) :])
-
-
-@pytest.mark.parametrize("address", RIGHT)
-def test_what_is_not_served_yet_is_known_and_flagged(address: str) -> None:
-    request = ask(address, *RIGHT[address][0])
-    assert request is not None
-    assert request.served == (address not in NOT_YET)
 
 
 @pytest.mark.parametrize(

@@ -3,154 +3,24 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from rwkv_music_daemon import child as child_module
 from rwkv_music_daemon import supervisor as module
-from rwkv_music_daemon.boot import Boot
-from rwkv_music_daemon.config import Config
-from rwkv_music_daemon.config_sections import OscConfig, ServiceConfig
-from rwkv_music_daemon.links import Link, call
 from rwkv_music_daemon.messages import (
     Connections,
     Failed,
-    Listening,
-    Message,
     Ping,
-    Pong,
     Ready,
     Serving,
-    Stop,
     WorkerState,
 )
+from supervised_house import SYNTH, House
 
 from rwkv_music.errors import CheckpointError, ConfigError, PortError, WorkerError
-
-SYNTH = Connections("jack", ("synth:in",))
-
-
-class FakeChild:
-    """A process that is none: calls the supervisor, says its lines, answers pings."""
-
-    def __init__(self, name: str, boot: Boot, lines: list[Message]) -> None:
-        self.name, self.boot = name, boot
-        self.heard: list[Message] = []
-        self.answers_pings = True
-        self.obeys = True
-        self.returncode: int | None = None
-        self.killed = False
-        self._lock = threading.Lock()
-        self._link: Link = call(boot.supervisor_port, name, boot.token)
-        self._link.send(*lines)
-        threading.Thread(target=self._live, daemon=True).start()
-
-    def say(self, *messages: Message) -> None:
-        with self._lock:
-            self._link.send(*messages)
-
-    def die(self, code: int = -9) -> None:
-        self.returncode = code
-        self._link.close()
-
-    def _live(self) -> None:
-        while self.returncode is None:
-            try:
-                for message in self._link.receive():
-                    self.heard.append(message)
-                    if isinstance(message, Ping) and self.answers_pings:
-                        self.say(Pong(message.number))
-                    if isinstance(message, Stop) and self.obeys:
-                        self.die(0)
-            except (WorkerError, OSError):
-                return
-            time.sleep(0.002)
-
-    # --- what the supervisor uses of a Popen ---
-
-    def poll(self) -> int | None:
-        return self.returncode
-
-    def kill(self) -> None:
-        if self.returncode is None:
-            self.killed = True
-            self.die(-9)
-
-    def wait(self, timeout: float | None = None) -> int:
-        ends_s = time.monotonic() + (10 if timeout is None else timeout)
-        while self.returncode is None:
-            if time.monotonic() > ends_s:
-                raise subprocess.TimeoutExpired(self.name, timeout or 10)
-            time.sleep(0.002)
-        return self.returncode
-
-
-class FakeRescue:
-    """Writes down what it is asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, Any]] = []
-
-    def silence(self, connections: Connections) -> None:
-        self.asked.append(("silence", connections))
-
-    def end(self) -> None:
-        self.asked.append(("end", None))
-
-
-class House:
-    """A supervisor, its fake children, and what it has printed."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-        self.children: dict[str, list[FakeChild]] = {"io": [], "worker": []}
-        self.lines: dict[str, list[Message]] = {
-            "io": [Listening(1, "memory: In, Out")],
-            "worker": [Ready("a model", 0)],
-        }
-        self.printed: list[str] = []
-        monkeypatch.setattr(module, "start_child", self._start)
-        monkeypatch.setattr(module, "Rescue", FakeRescue)
-        monkeypatch.setattr(module, "_LOOK_S", 0.005)
-        monkeypatch.setattr(module, "_FIRST_PAUSE_S", 0.005)
-        self.record = folder / "destinations-7123.json"
-        config = Config(osc=OscConfig(port=7123), service=ServiceConfig(data_dir=str(folder)))
-        self.supervisor = module.Supervisor(config, self.printed.append)
-
-    def _start(self, name: str, boot: Boot) -> FakeChild:
-        role = name.removesuffix("_process")
-        child = FakeChild(role, boot, self.lines[role])
-        self.children[role].append(child)
-        return child
-
-    @property
-    def io(self) -> FakeChild:
-        return self.children["io"][-1]
-
-    @property
-    def worker(self) -> FakeChild:
-        return self.children["worker"][-1]
-
-    @property
-    def rescued(self) -> list[tuple[str, Any]]:
-        return self.supervisor._rescue.asked  # type: ignore[attr-defined]
-
-    def run_until(self, is_so: Callable[[], object]) -> None:
-        ends_s = time.monotonic() + 10
-        while not is_so():
-            assert time.monotonic() < ends_s
-            self.supervisor._look()
-
-    def come_up(self) -> None:
-        self.run_until(lambda: self.children["worker"])
-        self.io.say(Serving("a model"))
-        self.run_until(lambda: self.printed)
-
-    def end(self) -> None:
-        self.supervisor._end()
 
 
 @pytest.fixture
@@ -167,7 +37,7 @@ def test_io_first_then_the_worker_then_ready_once(house: House) -> None:
     house.come_up()
     assert house.worker.boot.io_port == 1
     assert house.io.boot.token == house.worker.boot.token
-    house.io.say(Serving("a model"))
+    house.io.say(Serving("worker", "a model"))
     house.run_until(lambda: [m for m in house.io.heard if isinstance(m, Ping)])
     assert house.printed == ["ready memory: In, Out; model a model"]
 
@@ -203,7 +73,7 @@ def test_a_worker_that_dies_is_started_again_and_io_told(house: House) -> None:
 def test_a_worker_that_hangs_is_killed_and_one_that_loads_is_not(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_HUNG_S", 0.1)
+    monkeypatch.setattr(child_module, "_HUNG_S", 0.1)
     monkeypatch.setattr(module, "_PING_S", 0.02)
     house.lines["worker"] = []  # it loads
     house.run_until(lambda: house.children["worker"])
@@ -240,10 +110,10 @@ def test_who_crashes_again_and_again_is_started_less_and_less_often(
         pauses.append(house.supervisor._worker._pause_s)
         house.run_until(lambda count=count: len(house.children["worker"]) == count)
     assert pauses == sorted(set(pauses))
-    monkeypatch.setattr(module, "_STEADY_S", -1.0)
+    monkeypatch.setattr(child_module, "_STEADY_S", -1.0)
     house.worker.die()
     house.run_until(lambda: house.supervisor._worker.process is None)
-    assert house.supervisor._worker._pause_s == module._FIRST_PAUSE_S
+    assert house.supervisor._worker._pause_s == child_module._FIRST_PAUSE_S
 
 
 def test_destinations_are_recorded_while_there_are_any(house: House) -> None:

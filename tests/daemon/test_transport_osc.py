@@ -165,3 +165,33 @@ def test_after_a_jump_in_bars_the_bar_is_the_one_that_was_told() -> None:
     transport.set_meter(Meter(3, 4), T0 + S)  # from bar 1 on
     transport.osc_bbt(9, 1.0, T0 + 2 * S)
     assert transport.bar_at(transport.beat_at(T0 + 2 * S)).number == 8
+
+
+def test_packets_that_come_late_in_a_row_do_not_bend_the_tempo() -> None:
+    """A host whose screen stands still for a while sends its positions late, all at once."""
+    transport = Transport(120.0)
+    transport.osc_tempo(120.0, T0)
+    transport.osc_position(0.0, T0)
+    transport.play(T0)
+    t_ns, beat = bridge(transport, T0, 0.0, 4)
+    for _ in range(5):
+        stood_ns = t_ns + 90_000_000
+        for k in range(3):
+            told_ns = t_ns + k * 30_000_000
+            transport.osc_position(beat + (told_ns - t_ns) * 2 / S, stood_ns)
+        assert transport.tempo_bpm == 120.0
+        t_ns, beat = bridge(transport, stood_ns, beat + 0.18, 0.3)
+        assert transport.tempo_bpm == 120.0
+    assert transport.beat_at(t_ns) == pytest.approx(beat, abs=0.04)
+
+
+def test_play_said_again_is_no_jump() -> None:
+    transport = Transport(120.0)
+    transport.osc_tempo(120.0, T0)
+    transport.osc_position(8.0, T0)
+    transport.play(T0)
+    t_ns, beat = bridge(transport, T0, 8.0, 3)
+    transport.take_changes()
+    assert transport.play(t_ns)
+    assert transport.take_changes() == []
+    assert transport.beat_at(t_ns) == pytest.approx(beat, abs=0.04)

@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import pytest
-from rwkv_music_daemon.osc.requests import REQUESTS
 from source_tree import PACKAGES, ROOT, project_files, sources
 
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
@@ -48,11 +47,3 @@ def test_links_lead_somewhere(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     targets = [t for t in _LINK.findall(text) if "://" not in t]
     assert [t for t in targets if not (page.parent / t).exists()] == []
-
-
-@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
-def test_the_readme_promises_no_request_that_is_refused(name: str) -> None:
-    text = (ROOT / name).read_text(encoding="utf-8")
-    refused = {spec.name for spec in REQUESTS.values() if not spec.served}
-    asked = {word for line in _CODE.findall(text) for word in re.findall(r"ctl ([\w/]+)", line)}
-    assert not asked & refused
