@@ -21,7 +21,7 @@ Reply = tuple[Address, str, tuple[Value, ...]]
 class Aside:
     """`methods` carry out the requests for `sender`; `replies` collects the answers.
 
-    load_model has the checkpoint at a path loaded, which `model_loaded` or `model_not_loaded` answers.
+    load_model has the checkpoint at a path loaded; `model_loaded` or `model_not_loaded` answers.
     """
 
     def __init__(

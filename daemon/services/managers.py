@@ -180,9 +180,7 @@ class TaskScheduler:
         self._must("/Create", "/F", "/TN", definitions.TASK, "/XML", str(path))
         done = self._run(("schtasks", "/End", "/TN", definitions.TASK))
         if done.returncode == 0:
-            time.sleep(
-                _GONE_S
-            )  # its children end when they notice, and hold the OSC port till then
+            time.sleep(_GONE_S)  # its children hold the OSC port until they notice
         self._must("/Run", "/TN", definitions.TASK)
         return f"its log is in {self._logs}"
 

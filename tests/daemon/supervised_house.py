@@ -109,6 +109,9 @@ class FakeNotifier:
     def ready(self, status: str) -> None:
         self.heard.append(f"ready {status}")
 
+    def status(self, status: str) -> None:
+        self.heard.append(f"status {status}")
+
     def alive(self) -> None:
         self.heard.append("alive")
 

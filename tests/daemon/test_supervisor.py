@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from rwkv_music_daemon import child as child_module
 from rwkv_music_daemon import supervisor as module
+from rwkv_music_daemon.links import call
 from rwkv_music_daemon.messages import (
     Connections,
     Failed,

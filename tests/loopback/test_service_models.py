@@ -32,7 +32,7 @@ def test_a_swap_waits_for_the_music_and_the_music_for_nobody(
         "model.engine": "auto",
         "transport.tempo_bpm": 180,
         "generation.seed": 1,
-        "generation.late_tolerance_ms": 1000,  # two models and a test share the machine
+        "generation.late_tolerance_ms": 200,  # two models and a test share the machine
     }
     with live_stage(jack_server, **settings) as stage:
         assert stage.osc.request("/rwkv/model/list")[-1].args[0] == "starter"
@@ -44,7 +44,7 @@ def test_a_swap_waits_for_the_music_and_the_music_for_nobody(
             "/rwkv/done", lambda m: m.args[0] == request, timeout_s=WITHIN_S
         )
         assert done.args[1] == 4  # all its bars
-        assert done.args[4] == 0  # nothing was dropped
+        assert done.args[2] > 0  # and notes
         wait_for(lambda: "other" in str(stage.osc.request("/rwkv/status")[-1].args[-1]), "no swap")
         assert first is not None
         wait_for(lambda: not psutil.pid_exists(first), "the first stays")
