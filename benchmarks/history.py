@@ -4,7 +4,7 @@ A constant-size state should make both the same. Two states of one engine hear r
 of them a hundred times as much; then they step in turns, block by block, so that whatever else
 the machine does falls on both.
 
-    python benchmarks/history.py [--model FILE] [--tokens 100000] [--json FILE]
+    python -m benchmarks.history [--engine numpy] [--model FILE] [--tokens 100000] [--json FILE]
 
 Without --model: the model shipped with the package, or random weights of its usual size.
 """
@@ -27,7 +27,8 @@ from typing import Any
 import numpy as np
 import psutil
 
-from rwkv_music.engine.base import EngineState
+from rwkv_music.engine.base import Engine, EngineState
+from rwkv_music.engine.native import NativeEngine
 from rwkv_music.engine.numpy_engine import NumpyEngine
 from rwkv_music.model.config import ModelConfig
 from rwkv_music.model.random_weights import random_weights
@@ -35,6 +36,10 @@ from rwkv_music.model.weights import Weights, load_weights
 from rwkv_music.music import METERS, Bar, Note, canonical
 from rwkv_music.tokenizer import encode_bar, load_vocabulary
 
+ENGINES: dict[str, type[NativeEngine] | type[NumpyEngine]] = {
+    "native": NativeEngine,
+    "numpy": NumpyEngine,
+}
 SHORT_TOKENS = 1_000
 BLOCKS, BLOCK_TOKENS = 60, 20
 
@@ -66,7 +71,7 @@ def usual_weights(path: str | None) -> Weights:
 
 
 def step_times_ms(
-    engine: NumpyEngine, states: dict[str, EngineState], tokens: list[int]
+    engine: Engine, states: dict[str, EngineState], tokens: list[int]
 ) -> dict[str, list[float]]:
     """Milliseconds a token, one figure for each block, the states taking turns."""
     times: dict[str, list[float]] = {name: [] for name in states}
@@ -82,10 +87,10 @@ def step_times_ms(
     return times
 
 
-def measure(path: str | None, long_tokens: int) -> dict[str, Any]:
+def measure(path: str | None, long_tokens: int, kind: str) -> dict[str, Any]:
     """All figures of the table."""
     weights = usual_weights(path)
-    engine = NumpyEngine(weights)
+    engine = ENGINES[kind](weights)
     rng = np.random.default_rng(0)
     process = psutil.Process()
     tokens = random_tokens(long_tokens, rng)
@@ -120,11 +125,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
+    parser.add_argument("--engine", choices=tuple(ENGINES), default="native")
     parser.add_argument("--model", help="a checkpoint")
     parser.add_argument("--tokens", type=int, default=100_000, help="length of the long history")
     parser.add_argument("--json", type=Path, help="write the figures here, too")
     options = parser.parse_args()
-    result = measure(options.model, options.tokens)
+    result = measure(options.model, options.tokens, options.engine)
     print(f"{result['model']}, engine {result['engine']}, {result['config']}")
     print(
         f"{'heard':>9} {'step ms':>9} {'p90':>7} {'prefill ms':>11} {'RSS MB':>8}"
