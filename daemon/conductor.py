@@ -109,17 +109,17 @@ class Conductor:
     def select(self, now_ns: int, take: int | None) -> tuple[int, int]:
         """Arm a take of the last request, or the one after the last chosen; it takes the place of
         what plays. Raises OscError 406 when there is none to choose, 422 for one there is not."""
-        step = self._place_again(now_ns)
+        step = self._place_again(now_ns, take)
         return self._armed(self.arming.select(take, step), now_ns)
 
     def regenerate(self, now_ns: int) -> tuple[int, int]:
         """Arm new takes from the state before the last request. Raises OscError 406."""
         return self._armed(self.arming.regenerate(self._place_again(now_ns)), now_ns)
 
-    def _place_again(self, now_ns: int) -> int:
+    def _place_again(self, now_ns: int, take: int | None = None) -> int:
         self.need_model()
         self.tick(now_ns)
-        offered = self.arming.offered
+        offered = self.arming.offer(take)
         if self.transport.playing:
             return self.performer.place_again(offered, now_ns)
         self._start_internal(now_ns + max(_LEAD_NS, self.performer.lead_ns))
@@ -159,10 +159,11 @@ class Conductor:
     def undo(self, now_ns: int) -> None:
         """Make the state as if the last completion had not been. Raises OscError 406 when there is
         none, or when it lies too far back."""
-        self.stop(now_ns)
+        self.voices.follow_output()
         request = self.assembler.last_request(_RETOLD_BARS)
         if not request:
             raise OscError(406, f"no completion in the last {_RETOLD_BARS} bars to undo")
+        self.stop(now_ns)
         self.to_worker(self.assembler.undo(request))
         self._tell_worker()
 

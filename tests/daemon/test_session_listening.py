@@ -167,6 +167,18 @@ def test_undo_of_what_plays_stops_it() -> None:
     assert all(not bar.notes for bar in r.conductor.assembler.bars)
 
 
+def test_undo_of_nothing_changes_nothing() -> None:
+    r = running(bars=1)
+    play_note(r, 100, 50, 300)
+    r.conductor.trigger(r.clock.now_ns())
+    with pytest.raises(OscError) as error:
+        r.conductor.undo(r.clock.now_ns())
+    assert error.value.code == 406
+    assert r.conductor.state == "armed"
+    r.run_until_ns(ms(5000))
+    assert len(onsets_ms(r)) == 4
+
+
 def test_undo_goes_back_one_completion_at_a_time() -> None:
     r = running(bars=1)
     play_note(r, 100, 50, 300)
