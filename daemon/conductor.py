@@ -21,6 +21,7 @@ from .messages import Failed, Generated, Message, Proposed
 from .metronome import Metronome
 from .modes import Auto, Mode, Trade, mode_named
 from .osc.arguments import OscError
+from .own_clock import OwnClock
 from .parameters import Generation, Value
 from .performer import Performer
 from .scheduler import NOTE_OFF, NOTE_ON, player_event
@@ -29,7 +30,6 @@ from .voices import Sounds, Voices
 from .wishes import Wishes
 
 _RETOLD_BARS = 16  # to a worker that has heard nothing yet
-_QUIET_BARS = 4  # the clock that we started ourselves stops after so many empty bars
 _LEAD_NS = 20 * NS_PER_MS  # from a trigger to the downbeat when the transport stood still
 
 log = logging.getLogger(__name__)
@@ -67,8 +67,7 @@ class Conductor:
         self._span: BarSpan | None = None  # the bar that is open
         self._beat = 0.0  # where the music was at the last tick
         self._told_step = 0
-        self._quiet_bars = 0
-        self._self_started = False
+        self._own_clock = OwnClock()
         self._told_state = ""
 
     # --- what is asked -------------------------------------------------------------------------
@@ -256,13 +255,14 @@ class Conductor:
     def follow_transport(self, now_ns: int) -> None:
         """Take in what has happened to the transport. To be called after telling it anything."""
         for change in self.transport.take_changes():
+            self._own_clock.led()  # a change of ours says otherwise when it has been taken in
             match change:
                 case Started(beat) | Located(beat):
                     self._renumber(beat, now_ns)
                 case Stopped(beat):
                     self.performer.disarm()
                     self._renumber(beat, now_ns)
-                    self._span, self._self_started = None, False
+                    self._span = None
         self._tell_state()
 
     def _renumber(self, beat: float, now_ns: int) -> None:
@@ -284,7 +284,7 @@ class Conductor:
     def _start_internal(self, t_ns: int) -> None:
         self.transport.start_internal(0.0, t_ns)
         self.follow_transport(t_ns)
-        self._self_started, self._quiet_bars = True, 0
+        self._own_clock.started()
 
     def _close_bars(self, now_ns: int) -> None:
         """A bar closes half a grid step before its line: what comes later is on the line."""
@@ -326,9 +326,8 @@ class Conductor:
 
     def _rest(self, bar: AssembledBar, now_ns: int) -> None:
         """Stop the clock that we started ourselves when nobody has played for a while."""
-        busy = bar.notes or self.state in ("armed", "playing")
-        self._quiet_bars = 0 if busy else self._quiet_bars + 1
-        if self._self_started and self._quiet_bars >= _QUIET_BARS:
+        busy = bool(bar.notes) or self.state in ("armed", "playing")
+        if self._own_clock.rests(busy=busy) and self.transport.source == "internal":
             self.transport.stop(now_ns)
             self.follow_transport(now_ns)
 
