@@ -24,7 +24,6 @@ from .osc.arguments import OscError
 from .own_clock import OwnClock
 from .parameters import Generation, Value
 from .performer import Performer
-from .scheduler import NOTE_OFF, NOTE_ON, player_event
 from .transport import BarSpan, Located, Started, Stopped, Transport
 from .voices import Sounds, Voices
 from .wishes import Wishes
@@ -57,11 +56,12 @@ class Conductor:
         self.voices = Voices(transport, self.assembler, sounds, publish)
         self.performer = Performer(transport, self.assembler, self.voices, to_worker, publish)
         self.arming = Arming(self.performer, new_seed)
-        self.listener = Listener(transport, self.assembler, self.performer, self.voices, publish)
+        self.listener = Listener(
+            transport, self.assembler, self.performer, self.voices, sounds, publish
+        )
         self._metronome = Metronome(transport, sounds)
         self.model = ""  # empty: there is none
         self.mode: Mode = None
-        self._sounds = sounds
         self.to_worker = to_worker
         self._publish = publish
         self._span: BarSpan | None = None  # the bar that is open
@@ -177,31 +177,22 @@ class Conductor:
 
     def midi(self, t_ns: int, message: bytes) -> None:
         """A channel message of the player's that is no trigger."""
-        status, channel = message[0] & 0xF0, message[0] & 0x0F
-        if self.generation.channel_in not in (0, channel + 1):
-            self.listener.ignore("channel")
-            return
-        if self.generation.thru:
-            self._sounds.put(player_event(t_ns, message))
-        if status == NOTE_ON and message[2]:
-            self._note_on(t_ns, channel, message[1], message[2])
-        elif status in (NOTE_OFF, NOTE_ON):
-            self.listener.note_off(t_ns, message[1])
-            self.voices.let_go(t_ns, message[1])
-
-    def _note_on(self, t_ns: int, channel: int, pitch: int, velocity: int) -> None:
-        overlap = self.generation.overlap
-        if not self.listener.admits(t_ns, channel, pitch, velocity, overlap):
+        if not self.listener.take(t_ns, message, self.generation):
             return
         if not self.transport.playing:
             self._start_internal(t_ns)
         self._close_bars(t_ns)
-        self.listener.note_on(t_ns, pitch, velocity)
-        yields = overlap == "interrupt" or isinstance(self.mode, Auto)
-        if yields and self.performer.playing is not None:
+        self.listener.note_on(t_ns, message[0] & 0x0F, message[1], message[2])
+        self._yield(t_ns)
+
+    def _yield(self, t_ns: int) -> None:
+        """The player goes on: what plays is over, if it does not play along."""
+        playing = self.performer.playing
+        auto = isinstance(self.mode, Auto)
+        if playing is not None and (auto or playing.generation.overlap == "interrupt"):
             self.performer.disarm()
             self.performer.end(self.transport.beat_at(t_ns), self.listener.held_pitches)
-            self._tell_state()
+        self._tell_state()
 
     def worker(self, message: Message, now_ns: int) -> None:
         """An answer of the model's process."""

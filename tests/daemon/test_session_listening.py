@@ -70,7 +70,8 @@ def test_an_echo_of_our_own_note_is_not_heard_twice() -> None:
     r.run_until_ns(ms(2000))
     r.play(press(60, 79), ms(2003))
     r.play(lift(60), ms(2460))
-    r.play(press(61, 99), ms(2503))  # the player's own: another velocity
+    r.play(press(61, 99), ms(2503))  # through a velocity curve
+    r.play(press(61, 99), ms(2560))  # the player's own: too late for an echo
     r.run_until_ns(ms(5000))
     assert [(n[1], n[3]) for n in heard_bars(r)[1]][:3] == [
         (60, "model"),
