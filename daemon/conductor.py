@@ -68,6 +68,7 @@ class Conductor:
         self._beat = 0.0  # where the music was at the last tick
         self._told_step = 0
         self._own_clock = OwnClock()
+        self._answer = 0  # the last request that auto made
         self._told_state = ""
 
     # --- what is asked -------------------------------------------------------------------------
@@ -186,12 +187,15 @@ class Conductor:
         self._yield(t_ns)
 
     def _yield(self, t_ns: int) -> None:
-        """The player goes on: what plays is over, if it does not play along."""
-        playing = self.performer.playing
+        """The player goes on: what plays is over, if it does not play along; in auto the answer
+        that waits is withdrawn, though not one that was asked for."""
+        playing, armed = self.performer.playing, self.performer.armed
         auto = isinstance(self.mode, Auto)
         if playing is not None and (auto or playing.generation.overlap == "interrupt"):
             self.performer.disarm()
             self.performer.end(self.transport.beat_at(t_ns), self.listener.held_pitches)
+        elif auto and armed is not None and armed.request == self._answer:
+            self.performer.disarm()
         self._tell_state()
 
     def worker(self, message: Message, now_ns: int) -> None:
@@ -313,7 +317,7 @@ class Conductor:
         if self.mode.plays(self.listener.has_news, silent_beats, bar_beats):
             self.listener.has_news = False
             step = self.performer.place(self.generation, now_ns)
-            self._armed(self.arming.fresh(self.generation, step), now_ns)
+            self._answer, _ = self._armed(self.arming.fresh(self.generation, step), now_ns)
 
     def _rest(self, bar: AssembledBar, now_ns: int) -> None:
         """Stop the clock that we started ourselves when nobody has played for a while."""
