@@ -171,6 +171,8 @@ class Conductor:
         """Change a parameter for good; its value as it is now. Raises ParameterError."""
         changed = self.wishes.set(name, value)
         self.assembler.grid = self.generation.grid
+        if name == "overlap":
+            self.arming.change(name, changed)
         self._publish(f"/rwkv/param/{name}", changed)
         return changed
 
@@ -305,7 +307,7 @@ class Conductor:
         turn = self.mode.turn(span.number)
         self._publish("/rwkv/turn", str(turn.who), turn.bars_left)
         if self.mode.plays_after(span.number) and self.model:
-            generation = self.generation.with_value("bars", self.mode.play_bars)
+            generation = self.wishes.take(bars=self.mode.play_bars)
             self._armed(self.arming.fresh(generation, beats_to_steps(span.end_beat)), now_ns)
 
     def _answer_silence(self, now_ns: int) -> None:
@@ -316,8 +318,9 @@ class Conductor:
         bar_beats = self.transport.bar_at(self._beat).meter.beats
         if self.mode.plays(self.listener.has_news, silent_beats, bar_beats):
             self.listener.has_news = False
-            step = self.performer.place(self.generation, now_ns)
-            self._answer, _ = self._armed(self.arming.fresh(self.generation, step), now_ns)
+            generation = self.wishes.take()
+            step = self.performer.place(generation, now_ns)
+            self._answer, _ = self._armed(self.arming.fresh(generation, step), now_ns)
 
     def _rest(self, bar: AssembledBar, now_ns: int) -> None:
         """Stop the clock that we started ourselves when nobody has played for a while."""

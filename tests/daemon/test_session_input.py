@@ -209,3 +209,36 @@ def test_an_early_downbeat_of_the_next_completion_is_left_to_it() -> None:
     play_note(r, 3990, 51, 200)
     r.run_until_ns(ms(6500))
     assert {n[3] for n in heard_bars(r)[2]} == {"model"}
+
+
+def test_overlap_for_one_completion() -> None:
+    r = running(bars=1)
+    r.ask("/rwkv/once/overlap", "ignore")
+    for start_ms, heard in [(2000, False), (6000, True)]:
+        r.conductor.trigger(r.clock.now_ns())
+        play_note(r, start_ms + 600, 90, 300)
+        r.run_until_ns(ms(start_ms + 2500))
+        bar = heard_bars(r)[start_ms // 2000]
+        assert any(n[1] == 90 for n in bar) is heard
+
+
+def test_overlap_for_good_acts_on_what_plays() -> None:
+    r = running(bars=1)
+    r.conductor.trigger(r.clock.now_ns())
+    r.run_until_ns(ms(2100))
+    r.ask("/rwkv/set/overlap", "interrupt")
+    play_note(r, 2600, 90, 300)
+    r.run_until_ns(ms(4000))
+    assert len(onsets_ms(r)) == 2
+
+
+@pytest.mark.parametrize("mode", ["trade", "auto"])
+def test_a_once_parameter_is_for_the_next_turn_too(mode: str) -> None:
+    r = running(bars=1)
+    r.ask("/rwkv/once/channel_out", 3)
+    r.conductor.set_mode(mode, 2, 1)
+    for at_ms in (100, 8100):
+        play_note(r, at_ms, 50, 200)
+    r.run_until_ns(ms(13_900))
+    assert {m[0] for t, m in r.sent if t < ms(8100)} == {0x92, 0x82}
+    assert {m[0] for t, m in r.sent if t > ms(8100)} == {0x90, 0x80}
