@@ -1,6 +1,6 @@
 """What comes back of our output, when a DAW track monitors both ports: told from the player. Pure.
 
-Only notes are known again: a controller may well say the same thing twice.
+Notes only, and the pedal (see `thru`): other controllers may well say the same thing twice.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from rwkv_music.timebase import NS_PER_MS
 from .scheduler import CLICK, PLAYER, Strike
 
 DRUM_CHANNEL = 9
-_ECHO_NS = 50 * NS_PER_MS
+ECHO_NS = 50 * NS_PER_MS
 
 
 class Echoes:
@@ -53,7 +53,7 @@ class Echoes:
 
 
 def _is_recent(last: tuple[int, int] | None, t_ns: int) -> bool:
-    return last is not None and 0 <= t_ns - last[0] <= _ECHO_NS
+    return last is not None and 0 <= t_ns - last[0] <= ECHO_NS
 
 
 def _has_velocity(last: tuple[int, int] | None, velocity: int) -> bool:

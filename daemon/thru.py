@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .echoes import ECHO_NS
 from .scheduler import CONTROL, PEDAL, Pass, Release, Strike, player_event
 from .voices import Sounds
 
@@ -15,7 +16,7 @@ class Thru:
     def __init__(self, sounds: Sounds) -> None:
         self._sounds = sounds
         self._keys: set[tuple[int, int]] = set()  # channel, pitch
-        self._pedals: set[int] = set()  # channels
+        self._pedals: dict[int, tuple[int, int]] = {}  # by channel, the value and when
 
     def holds(self, channel: int, pitch: int) -> bool:
         """Whether this key was sent on and is down."""
@@ -31,14 +32,16 @@ class Thru:
                 wished = self.holds(channel, pitch)
                 self._keys.discard((channel, pitch))
             case Pass() if message[0] & 0xF0 == CONTROL and message[1] == PEDAL:
-                wished = self._takes_pedal(message[0] & 0x0F, message[2], wished)
+                wished = self._takes_pedal(t_ns, message[0] & 0x0F, message[2], wished)
         if wished:
             self._sounds.put(event)
 
-    def _takes_pedal(self, channel: int, value: int, wished: bool) -> bool:
-        wished = wished or (channel in self._pedals and value < _PEDAL_DOWN)
-        if wished and value:
-            self._pedals.add(channel)
-        elif wished:
-            self._pedals.discard(channel)
+    def _takes_pedal(self, t_ns: int, channel: int, value: int, wished: bool) -> bool:
+        if channel in self._pedals:
+            last, last_ns = self._pedals[channel]
+            if value == last and t_ns - last_ns <= ECHO_NS:
+                return False  # its own echo, which would go round for ever; nor does it say more
+            wished = wished or (last > 0 and value < _PEDAL_DOWN)
+        if wished:
+            self._pedals[channel] = value, t_ns
         return wished

@@ -134,6 +134,13 @@ def test_what_is_sent_on_does_not_go_round_nor_is_it_heard_twice(
     assert heard_bars(r)[0] == [(2, 60, 7, "player"), (12, 60, 2, "player")]
 
 
+def test_a_pedal_does_not_go_round() -> None:
+    r = running(thru=1)
+    played = [(100, PEDAL_DOWN), (400, PEDAL_UP), (450, PEDAL_DOWN), (700, PEDAL_UP)]
+    run_looped(r, 1000, played)
+    assert [m for _, m in r.sent] == [m for _, m in played]
+
+
 def test_an_echo_with_a_velocity_curve_is_not_the_player() -> None:
     r = running(bars=1)
     r.conductor.set_mode("auto", 1, 1)
