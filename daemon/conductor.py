@@ -67,7 +67,7 @@ class Conductor:
         self._span: BarSpan | None = None  # the bar that is open
         self._beat = 0.0  # where the music was at the last tick
         self._told_step = 0
-        self._own_clock = OwnClock()
+        self.own_clock = OwnClock()
         self._answer = 0  # the last request that auto made
         self._told_state = ""
 
@@ -252,7 +252,7 @@ class Conductor:
     def follow_transport(self, now_ns: int) -> None:
         """Take in what has happened to the transport. To be called after telling it anything."""
         for change in self.transport.take_changes():
-            self._own_clock.led()  # a change of ours says otherwise when it has been taken in
+            self.own_clock.led()  # a change of ours says otherwise when it has been taken in
             match change:
                 case Started(beat) | Located(beat):
                     self._renumber(beat, now_ns)
@@ -281,7 +281,7 @@ class Conductor:
     def _start_internal(self, t_ns: int) -> None:
         self.transport.start_internal(0.0, t_ns)
         self.follow_transport(t_ns)
-        self._own_clock.started()
+        self.own_clock.started()
 
     def _close_bars(self, now_ns: int) -> None:
         """A bar closes half a grid step before its line: what comes later is on the line."""
@@ -325,7 +325,7 @@ class Conductor:
     def _rest(self, bar: AssembledBar, now_ns: int) -> None:
         """Stop the clock that we started ourselves when nobody has played for a while."""
         busy = bool(bar.notes) or self.state in ("armed", "playing")
-        if self._own_clock.rests(busy=busy) and self.transport.source == "internal":
+        if self.own_clock.rests(busy=busy) and self.transport.source == "internal":
             self.transport.stop(now_ns)
             self.follow_transport(now_ns)
 

@@ -83,11 +83,12 @@ def test_the_clock_that_the_first_note_started_rests_after_four_quiet_bars() -> 
     assert r.conductor.state == "idle"
 
 
-def test_a_clock_that_was_started_on_purpose_does_not_rest() -> None:
+@pytest.mark.parametrize("wish", ["play", "continue"])
+def test_a_clock_that_is_wished_for_does_not_rest(wish: str) -> None:
     r = rehearsal()
     play_note(r, 1000, 60, 400)
     r.run_until_ns(ms(3000))
-    r.ask("/rwkv/transport/play")
+    r.ask(f"/rwkv/transport/{wish}")
     r.run_until_ns(ms(3000 + 7 * 2000))
     assert r.conductor.state == "listening"
 
