@@ -153,6 +153,8 @@ class Assembler:
         """Our note of this pitch was ended before its time."""
         if pitch in self._ours:
             bar, note = self._ours.pop(pitch)
+            if not any(note is heard for heard in bar.notes):
+                return  # it was undone, and its bar may be gone
             note.duration = min(note.duration, _steps_between(note.beat, beat))
             self._touch(bar)
 
