@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from .completion import Again, Completion
 from .osc.arguments import OscError
-from .parameters import Generation
+from .parameters import Generation, Value
 from .performer import Performer
 
 
@@ -30,29 +30,37 @@ class Arming:
         self._chosen = 0
         return self._performer.arm(self._next(), generation, seeds, step)
 
-    @property
-    def offered(self) -> Completion:
-        """The completion whose takes can be chosen. Raises OscError 406 when there is none."""
-        if self._performer.offered is None:
+    def offer(self, take: int | None = None) -> Completion:
+        """The completion whose takes can be chosen. Raises OscError 406 when there is none, 422
+        when it has no such take."""
+        offered = self._performer.offered
+        if offered is None:
             raise OscError(406, "no takes to choose from: they are offered until you play again")
-        return self._performer.offered
+        if take is not None and take >= len(offered.seeds):
+            raise OscError(422, f"take: expected 0 to {len(offered.seeds) - 1}, got {take}")
+        return offered
+
+    def change(self, name: str, value: Value) -> None:
+        """A parameter that acts while a completion plays has changed: for those that there are,
+        too, and for the takes that are offered."""
+        performer = self._performer
+        for completion in (performer.playing, performer.armed, performer.offered):
+            if completion is not None:
+                completion.generation = completion.generation.with_value(name, value)
 
     def select(self, take: int | None, step: int) -> Completion:
         """Arm a take of the last request, or the one after the last chosen. Raises OscError 406
         when there is none to choose, 422 for a number that there is not."""
-        offered = self.offered
-        takes = len(offered.seeds)
+        offered = self.offer(take)
         if take is None:
-            take = (self._chosen + 1) % takes
-        if take >= takes:
-            raise OscError(422, f"take: expected 0 to {takes - 1}, got {take}")
+            take = (self._chosen + 1) % len(offered.seeds)
         self._chosen = take
         seeds = offered.seeds[take : take + 1]
         return self._performer.arm(self._next(), offered.generation, seeds, step, Again(take))
 
     def regenerate(self, step: int) -> Completion:
         """Arm new takes from the state before the last request. Raises OscError 406."""
-        offered = self.offered
+        offered = self.offer()
         seeds = tuple(self._new_seed() for _ in offered.seeds)
         self._chosen = 0
         return self._performer.arm(self._next(), offered.generation, seeds, step, Again(None))

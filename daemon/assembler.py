@@ -68,7 +68,8 @@ class Assembler:
         self._tempo = TempoTracker()
         self._serial = 0
         self._now: dict[int, AssembledBar] = {}  # bars of the present numbering, by number
-        self._held: dict[int, tuple[AssembledBar, BarNote]] = {}  # the player's keys, by pitch
+        # The player's keys, by channel and pitch.
+        self._held: dict[tuple[int, int], tuple[AssembledBar, BarNote]] = {}
         self._ours: dict[int, tuple[AssembledBar, BarNote]] = {}  # our last note of each pitch
         self._changed: dict[int, AssembledBar] = {}  # bars to tell again, by serial number
         self.bars: deque[AssembledBar] = deque(maxlen=HISTORY_BARS)
@@ -103,22 +104,30 @@ class Assembler:
         return bar
 
     def note_on(
-        self, beat: float, step: int, span: BarSpan, tempo_bpm: float, pitch: int, vel: int
-    ) -> None:
+        self,
+        beat: float,
+        step: int,
+        span: BarSpan,
+        tempo_bpm: float,
+        pitch: int,
+        velocity: int,
+        channel: int = 0,
+    ) -> BarNote:
         """The player strikes a key at `beat`, which belongs to `step` (see `onset_step`); `span` is
-        the bar that the step lies in."""
-        self.note_off(beat, pitch)
+        the bar that the step lies in. The note, which grows while the key is down."""
+        self.note_off(beat, pitch, channel)
         bar = self.bar(span, tempo_bpm)
-        note = BarNote(step - bar.start_step, pitch, vel, 1, Voice.PLAYER, beat, held=True)
+        note = BarNote(step - bar.start_step, pitch, velocity, 1, Voice.PLAYER, beat, held=True)
         bar.notes.append(note)
         self._touch(bar)
-        self._held[pitch] = bar, note
+        self._held[channel, pitch] = bar, note
+        return note
 
-    def note_off(self, beat: float, pitch: int) -> BarNote | None:
+    def note_off(self, beat: float, pitch: int, channel: int = 0) -> BarNote | None:
         """The player's key goes up; the note that it ends, if any."""
-        if pitch not in self._held:
+        if (channel, pitch) not in self._held:
             return None
-        bar, note = self._held.pop(pitch)
+        bar, note = self._held.pop((channel, pitch))
         note.duration = _steps_between(note.beat, beat)
         note.held = False
         self._touch(bar)
@@ -144,17 +153,19 @@ class Assembler:
         """Our note of this pitch was ended before its time."""
         if pitch in self._ours:
             bar, note = self._ours.pop(pitch)
+            if not any(note is heard for heard in bar.notes):
+                return  # it was undone, and its bar may be gone
             note.duration = min(note.duration, _steps_between(note.beat, beat))
             self._touch(bar)
 
     def refresh(self, beat: float) -> None:
         """Let the notes under held keys grow to where the music is now."""
-        for pitch, (bar, note) in list(self._held.items()):
+        for key, (bar, note) in list(self._held.items()):
             note.duration = _steps_between(note.beat, beat)
             self._touch(bar)
             if note.duration >= LONGEST_STEPS:  # longer has no token
                 note.held = False
-                del self._held[pitch]
+                del self._held[key]
 
     def close(self, span: BarSpan, tempo_bpm: float) -> AssembledBar:
         """No onset will be added to this bar any more."""
@@ -166,8 +177,8 @@ class Assembler:
 
     def renumber(self, beat: float) -> None:
         """The transport has jumped: end what is held at `beat`, close all bars, begin anew."""
-        for pitch in list(self._held):
-            self.note_off(beat, pitch)
+        for channel, pitch in list(self._held):
+            self.note_off(beat, pitch, channel)
         for bar in self._now.values():
             if not bar.closed:
                 bar.closed = True

@@ -21,15 +21,14 @@ from .messages import Failed, Generated, Message, Proposed
 from .metronome import Metronome
 from .modes import Auto, Mode, Trade, mode_named
 from .osc.arguments import OscError
+from .own_clock import OwnClock
 from .parameters import Generation, Value
 from .performer import Performer
-from .scheduler import NOTE_OFF, NOTE_ON, player_event
 from .transport import BarSpan, Located, Started, Stopped, Transport
 from .voices import Sounds, Voices
 from .wishes import Wishes
 
 _RETOLD_BARS = 16  # to a worker that has heard nothing yet
-_QUIET_BARS = 4  # the clock that we started ourselves stops after so many empty bars
 _LEAD_NS = 20 * NS_PER_MS  # from a trigger to the downbeat when the transport stood still
 
 log = logging.getLogger(__name__)
@@ -57,18 +56,19 @@ class Conductor:
         self.voices = Voices(transport, self.assembler, sounds, publish)
         self.performer = Performer(transport, self.assembler, self.voices, to_worker, publish)
         self.arming = Arming(self.performer, new_seed)
-        self.listener = Listener(transport, self.assembler, self.performer, self.voices, publish)
+        self.listener = Listener(
+            transport, self.assembler, self.performer, self.voices, sounds, publish
+        )
         self._metronome = Metronome(transport, sounds)
         self.model = ""  # empty: there is none
         self.mode: Mode = None
-        self._sounds = sounds
         self.to_worker = to_worker
         self._publish = publish
         self._span: BarSpan | None = None  # the bar that is open
         self._beat = 0.0  # where the music was at the last tick
         self._told_step = 0
-        self._quiet_bars = 0
-        self._self_started = False
+        self.own_clock = OwnClock()
+        self._answer = 0  # the last request that auto made
         self._told_state = ""
 
     # --- what is asked -------------------------------------------------------------------------
@@ -109,17 +109,17 @@ class Conductor:
     def select(self, now_ns: int, take: int | None) -> tuple[int, int]:
         """Arm a take of the last request, or the one after the last chosen; it takes the place of
         what plays. Raises OscError 406 when there is none to choose, 422 for one there is not."""
-        step = self._place_again(now_ns)
+        step = self._place_again(now_ns, take)
         return self._armed(self.arming.select(take, step), now_ns)
 
     def regenerate(self, now_ns: int) -> tuple[int, int]:
         """Arm new takes from the state before the last request. Raises OscError 406."""
         return self._armed(self.arming.regenerate(self._place_again(now_ns)), now_ns)
 
-    def _place_again(self, now_ns: int) -> int:
+    def _place_again(self, now_ns: int, take: int | None = None) -> int:
         self.need_model()
         self.tick(now_ns)
-        offered = self.arming.offered
+        offered = self.arming.offer(take)
         if self.transport.playing:
             return self.performer.place_again(offered, now_ns)
         self._start_internal(now_ns + max(_LEAD_NS, self.performer.lead_ns))
@@ -159,10 +159,11 @@ class Conductor:
     def undo(self, now_ns: int) -> None:
         """Make the state as if the last completion had not been. Raises OscError 406 when there is
         none, or when it lies too far back."""
-        self.stop(now_ns)
+        self.voices.follow_output()
         request = self.assembler.last_request(_RETOLD_BARS)
         if not request:
             raise OscError(406, f"no completion in the last {_RETOLD_BARS} bars to undo")
+        self.stop(now_ns)
         self.to_worker(self.assembler.undo(request))
         self._tell_worker()
 
@@ -170,6 +171,8 @@ class Conductor:
         """Change a parameter for good; its value as it is now. Raises ParameterError."""
         changed = self.wishes.set(name, value)
         self.assembler.grid = self.generation.grid
+        if name == "overlap":
+            self.arming.change(name, changed)
         self._publish(f"/rwkv/param/{name}", changed)
         return changed
 
@@ -177,31 +180,25 @@ class Conductor:
 
     def midi(self, t_ns: int, message: bytes) -> None:
         """A channel message of the player's that is no trigger."""
-        status, channel = message[0] & 0xF0, message[0] & 0x0F
-        if self.generation.channel_in not in (0, channel + 1):
-            self.listener.ignore("channel")
-            return
-        if self.generation.thru:
-            self._sounds.put(player_event(t_ns, message))
-        if status == NOTE_ON and message[2]:
-            self._note_on(t_ns, channel, message[1], message[2])
-        elif status in (NOTE_OFF, NOTE_ON):
-            self.listener.note_off(t_ns, message[1])
-            self.voices.let_go(t_ns, message[1])
-
-    def _note_on(self, t_ns: int, channel: int, pitch: int, velocity: int) -> None:
-        overlap = self.generation.overlap
-        if not self.listener.admits(t_ns, channel, pitch, velocity, overlap):
+        if not self.listener.take(t_ns, message, self.generation):
             return
         if not self.transport.playing:
             self._start_internal(t_ns)
         self._close_bars(t_ns)
-        self.listener.note_on(t_ns, pitch, velocity)
-        yields = overlap == "interrupt" or isinstance(self.mode, Auto)
-        if yields and self.performer.playing is not None:
+        self.listener.note_on(t_ns, message[0] & 0x0F, message[1], message[2])
+        self._yield(t_ns)
+
+    def _yield(self, t_ns: int) -> None:
+        """The player goes on: what plays is over, if it does not play along; in auto the answer
+        that waits is withdrawn, though not one that was asked for."""
+        playing, armed = self.performer.playing, self.performer.armed
+        auto = isinstance(self.mode, Auto)
+        if playing is not None and (auto or playing.generation.overlap == "interrupt"):
             self.performer.disarm()
             self.performer.end(self.transport.beat_at(t_ns), self.listener.held_pitches)
-            self._tell_state()
+        elif auto and armed is not None and armed.request == self._answer:
+            self.performer.disarm()
+        self._tell_state()
 
     def worker(self, message: Message, now_ns: int) -> None:
         """An answer of the model's process."""
@@ -255,13 +252,14 @@ class Conductor:
     def follow_transport(self, now_ns: int) -> None:
         """Take in what has happened to the transport. To be called after telling it anything."""
         for change in self.transport.take_changes():
+            self.own_clock.led()  # a change of ours says otherwise when it has been taken in
             match change:
                 case Started(beat) | Located(beat):
                     self._renumber(beat, now_ns)
                 case Stopped(beat):
                     self.performer.disarm()
                     self._renumber(beat, now_ns)
-                    self._span, self._self_started = None, False
+                    self._span = None
         self._tell_state()
 
     def _renumber(self, beat: float, now_ns: int) -> None:
@@ -283,7 +281,7 @@ class Conductor:
     def _start_internal(self, t_ns: int) -> None:
         self.transport.start_internal(0.0, t_ns)
         self.follow_transport(t_ns)
-        self._self_started, self._quiet_bars = True, 0
+        self.own_clock.started()
 
     def _close_bars(self, now_ns: int) -> None:
         """A bar closes half a grid step before its line: what comes later is on the line."""
@@ -309,7 +307,7 @@ class Conductor:
         turn = self.mode.turn(span.number)
         self._publish("/rwkv/turn", str(turn.who), turn.bars_left)
         if self.mode.plays_after(span.number) and self.model:
-            generation = self.generation.with_value("bars", self.mode.play_bars)
+            generation = self.wishes.take(bars=self.mode.play_bars)
             self._armed(self.arming.fresh(generation, beats_to_steps(span.end_beat)), now_ns)
 
     def _answer_silence(self, now_ns: int) -> None:
@@ -320,14 +318,14 @@ class Conductor:
         bar_beats = self.transport.bar_at(self._beat).meter.beats
         if self.mode.plays(self.listener.has_news, silent_beats, bar_beats):
             self.listener.has_news = False
-            step = self.performer.place(self.generation, now_ns)
-            self._armed(self.arming.fresh(self.generation, step), now_ns)
+            generation = self.wishes.take()
+            step = self.performer.place(generation, now_ns)
+            self._answer, _ = self._armed(self.arming.fresh(generation, step), now_ns)
 
     def _rest(self, bar: AssembledBar, now_ns: int) -> None:
         """Stop the clock that we started ourselves when nobody has played for a while."""
-        busy = bar.notes or self.state in ("armed", "playing")
-        self._quiet_bars = 0 if busy else self._quiet_bars + 1
-        if self._self_started and self._quiet_bars >= _QUIET_BARS:
+        busy = bool(bar.notes) or self.state in ("armed", "playing")
+        if self.own_clock.rests(busy=busy) and self.transport.source == "internal":
             self.transport.stop(now_ns)
             self.follow_transport(now_ns)
 

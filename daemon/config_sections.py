@@ -135,10 +135,19 @@ class Config:
     logging: LoggingConfig = field(default_factory=LoggingConfig)
 
     def warnings(self) -> tuple[str, ...]:
-        """What the user should know about settings that are allowed but dangerous."""
-        if ipaddress.ip_address(self.osc.host).is_loopback:
-            return ()
-        return (
-            f"osc.host: {self.osc.host} is not this machine alone: whoever reaches it on the"
-            " network can control the service; osc.host: 127.0.0.1 keeps them out",
-        )
+        """What the user should know about settings that are allowed but dangerous, or without
+        effect as yet."""
+        warnings: list[str] = []
+        if not ipaddress.ip_address(self.osc.host).is_loopback:
+            warnings.append(
+                f"osc.host: {self.osc.host} is not this machine alone: whoever reaches it on the"
+                " network can control the service; osc.host: 127.0.0.1 keeps them out"
+            )
+        if self.generation.count_in:
+            warnings.append(
+                f"generation.count_in: {self.generation.count_in} has no effect: there is no"
+                " count-in yet"
+            )
+        if self.monitor.enabled:
+            warnings.append("monitor.enabled: true has no effect: there is no web page yet")
+        return tuple(warnings)

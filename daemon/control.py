@@ -265,6 +265,7 @@ class Control:
     def _led(self, obeyed: bool) -> None:
         if not obeyed:
             raise OscError(406, "the transport follows MIDI clock; choose another source first")
+        self._conductor.own_clock.led()  # also where it ran already
 
     def _tempo(self, now_ns: int, tempo_bpm: float) -> None:
         self._transport.osc_tempo(tempo_bpm, now_ns)

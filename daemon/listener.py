@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from rwkv_music.music import HIGHEST_PITCH, LOWEST_PITCH
-from rwkv_music.timebase import steps_to_beats
+from rwkv_music.timebase import beats_to_steps, steps_to_beats
 
-from .assembler import Assembler
+from .assembler import Assembler, BarNote
+from .echoes import DRUM_CHANNEL
+from .parameters import Generation
 from .performer import Performer
+from .scheduler import NOTE_OFF, NOTE_ON
+from .thru import Thru
 from .transport import Transport
-from .voices import Voices
-
-_DRUM_CHANNEL = 9
+from .voices import Sounds, Voices
 
 
 class Listener:
-    """Puts what the player does into the assembler's bars, and knows how long it was silent."""
+    """Puts what the player does into the assembler's bars, and knows how long it was silent.
+
+    A key is a channel and a pitch. What ends something that was heard or sent on is always heard
+    and sent on, whatever the parameters say by then.
+    """
 
     def __init__(
         self,
@@ -24,6 +30,7 @@ class Listener:
         assembler: Assembler,
         performer: Performer,
         voices: Voices,
+        sounds: Sounds,
         publish: Callable[..., None],
     ) -> None:
         self.ignored: dict[str, int] = {}  # what came in and was not heard, by reason
@@ -32,51 +39,93 @@ class Listener:
         self._assembler = assembler
         self._performer = performer
         self._voices = voices
+        self._thru = Thru(sounds)
         self._publish = publish
-        self._echoes: set[int] = set()
-        self._down: set[int] = set()
+        self._echoes: set[tuple[int, int]] = set()  # keys that only came down as our own echo
+        self._down: dict[tuple[int, int], BarNote] = {}  # keys that are heard, and their notes
         self._last_beat = 0.0
 
     def ignore(self, reason: str) -> None:
         """Count something that is not heard."""
         self.ignored[reason] = self.ignored.get(reason, 0) + 1
 
-    def admits(self, t_ns: int, channel: int, pitch: int, velocity: int, overlap: str) -> bool:
-        """Whether a note-on is heard; if not, it is counted."""
+    def take(self, t_ns: int, message: bytes, generation: Generation) -> bool:
+        """A channel message: sent on where that is wished; a key that goes up ends its note. True
+        for a note-on that is heard: `note_on` is to follow."""
+        status, channel = message[0] & 0xF0, message[0] & 0x0F
+        strikes = status == NOTE_ON and message[2] > 0
+        if status in (NOTE_OFF, NOTE_ON) and not strikes:
+            self._note_off(t_ns, message)
+            return False
+        follows = generation.channel_in in (0, channel + 1)
+        if strikes and follows and self._is_echo(t_ns, channel, message[1], message[2]):
+            self.ignore("echo")
+            return False
+        self._thru.take(t_ns, message, wished=follows and generation.thru == 1)
+        if not follows:
+            self.ignore("channel")
+        return strikes and follows and self._admits(t_ns, channel, message[1])
+
+    def _is_echo(self, t_ns: int, channel: int, pitch: int, velocity: int) -> bool:
         self._voices.follow_output()
-        if channel == _DRUM_CHANNEL:
+        echoes, key = self._voices.echoes, (channel, pitch)
+        held = key in self._down or self._thru.holds(channel, pitch)
+        if echoes.is_ours(t_ns, channel, pitch, velocity, held=held):
+            self._echoes.add(key)
+            return True
+        return echoes.is_thru(t_ns, channel, pitch, velocity, held=held)
+
+    def _admits(self, t_ns: int, channel: int, pitch: int) -> bool:
+        if channel == DRUM_CHANNEL:
             self.ignore("drum channel")
         elif not LOWEST_PITCH <= pitch <= HIGHEST_PITCH:
             self.ignore("pitch")
-        elif self._voices.is_echo(t_ns, pitch, velocity):
-            self._echoes.add(pitch)
-            self.ignore("echo")
-        elif self._performer.playing is not None and overlap == "ignore":
+        elif self._is_left_to_us(t_ns):
             self.ignore("overlap")
         else:
             return True
         return False
 
-    def note_on(self, t_ns: int, pitch: int, velocity: int) -> None:
-        """A note that is admitted; the transport runs, and the bars before it are closed."""
-        beat = max(self._transport.beat_at(t_ns), 0.0)
-        step = self._assembler.onset_step(beat, self._transport.bar_at(beat))
-        span = self._transport.bar_at(steps_to_beats(step))
-        self._assembler.note_on(beat, step, span, self._transport.tempo_bpm, pitch, velocity)
-        self._last_beat, self.has_news = beat, True
-        self._down.add(pitch)
+    def _is_left_to_us(self, t_ns: int) -> bool:
+        """Whether a note falls into a completion that lets nobody in. One that comes just before
+        the line on which it ends belongs to the bar after it."""
+        playing = self._performer.playing
+        if playing is None:
+            return False
+        step, ends = self._place(t_ns)[1], beats_to_steps(playing.end_beat(self._transport))
+        home = playing if step < ends else self._performer.armed
+        return home is not None and step >= home.start_step and home.generation.overlap == "ignore"
 
-    def note_off(self, t_ns: int, pitch: int) -> None:
-        if pitch in self._echoes:
-            self._echoes.discard(pitch)
+    def _place(self, t_ns: int) -> tuple[float, int]:
+        """The beat of an onset, and the step that it belongs to."""
+        beat = max(self._transport.beat_at(t_ns), 0.0)
+        return beat, self._assembler.onset_step(beat, self._transport.bar_at(beat))
+
+    def note_on(self, t_ns: int, channel: int, pitch: int, velocity: int) -> None:
+        """A note that is heard; the transport runs, and the bars before it are closed."""
+        beat, step = self._place(t_ns)
+        span, tempo_bpm = self._transport.bar_at(steps_to_beats(step)), self._transport.tempo_bpm
+        note = self._assembler.note_on(beat, step, span, tempo_bpm, pitch, velocity, channel)
+        self._last_beat, self.has_news = beat, True
+        self._down[channel, pitch] = note
+
+    def _note_off(self, t_ns: int, message: bytes) -> None:
+        channel, pitch = message[0] & 0x0F, message[1]
+        key = channel, pitch
+        if key in self._echoes and not (key in self._down and self._voices.sounds(pitch)):
+            self._echoes.discard(key)  # it ends as ours has; while ours sounds it is the player's
             return
-        self._down.discard(pitch)
+        self._thru.take(t_ns, message, wished=False)
+        note = self._down.pop(key, None)
+        if note is None:
+            return  # its note-on was not heard: it ends nobody's silence
         beat = self._transport.beat_at(t_ns)
         self._last_beat = beat
-        note = self._assembler.note_off(beat, pitch)
-        if note is not None:
-            beats = steps_to_beats(note.duration)
-            self._publish("/rwkv/note/heard", note.beat, pitch, note.velocity, beats)
+        self._assembler.note_off(beat, pitch, channel)
+        beats = steps_to_beats(note.duration)
+        self._publish("/rwkv/note/heard", note.beat, pitch, note.velocity, beats)
+        if pitch not in self.held_pitches:
+            self._voices.let_go(t_ns, pitch)
 
     def silent_beats(self, beat: float) -> float:
         """How long ago the last key went up; 0 while one is down."""
@@ -85,7 +134,7 @@ class Listener:
     @property
     def held_pitches(self) -> Collection[int]:
         """The keys that are down, those that a bar has forgotten included."""
-        return self._down
+        return {pitch for _, pitch in self._down}
 
     def renumber(self, beat: float) -> None:
         """The transport has jumped to `beat`."""

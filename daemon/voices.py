@@ -10,13 +10,13 @@ from rwkv_music.timebase import NS_PER_MS, steps_to_beats
 
 from .assembler import Assembler
 from .completion import Completion
+from .echoes import Echoes
 from .parameters import Generation
 from .planner import PlannedNote, Planner
 from .scheduler import Event, Release, Sent, Strike
 from .transport import Transport
 
 RELEASE_NS = 8 * NS_PER_MS  # so long before its time a note goes to the output
-_ECHO_NS = 50 * NS_PER_MS
 
 
 class Sounds(Protocol):
@@ -47,7 +47,7 @@ class Voices:
         self._owner = 0
         self._owners: dict[int, tuple[Completion, PlannedNote]] = {}  # who sounds, or will at once
         self._lent: dict[int, tuple[int, int]] = {}  # pitch -> owner, channel: see `end`
-        self._last_sent: dict[int, tuple[int, int]] = {}  # pitch -> when, velocity
+        self.echoes = Echoes()
 
     def due_ns(self, step: int, generation: Generation) -> int:
         """When a note on this step goes out."""
@@ -95,11 +95,12 @@ class Voices:
                 _, note = self._owners.pop(sent.cut)
                 self._assembler.cut(self._transport.beat_at(sent.sent_ns), note.pitch)
             match sent.event:
-                case Strike(due_ns, owner) if owner in self._owners:
-                    completion, note = self._owners[owner]
-                    completion.worst_ns = max(completion.worst_ns, sent.sent_ns - due_ns)
-                    self._last_sent[note.pitch] = sent.sent_ns, note.velocity
-                    self._heard(completion, note)
+                case Strike(due_ns, owner) as strike:
+                    self.echoes.sent(strike, sent.sent_ns)
+                    if owner in self._owners:
+                        completion, note = self._owners[owner]
+                        completion.worst_ns = max(completion.worst_ns, sent.sent_ns - due_ns)
+                        self._heard(completion, note)
                 case Release(_, owner):
                     self._owners.pop(owner, None)
 
@@ -111,10 +112,9 @@ class Voices:
             "/rwkv/note/played", completion.request, beat, note.pitch, note.velocity, beats
         )
 
-    def is_echo(self, t_ns: int, pitch: int, velocity: int) -> bool:
-        """Whether a note that comes in is one of ours that went out just before."""
-        sent = self._last_sent.get(pitch)
-        return sent is not None and sent[1] == velocity and 0 <= t_ns - sent[0] <= _ECHO_NS
+    def sounds(self, pitch: int) -> bool:
+        """Whether a note of ours of this pitch sounds."""
+        return pitch in self._lent or any(n.pitch == pitch for _, n in self._owners.values())
 
     # --- ending --------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from . import script_constants, script_patch
 from .announcements import EVENTS, REPLIES, MessageSpec
 from .arguments import Arg, signature
 from .framing import LARGEST_DATAGRAM, MOST_MESSAGES
-from .requests import NOT_YET_VALUES, REQUESTS, RequestSpec
+from .requests import NOT_ONCE, NOT_YET_VALUES, REQUESTS, RequestSpec
 from .subscribers import LEASE_NS
 from .table import PARAMETER_VERBS, PROTOCOL
 
@@ -96,7 +96,11 @@ def _requests() -> Iterator[str]:
             f"| `{spec.address}` | {_signature(spec.args, spec.repeated)}"
             f" | {spec.help}{_later(spec)} | {answer} |\n"
         )
-    effects = ("Changes it lastingly.", "Changes it for the next request only.", "Tells it.")
+    effects = (
+        "Changes it lastingly.",
+        "Changes it for the next completion only, be it of a request, of `trade` or of `auto`.",
+        "Tells it.",
+    )
     for verb, effect in zip(PARAMETER_VERBS, effects, strict=True):
         value = "" if verb == "get" else "value"
         yield f"| `/rwkv/{verb}/NAME` | {value} | {effect} | `/rwkv/param/NAME` |\n"
@@ -121,6 +125,7 @@ def _parameters() -> Iterator[str]:
     for p in PARAMETERS.values():
         later = [str(value) for value in NOT_YET_VALUES.get(p.name, ())]
         mark = f" *Later: {_span(later)}.*" if later else ""
+        mark += " *Not for `once`.*" if p.name in NOT_ONCE else ""
         yield f"| `{p.name}` | {p.type} | {p.default} | {p.expected} | {p.help}{mark} |\n"
 
 

@@ -210,3 +210,5 @@ REQUESTS = {spec.address: spec for spec in _SPECS}
 NOT_YET_VALUES: dict[str, tuple[int | str, ...]] = {
     "count_in": (1, 2, 3, 4),
 }
+# Parameters of the player's own part and of the click: no request has them for itself.
+NOT_ONCE = ("grid", "thru", "channel_in", "metronome", "metronome_channel")

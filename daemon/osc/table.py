@@ -9,7 +9,7 @@ from ..parameters import PARAMETERS, Parameter, ParameterError, Value
 from .announcements import SENT
 from .arguments import OscError, UnknownError, check_arguments
 from .framing import Message
-from .requests import NOT_YET_VALUES, REQUESTS, RequestSpec
+from .requests import NOT_ONCE, NOT_YET_VALUES, REQUESTS, RequestSpec
 
 PROTOCOL = 1
 PARAMETER_VERBS = ("set", "once", "get")
@@ -83,6 +83,8 @@ def _match_parameter(verb: str, name: str, message: Message) -> Request | None:
         value = parameter.check(values[0])
     except ParameterError as error:
         raise OscError(error.code, str(error)) from error
+    if verb == "once" and name in NOT_ONCE:
+        raise OscError(422, f"{name}: not for one request only: /rwkv/set/{name} changes it")
     served = value not in NOT_YET_VALUES.get(name, ())
     return Request(address, verb, (name, value), served)
 

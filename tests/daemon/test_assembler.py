@@ -217,6 +217,15 @@ def test_undo_takes_out_one_completion_and_says_which_bars_are_gone() -> None:
     assert assembler.last_request(16) == 0
 
 
+def test_a_note_that_was_undone_cannot_be_cut() -> None:
+    assembler = Assembler()
+    assembler.played(PlannedNote(0, 60, 79, 11, 7), span(0), BPM)
+    assembler.close(span(0), BPM)
+    assembler.undo(7)
+    assembler.cut(4.0, 60)
+    assert told(assembler) == []
+
+
 def test_voices_are_counted_apart() -> None:
     assembler = Assembler()
     strike(assembler, 0.0, 60)

@@ -83,6 +83,29 @@ def test_the_clock_that_the_first_note_started_rests_after_four_quiet_bars() -> 
     assert r.conductor.state == "idle"
 
 
+@pytest.mark.parametrize("wish", ["play", "continue"])
+def test_a_clock_that_is_wished_for_does_not_rest(wish: str) -> None:
+    r = rehearsal()
+    play_note(r, 1000, 60, 400)
+    r.run_until_ns(ms(3000))
+    r.ask(f"/rwkv/transport/{wish}")
+    r.run_until_ns(ms(3000 + 7 * 2000))
+    assert r.conductor.state == "listening"
+
+
+def test_a_host_that_takes_over_the_clock_is_not_stopped() -> None:
+    r = Rehearsal(ScriptedModel(), Generation(), Transport(120.0, None, "auto"))
+    play_note(r, 0, 60, 400)
+    for k in range(150):
+        r.run_until_ns(ms(500 + 100 * k))
+        r.transport.osc_tempo(120.0, r.clock.now_ns())
+        r.transport.osc_position(1 + k / 5, r.clock.now_ns())
+        if k == 0:
+            r.transport.play(r.clock.now_ns())
+    assert r.transport.source == "osc"
+    assert r.conductor.state == "listening"
+
+
 def test_a_new_trigger_replaces_the_armed_one() -> None:
     r = running()
     r.run_until_ns(ms(500))

@@ -70,7 +70,8 @@ def test_an_echo_of_our_own_note_is_not_heard_twice() -> None:
     r.run_until_ns(ms(2000))
     r.play(press(60, 79), ms(2003))
     r.play(lift(60), ms(2460))
-    r.play(press(61, 99), ms(2503))  # the player's own: another velocity
+    r.play(press(61, 99), ms(2503))  # through a velocity curve
+    r.play(press(61, 99), ms(2560))  # the player's own: too late for an echo
     r.run_until_ns(ms(5000))
     assert [(n[1], n[3]) for n in heard_bars(r)[1]][:3] == [
         (60, "model"),
@@ -165,6 +166,18 @@ def test_undo_of_what_plays_stops_it() -> None:
     r.conductor.undo(r.clock.now_ns())
     assert hung(r) == set()
     assert all(not bar.notes for bar in r.conductor.assembler.bars)
+
+
+def test_undo_of_nothing_changes_nothing() -> None:
+    r = running(bars=1)
+    play_note(r, 100, 50, 300)
+    r.conductor.trigger(r.clock.now_ns())
+    with pytest.raises(OscError) as error:
+        r.conductor.undo(r.clock.now_ns())
+    assert error.value.code == 406
+    assert r.conductor.state == "armed"
+    r.run_until_ns(ms(5000))
+    assert len(onsets_ms(r)) == 4
 
 
 def test_undo_goes_back_one_completion_at_a_time() -> None:

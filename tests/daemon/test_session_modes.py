@@ -56,6 +56,29 @@ def test_auto_does_not_answer_while_a_key_is_held() -> None:
     assert onsets_ms(r) == []
 
 
+def test_auto_withdraws_its_answer_when_the_player_goes_on() -> None:
+    r = running(bars=1)
+    r.conductor.set_mode("auto", 1, 1)
+    play_note(r, 100, 50, 300)
+    r.run_until_ns(ms(2900))
+    assert r.conductor.state == "armed"
+    play_note(r, 3000, 52, 100)
+    assert r.conductor.state == "listening"
+    r.run_until_ns(ms(9000))
+    assert onsets_ms(r) == pytest.approx([6000, 6500, 7000, 7500], abs=0.001)
+
+
+def test_auto_does_not_withdraw_what_was_asked_for() -> None:
+    r = running(bars=1)
+    r.conductor.set_mode("auto", 1, 1)
+    play_note(r, 100, 50, 300)
+    r.run_until_ns(ms(2900))
+    r.conductor.trigger(r.clock.now_ns())
+    play_note(r, 3000, 52, 100)
+    r.run_until_ns(ms(5900))
+    assert onsets_ms(r) == pytest.approx([4000, 4500, 5000, 5500], abs=0.001)
+
+
 def test_auto_yields_and_a_pitch_that_the_player_holds_sounds_on_until_the_key_goes_up() -> None:
     r = running(bars=2)
     r.conductor.set_mode("auto", 1, 1)

@@ -107,6 +107,11 @@ def test_a_take_that_there_is_not_changes_nothing() -> None:
         r.conductor.select(r.clock.now_ns(), 2)
     assert error.value.code == 422
     assert r.conductor.state == "listening"
+    r.transport.stop(r.clock.now_ns())
+    r.step()
+    with pytest.raises(OscError):
+        r.conductor.select(r.clock.now_ns(), 2)
+    assert not r.transport.playing
 
 
 def test_regenerate_offers_takes_that_begin_otherwise() -> None:
