@@ -102,6 +102,16 @@ class Performer:
         )
         completion.first = self._transport.bar_at(steps_to_beats(completion.start_step))
 
+    def _keep_place(self, completion: Completion) -> None:
+        """Its place is one in a bar, wherever new meters put that, and not before the end of what
+        plays; where it was to start later, it does."""
+        line = self._transport.bar(completion.first.number).start_beat
+        step = beats_to_steps(line) + completion.first_step
+        if self.playing is not None and not completion.cuts:
+            step = max(step, beats_to_steps(self.playing.end_beat(self._transport)))
+        completion.start_step = step
+        completion.first = self._transport.bar_at(steps_to_beats(step))
+
     def _recall(self, completion: Completion) -> None:
         if completion.generating:
             self._to_worker(Cancel(completion.request))
@@ -122,8 +132,7 @@ class Performer:
         if armed is None:
             return
         if not armed.generating:
-            if self.playing is not None and not armed.cuts:
-                self._aim(armed, now_ns)  # the end of the other moves with the meter
+            self._keep_place(armed)
             if now_ns >= deadline_ns(armed, self._transport, self.lead_ns):
                 self._ask(armed, now_ns)
         starts_ns = self._transport.ns_at(steps_to_beats(armed.start_step))
