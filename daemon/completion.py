@@ -48,6 +48,7 @@ class Completion:
     generated: bool = False  # the worker has made the last note
     asked_ns: int = 0
     first_onset: int | None = None  # step of the first note that came
+    cut_step: int | None = None  # where another takes its place; the worker has left it
     notes: int = 0
     late: int = 0
     dropped: int = 0
@@ -78,7 +79,9 @@ class Completion:
         return self.start_step - self.line_step
 
     def end_beat(self, transport: Transport) -> float:
-        """The bar line after its last bar, with the meters that hold now."""
+        """The bar line after its last bar, with the meters that hold now; or where it is cut."""
+        if self.cut_step is not None:
+            return steps_to_beats(self.cut_step)
         return transport.bar(self.first.number + self.bars - 1).end_beat
 
     def planned(

@@ -61,7 +61,10 @@ class Performer:
         return launch_step(self._transport, generation.quantize, now_ns, max(round(needed), 0))
 
     def place_again(self, completion: Completion, now_ns: int) -> int:
-        """The next step at which what this one offered can start: at its place in a bar."""
+        """The next step at which what this one offered can start: at its place in a bar, or where
+        what plays ends because another was to take its place."""
+        if self.playing is not None and self.playing.cut_step is not None:
+            return self.playing.cut_step
         step = self.place(completion.generation, now_ns, cuts=True)
         span = self._transport.bar_at(steps_to_beats(step))
         place = beats_to_steps(span.start_beat) + completion.first_step
@@ -115,7 +118,7 @@ class Performer:
     def _recall(self, completion: Completion) -> None:
         if completion.generating:
             self._to_worker(Cancel(completion.request))
-            self._voices.drop(completion.request)
+            self._voices.end_of(completion, steps_to_beats(completion.start_step))
             completion.generating = False
 
     # --- time ----------------------------------------------------------------------------------
@@ -138,12 +141,6 @@ class Performer:
         starts_ns = self._transport.ns_at(steps_to_beats(armed.start_step))
         if not armed.generating or now_ns + RELEASE_NS < starts_ns:
             return
-        if self.playing is not None and armed.cuts:
-            self._voices.drop(self.playing.request)
-            if now_ns >= starts_ns:
-                self._voices.end_of(self.playing, steps_to_beats(armed.start_step))
-                self._done(self.playing)
-                self.playing = None
         if self.playing is None:
             self.playing, self.armed = armed, None
 
@@ -161,7 +158,15 @@ class Performer:
         completion.generating, completion.asked_ns = True, now_ns
         if completion.source != Again(completion.take):
             self.offered = completion
+        if self.playing is not None and completion.cuts:
+            self._cut(self.playing, completion.start_step)
         self._to_worker(self._question(completion, bar))
+
+    def _cut(self, completion: Completion, step: int) -> None:
+        """The worker leaves it for another, which takes its place from `step` on."""
+        if step < beats_to_steps(completion.end_beat(self._transport)):
+            completion.cut_step = step
+            self._voices.drop(completion.request, step)
 
     def _question(self, completion: Completion, bar: AssembledBar) -> Message:
         """What the worker is asked for: something new, or what it has offered before."""
@@ -201,12 +206,15 @@ class Performer:
         self._to_worker(Allow(completion.request, until, str(span.meter), tempo))
 
     def _finish(self, now_ns: int) -> None:
-        """A completion is over at its last bar line; its notes may ring on."""
+        """A completion is over at its last bar line, and its notes may ring on; or where another
+        has taken its place, and then they end."""
         completion = self.playing
         if completion is None:
             return
         if self._transport.beat_at(now_ns) >= completion.end_beat(self._transport):
             self.playing = None
+            if completion.cut_step is not None:
+                self._voices.end_of(completion, steps_to_beats(completion.cut_step))
             if not completion.generated:
                 self._to_worker(Cancel(completion.request))
             self._done(completion)
@@ -226,6 +234,8 @@ class Performer:
         if completion is None:
             return
         planned = completion.planned(self._transport, bar, note)
+        if completion.cut_step is not None and planned.start_step >= completion.cut_step:
+            return
         self._measure_lead(completion, planned.start_step, now_ns)
         late_ns = now_ns - self._voices.due_ns(planned.start_step, completion.generation)
         if late_ns > 0:

@@ -7,6 +7,7 @@ every note that was not.
 from __future__ import annotations
 
 import heapq
+import math
 from dataclasses import dataclass
 
 
@@ -54,9 +55,11 @@ class Planner:
             taken.append((note, owner))
         return taken
 
-    def drop(self, request: int) -> None:
-        """Forget the notes of a completion that were not released."""
-        self._starts = [note for note in self._starts if note.request != request]
+    def drop(self, request: int, from_step: float = -math.inf) -> None:
+        """Forget the notes of a completion, from a step on, that were not released."""
+        self._starts = [
+            note for note in self._starts if note.request != request or note.start_step < from_step
+        ]
         heapq.heapify(self._starts)
 
     def clear(self) -> None:

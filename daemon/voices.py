@@ -59,10 +59,13 @@ class Voices:
         self._plans[note.request] = completion
         self._planner.add(note)
 
-    def drop(self, request: int) -> None:
-        """Forget the notes of a completion that were not released."""
-        self._plans.pop(request, None)
-        self._planner.drop(request)
+    def drop(self, request: int, from_step: int | None = None) -> None:
+        """Forget the notes of a completion, all or from a step on, that were not released."""
+        if from_step is None:
+            self._plans.pop(request, None)
+            self._planner.drop(request)
+        else:
+            self._planner.drop(request, from_step)
 
     def release(self, now_ns: int) -> None:
         """Give the output what is due within the next milliseconds."""
