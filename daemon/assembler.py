@@ -66,6 +66,7 @@ class Assembler:
 
     def __init__(self) -> None:
         self._tempo = TempoTracker()
+        self._tempos: dict[int, float] = {}  # settled for bars to come, by number
         self._serial = 0
         self._now: dict[int, AssembledBar] = {}  # bars of the present numbering, by number
         self._held: dict[int, tuple[AssembledBar, BarNote]] = {}  # the player's keys, by pitch
@@ -94,13 +95,27 @@ class Assembler:
         bar = self._now.get(span.number)
         if bar is None:
             start = beats_to_steps(span.start_beat)
-            tempo = self._tempo.settle(tempo_bpm)
+            tempo = self.tempo(span, tempo_bpm)
+            del self._tempos[span.number]
             bar = AssembledBar(self._serial, span.number, start, span.meter, tempo)
             self._serial += 1
             self._now[span.number] = bar
             self._now.pop(span.number - HISTORY_BARS, None)  # no event is as late as that
             self.bars.append(bar)
+        elif bar.meter != span.meter:  # a meter came just in time for the line
+            bar.meter = span.meter
+            self._touch(bar)
         return bar
+
+    def tempo(self, span: BarSpan, tempo_bpm: float) -> float:
+        """The centre of the tempo class that the bar of this span has, or will have if it is still
+        to come: what was said of it once holds."""
+        bar = self._now.get(span.number)
+        if bar is not None:
+            return bar.tempo_bpm
+        if span.number not in self._tempos:
+            self._tempos[span.number] = self._tempo.settle(tempo_bpm)
+        return self._tempos[span.number]
 
     def note_on(
         self, beat: float, step: int, span: BarSpan, tempo_bpm: float, pitch: int, vel: int
@@ -165,14 +180,21 @@ class Assembler:
         return bar
 
     def renumber(self, beat: float) -> None:
-        """The transport has jumped: end what is held at `beat`, close all bars, begin anew."""
+        """The transport has jumped: end what is held at `beat`, close all bars, begin anew. A bar
+        that is open and empty has hardly begun, and nothing is told of it."""
         for pitch in list(self._held):
             self.note_off(beat, pitch)
         for bar in self._now.values():
-            if not bar.closed:
+            if bar.closed:
+                continue
+            if bar.notes:
                 bar.closed = True
                 self._touch(bar)
+            else:
+                self.bars.remove(bar)
+                self._changed.pop(bar.serial, None)
         self._now.clear()
+        self._tempos.clear()
         self._ours.clear()
 
     def last_request(self, bars: int) -> int:
@@ -203,6 +225,7 @@ class Assembler:
         self._held.clear()
         self._ours.clear()
         self._now.clear()
+        self._tempos.clear()
         self._changed.clear()
         self.bars.clear()
 

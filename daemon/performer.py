@@ -202,7 +202,7 @@ class Performer:
         span = self._transport.bar_at(ahead)
         tempo = self._transport.tempo_bpm
         if span.number < completion.first.number + completion.bars:
-            tempo = self._assembler.bar(span, tempo).tempo_bpm
+            tempo = self._assembler.tempo(span, tempo)
         self._to_worker(Allow(completion.request, until, str(span.meter), tempo))
 
     def _finish(self, now_ns: int) -> None:

@@ -39,6 +39,7 @@ from .messages import (
     Unhear,
 )
 
+_PERFORMING = (Generate, Regenerate, Replay, Allow)
 _SAMPLING = tuple(f.name for f in fields(Sampling))
 
 
@@ -102,7 +103,8 @@ class Worker:
             try:
                 self._handle(message)
             except RwkvMusicError as error:
-                self._performance = None
+                if isinstance(message, _PERFORMING):  # a bar that cannot be heard ends nothing
+                    self._performance = None
                 self._send(Failed(500, str(error), getattr(message, "request", -1)))
 
     def work(self) -> bool:

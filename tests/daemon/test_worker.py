@@ -148,6 +148,16 @@ def test_a_cancelled_completion_is_silent() -> None:
     assert talk.proposed() == [(1, 0, 0)]
 
 
+def test_a_bar_that_cannot_be_heard_does_not_end_what_plays() -> None:
+    talk = Talk()
+    talk.say(generate(until_steps=1))
+    talk.work()
+    talk.say(hear(5, (99, 60, 80, 12, False)), Allow(1, FAR, "4/4", 120.0))
+    talk.work()
+    assert [answer.code for answer in talk.of(Failed)] == [500]
+    assert len(talk.proposed()) == 8
+
+
 def test_a_new_request_replaces_the_old_one() -> None:
     talk = Talk()
     talk.say(generate(1, until_steps=1), generate(2, bars=1))
