@@ -49,7 +49,7 @@ class Completion:
     asked_ns: int = 0
     first_onset: int | None = None  # step of the first note that came
     cut_step: int | None = None  # where another takes its place; the worker has left it
-    notes: int = 0
+    notes: int = 0  # planned, and not dropped since
     late: int = 0
     dropped: int = 0
     worst_ns: int = 0
@@ -83,6 +83,17 @@ class Completion:
         if self.cut_step is not None:
             return steps_to_beats(self.cut_step)
         return transport.bar(self.first.number + self.bars - 1).end_beat
+
+    def in_time(self, late_ns: int) -> bool:
+        """Whether a note that would go out so late still goes out; it is counted."""
+        if late_ns > 0:
+            self.late += 1
+            self.worst_ns = max(self.worst_ns, late_ns)
+        if late_ns > self.generation.late_tolerance_ms * NS_PER_MS:
+            self.dropped += 1
+            self.notes -= 1
+            return False
+        return True
 
     def planned(
         self, transport: Transport, bar: int, note: tuple[int, int, int, int]

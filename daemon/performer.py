@@ -125,10 +125,10 @@ class Performer:
 
     def tick(self, now_ns: int) -> None:
         """Do what is due while the transport runs."""
+        self._voices.release(now_ns)
         self._finish(now_ns)
         self._launch(now_ns)
         self._allow(now_ns)
-        self._voices.release(now_ns)
 
     def _launch(self, now_ns: int) -> None:
         armed = self.armed
@@ -229,7 +229,7 @@ class Performer:
         return None
 
     def take_note(self, request: int, bar: int, note: NoteTuple, now_ns: int) -> None:
-        """Plan a note; when its time has passed, play it at once or drop it whole."""
+        """Plan a note; one whose time has come goes out at once."""
         completion = self.of_request(request)
         if completion is None:
             return
@@ -237,13 +237,6 @@ class Performer:
         if completion.cut_step is not None and planned.start_step >= completion.cut_step:
             return
         self._measure_lead(completion, planned.start_step, now_ns)
-        late_ns = now_ns - self._voices.due_ns(planned.start_step, completion.generation)
-        if late_ns > 0:
-            completion.late += 1
-            completion.worst_ns = max(completion.worst_ns, late_ns)
-            if late_ns > completion.generation.late_tolerance_ms * NS_PER_MS:
-                completion.dropped += 1
-                return
         completion.notes += 1
         self._voices.plan(completion, planned)
         self._voices.release(now_ns)

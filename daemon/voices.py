@@ -73,19 +73,22 @@ class Voices:
         nudge_ns = round(min(nudges, default=0.0) * NS_PER_MS)
         before = self._transport.beat_at(now_ns + RELEASE_NS - nudge_ns) * STEPS_PER_BEAT
         for note in self._planner.starting(before):
-            self._strike(self._plans[note.request], note)
+            self._strike(self._plans[note.request], note, now_ns)
         for note, owner in self._planner.ending(before):
             if owner in self._owners:
                 generation = self._owners[owner][0].generation
                 due_ns = self.due_ns(note.end_step, generation)
                 self._sounds.put(Release(due_ns, owner, generation.channel_out - 1, note.pitch))
 
-    def _strike(self, completion: Completion, note: PlannedNote) -> None:
+    def _strike(self, completion: Completion, note: PlannedNote, now_ns: int) -> None:
+        """Give a note to the output; when its time has passed, play it at once or drop it whole."""
+        generation = completion.generation
+        due_ns = self.due_ns(note.start_step, generation)
+        if not completion.in_time(now_ns - due_ns):
+            return
         self._owner += 1
         self._owners[self._owner] = completion, note
         self._planner.started(note, self._owner)
-        generation = completion.generation
-        due_ns = self.due_ns(note.start_step, generation)
         channel = generation.channel_out - 1
         self._sounds.put(Strike(due_ns, self._owner, channel, note.pitch, note.velocity))
 
