@@ -204,21 +204,23 @@ class Assembler:
 
     def undo(self, request: int) -> Unhear:
         """Take a completion out of what was heard; the message that tells which bars were its
-        alone and are gone. Bars that the player played in as well have changed."""
-        gone: list[AssembledBar] = []
+        alone and have not been, of which one may still go on. Bars that the player played in as
+        well have changed."""
+        empty: list[AssembledBar] = []
         for bar in self.bars:
             kept = [note for note in bar.notes if note.request != request]
             if len(kept) == len(bar.notes):
                 continue
             bar.notes = kept
-            if kept or not bar.closed:
+            if kept:
                 self._touch(bar)
             else:
-                gone.append(bar)
-        for bar in gone:
-            self.bars.remove(bar)
+                empty.append(bar)
+        for bar in empty:
             self._changed.pop(bar.serial, None)
-        return Unhear(tuple(bar.serial for bar in gone))
+            if bar.closed:
+                self.bars.remove(bar)
+        return Unhear(tuple(bar.serial for bar in empty))
 
     def forget(self) -> None:
         """Nothing was ever heard; keys that are held count from the next time they go down."""
