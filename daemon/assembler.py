@@ -179,23 +179,34 @@ class Assembler:
             self._touch(bar)
         return bar
 
-    def renumber(self, beat: float) -> None:
+    def renumber(self, beat: float, moved: tuple[int, BarSpan] | None = None) -> None:
         """The transport has jumped: end what is held at `beat`, close all bars, begin anew. A bar
-        that is open and empty has hardly begun, and nothing is told of it."""
-        for pitch in list(self._held):
-            self.note_off(beat, pitch)
+        that is open and empty has hardly begun, and nothing is told of it. `moved`: a line that was
+        on this step opens that bar now, and what has begun there goes on."""
+        kept = None
         for bar in self._now.values():
             if bar.closed:
                 continue
-            if bar.notes:
+            if moved is not None and bar.start_step == moved[0]:
+                kept = bar
+            elif bar.notes:
                 bar.closed = True
                 self._touch(bar)
             else:
                 self.bars.remove(bar)
                 self._changed.pop(bar.serial, None)
+        for pitch, (bar, _) in list(self._held.items()):
+            if bar is not kept:
+                self.note_off(beat, pitch)
+        self._ours = {pitch: (bar, n) for pitch, (bar, n) in self._ours.items() if bar is kept}
         self._now.clear()
         self._tempos.clear()
-        self._ours.clear()
+        if kept is not None and moved is not None:
+            step, span = moved
+            self._now[span.number] = kept
+            kept.number, kept.start_step = span.number, beats_to_steps(span.start_beat)
+            for note in kept.notes:
+                note.beat += span.start_beat - steps_to_beats(step)
 
     def last_request(self, bars: int) -> int:
         """The last completion of which a note stands in the last bars; 0 when there is none."""

@@ -84,6 +84,17 @@ class Completion:
             return steps_to_beats(self.cut_step)
         return transport.bar(self.first.number + self.bars - 1).end_beat
 
+    def begins(self, step: int) -> bool:
+        """Whether it begins on this bar line, and nothing has taken its place since."""
+        return self.start_step == step and self.first_step == 0 and self.cut_step is None
+
+    def move(self, steps: int, first: BarSpan) -> None:
+        """The transport has jumped, and its first bar with it."""
+        self.start_step += steps
+        self.first = first
+        if self.first_onset is not None:
+            self.first_onset += steps
+
     def in_time(self, late_ns: int) -> bool:
         """Whether a note that would go out so late still goes out; it is counted."""
         if late_ns > 0:

@@ -10,6 +10,7 @@ from rwkv_music.timebase import NS_PER_MS, beats_to_steps, ns_per_step, steps_to
 
 from .assembler import AssembledBar, Assembler
 from .completion import Again, Completion, Fresh, Source, deadline_ns, launch_step
+from .jumps import LineJump
 from .messages import (
     Allow,
     Cancel,
@@ -92,18 +93,18 @@ class Performer:
             self._recall(self.armed)
         self.armed = None
 
-    def aim_again(self, now_ns: int) -> None:
-        """The place that the armed completion waited for is no more: take the next one."""
-        if self.armed is not None:
-            self._recall(self.armed)
-            self._aim(self.armed, now_ns)
-
-    def _aim(self, completion: Completion, now_ns: int) -> None:
-        generation, cuts = completion.generation, completion.cuts
-        completion.start_step = (
-            self.place_again(completion, now_ns) if cuts else self.place(generation, now_ns)
-        )
-        completion.first = self._transport.bar_at(steps_to_beats(completion.start_step))
+    def aim_again(self, now_ns: int, jump: LineJump | None) -> None:
+        """The place that the armed completion waited for is no more: take the next one, unless it
+        has moved with the jump."""
+        armed = self.armed
+        if armed is None or (jump is not None and armed.start_step == jump.new_step):
+            return
+        self._recall(armed)
+        if armed.cuts:
+            armed.start_step = self.place_again(armed, now_ns)
+        else:
+            armed.start_step = self.place(armed.generation, now_ns)
+        armed.first = self._transport.bar_at(steps_to_beats(armed.start_step))
 
     def _keep_place(self, completion: Completion) -> None:
         """Its place is one in a bar, wherever new meters put that, and not before the end of what
@@ -148,7 +149,8 @@ class Performer:
         """Everything that the bars before can hold is known: start generating."""
         tempo = self._transport.tempo_bpm
         self._assembler.refresh(self._transport.beat_at(now_ns))
-        if completion.first_step == 0 and completion.first.number > 0:
+        before = self._transport.beat_at(now_ns) < completion.first.start_beat
+        if before and completion.first_step == 0 and completion.first.number > 0:
             self._assembler.close(self._transport.bar(completion.first.number - 1), tempo)
         bar = self._assembler.bar(completion.first, tempo)
         for message in self._assembler.updates():
@@ -212,12 +214,9 @@ class Performer:
         if completion is None:
             return
         if self._transport.beat_at(now_ns) >= completion.end_beat(self._transport):
-            self.playing = None
             if completion.cut_step is not None:
                 self._voices.end_of(completion, steps_to_beats(completion.cut_step))
-            if not completion.generated:
-                self._to_worker(Cancel(completion.request))
-            self._done(completion)
+            self._end_playing()
 
     # --- the worker's answers ------------------------------------------------------------------
 
@@ -265,6 +264,24 @@ class Performer:
     def end(self, beat: float, held: Collection[int] = ()) -> None:
         """Stop what plays, at `beat`; what the player holds sounds on (see Voices.end)."""
         self._voices.end(beat, held)
+        self._end_playing()
+
+    def leave(self, beat: float, jump: LineJump | None) -> None:
+        """The transport has jumped from `beat`. What plays ends; but what begins on a line that
+        has only moved goes with it."""
+        carried = None
+        for completion in (self.playing, self.armed):
+            if completion is not None and jump is not None and completion.begins(jump.old_step):
+                carried = carried or completion
+        if carried is None or jump is None:
+            self.end(beat)
+            return
+        self._voices.carry(carried, jump.steps, beat)
+        carried.move(jump.steps, jump.span)
+        if carried is self.armed:
+            self._end_playing()
+
+    def _end_playing(self) -> None:
         completion, self.playing = self.playing, None
         if completion is not None:
             if not completion.generated:

@@ -141,6 +141,18 @@ class Voices:
         self._planner.clear()
         self._plans.clear()
 
+    def carry(self, completion: Completion, steps: int, beat: float) -> None:
+        """The transport jumps, from `beat`: what is of this completion moves by so many steps, and
+        everything else of ours ends."""
+        self.follow_output()
+        ours = {owner: note for owner, (home, note) in self._owners.items() if home is completion}
+        lent = {owner for owner, _ in self._lent.values()}
+        self._lent.clear()
+        self._end((set(self._owners) | lent) - set(ours), beat)
+        self._owners = {owner: (completion, note.moved(steps)) for owner, note in ours.items()}
+        self._planner.carry(completion.request, steps)
+        self._plans = {completion.request: completion}
+
     def end_of(self, completion: Completion, beat: float) -> None:
         """The notes of one completion end now, at `beat`."""
         self.follow_output()
