@@ -66,6 +66,7 @@ class Assembler:
 
     def __init__(self) -> None:
         self._tempo = TempoTracker()
+        self._tempos: dict[int, float] = {}  # settled for bars to come, by number
         self._serial = 0
         self._now: dict[int, AssembledBar] = {}  # bars of the present numbering, by number
         # The player's keys, by channel and pitch.
@@ -95,13 +96,27 @@ class Assembler:
         bar = self._now.get(span.number)
         if bar is None:
             start = beats_to_steps(span.start_beat)
-            tempo = self._tempo.settle(tempo_bpm)
+            tempo = self.tempo(span, tempo_bpm)
+            del self._tempos[span.number]
             bar = AssembledBar(self._serial, span.number, start, span.meter, tempo)
             self._serial += 1
             self._now[span.number] = bar
             self._now.pop(span.number - HISTORY_BARS, None)  # no event is as late as that
             self.bars.append(bar)
+        elif bar.meter != span.meter:  # a meter came just in time for the line
+            bar.meter = span.meter
+            self._touch(bar)
         return bar
+
+    def tempo(self, span: BarSpan, tempo_bpm: float) -> float:
+        """The centre of the tempo class that the bar of this span has, or will have if it is still
+        to come: what was said of it once holds."""
+        bar = self._now.get(span.number)
+        if bar is not None:
+            return bar.tempo_bpm
+        if span.number not in self._tempos:
+            self._tempos[span.number] = self._tempo.settle(tempo_bpm)
+        return self._tempos[span.number]
 
     def note_on(
         self,
@@ -175,16 +190,34 @@ class Assembler:
             self._touch(bar)
         return bar
 
-    def renumber(self, beat: float) -> None:
-        """The transport has jumped: end what is held at `beat`, close all bars, begin anew."""
-        for channel, pitch in list(self._held):
-            self.note_off(beat, pitch, channel)
+    def renumber(self, beat: float, moved: tuple[int, BarSpan] | None = None) -> None:
+        """The transport has jumped: end what is held at `beat`, close all bars, begin anew. A bar
+        that is open and empty has hardly begun, and nothing is told of it. `moved`: a line that was
+        on this step opens that bar now, and what has begun there goes on."""
+        kept = None
         for bar in self._now.values():
-            if not bar.closed:
+            if bar.closed:
+                continue
+            if moved is not None and bar.start_step == moved[0]:
+                kept = bar
+            elif bar.notes:
                 bar.closed = True
                 self._touch(bar)
+            else:
+                self.bars.remove(bar)
+                self._changed.pop(bar.serial, None)
+        for (channel, pitch), (bar, _) in list(self._held.items()):
+            if bar is not kept:
+                self.note_off(beat, pitch, channel)
+        self._ours = {pitch: (bar, n) for pitch, (bar, n) in self._ours.items() if bar is kept}
         self._now.clear()
-        self._ours.clear()
+        self._tempos.clear()
+        if kept is not None and moved is not None:
+            step, span = moved
+            self._now[span.number] = kept
+            kept.number, kept.start_step = span.number, beats_to_steps(span.start_beat)
+            for note in kept.notes:
+                note.beat += span.start_beat - steps_to_beats(step)
 
     def last_request(self, bars: int) -> int:
         """The last completion of which a note stands in the last bars; 0 when there is none."""
@@ -193,27 +226,30 @@ class Assembler:
 
     def undo(self, request: int) -> Unhear:
         """Take a completion out of what was heard; the message that tells which bars were its
-        alone and are gone. Bars that the player played in as well have changed."""
-        gone: list[AssembledBar] = []
+        alone and have not been, of which one may still go on. Bars that the player played in as
+        well have changed."""
+        empty: list[AssembledBar] = []
         for bar in self.bars:
             kept = [note for note in bar.notes if note.request != request]
             if len(kept) == len(bar.notes):
                 continue
             bar.notes = kept
-            if kept or not bar.closed:
+            if kept:
                 self._touch(bar)
             else:
-                gone.append(bar)
-        for bar in gone:
-            self.bars.remove(bar)
+                empty.append(bar)
+        for bar in empty:
             self._changed.pop(bar.serial, None)
-        return Unhear(tuple(bar.serial for bar in gone))
+            if bar.closed:
+                self.bars.remove(bar)
+        return Unhear(tuple(bar.serial for bar in empty))
 
     def forget(self) -> None:
         """Nothing was ever heard; keys that are held count from the next time they go down."""
         self._held.clear()
         self._ours.clear()
         self._now.clear()
+        self._tempos.clear()
         self._changed.clear()
         self.bars.clear()
 

@@ -48,7 +48,8 @@ class Completion:
     generated: bool = False  # the worker has made the last note
     asked_ns: int = 0
     first_onset: int | None = None  # step of the first note that came
-    notes: int = 0
+    cut_step: int | None = None  # where another takes its place; the worker has left it
+    notes: int = 0  # planned, and not dropped since
     late: int = 0
     dropped: int = 0
     worst_ns: int = 0
@@ -78,8 +79,32 @@ class Completion:
         return self.start_step - self.line_step
 
     def end_beat(self, transport: Transport) -> float:
-        """The bar line after its last bar, with the meters that hold now."""
+        """The bar line after its last bar, with the meters that hold now; or where it is cut."""
+        if self.cut_step is not None:
+            return steps_to_beats(self.cut_step)
         return transport.bar(self.first.number + self.bars - 1).end_beat
+
+    def begins(self, step: int) -> bool:
+        """Whether it begins on this bar line, and nothing has taken its place since."""
+        return self.start_step == step and self.first_step == 0 and self.cut_step is None
+
+    def move(self, steps: int, first: BarSpan) -> None:
+        """The transport has jumped, and its first bar with it."""
+        self.start_step += steps
+        self.first = first
+        if self.first_onset is not None:
+            self.first_onset += steps
+
+    def in_time(self, late_ns: int) -> bool:
+        """Whether a note that would go out so late still goes out; it is counted."""
+        if late_ns > 0:
+            self.late += 1
+            self.worst_ns = max(self.worst_ns, late_ns)
+        if late_ns > self.generation.late_tolerance_ms * NS_PER_MS:
+            self.dropped += 1
+            self.notes -= 1
+            return False
+        return True
 
     def planned(
         self, transport: Transport, bar: int, note: tuple[int, int, int, int]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 
 from rwkv_music.music import STEPS_PER_BEAT
 from rwkv_music.timebase import NS_PER_MS, beats_to_steps
@@ -16,6 +15,7 @@ from rwkv_music.timebase import NS_PER_MS, beats_to_steps
 from .arming import Arming
 from .assembler import AssembledBar, Assembler, Voice
 from .completion import Completion
+from .jumps import line_jump, turns_after
 from .listener import Listener
 from .messages import Failed, Generated, Message, Proposed
 from .metronome import Metronome
@@ -264,17 +264,17 @@ class Conductor:
 
     def _renumber(self, beat: float, now_ns: int) -> None:
         """The numbers of bars begin anew at `beat`: what was heard stays, what plays ends."""
-        self.performer.end(self._beat)
-        self.assembler.renumber(self._beat)
+        jump = line_jump(self._span, self._beat, beat, self.transport)
+        self.performer.leave(self._beat, jump)
+        self.assembler.renumber(self._beat, jump.moved if jump else None)
         self._tell_worker()
         self._beat = max(beat, 0.0)
-        self._span = self.transport.bar_at(self._beat)
+        self._span = jump.span if jump is not None else self.transport.bar_at(self._beat)
         self._told_step = 0
         self._metronome.restart()
         self.listener.renumber(self._beat)
-        self.performer.aim_again(now_ns)
-        if isinstance(self.mode, Trade):
-            self.mode = replace(self.mode, first=self._span.number)
+        self.performer.aim_again(now_ns, jump)
+        self.mode = turns_after(self.mode, jump, self._span.number)
         if self.transport.playing:
             self._open_bar(self._span, now_ns)
 
@@ -286,6 +286,7 @@ class Conductor:
     def _close_bars(self, now_ns: int) -> None:
         """A bar closes half a grid step before its line: what comes later is on the line."""
         while self._span is not None:
+            self._span = self.transport.bar(self._span.number)  # its meter may be new
             beat = self.transport.beat_at(now_ns)
             if beat < self._span.end_beat - self.assembler.half_grid_beats:
                 return

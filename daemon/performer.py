@@ -10,6 +10,7 @@ from rwkv_music.timebase import NS_PER_MS, beats_to_steps, ns_per_step, steps_to
 
 from .assembler import AssembledBar, Assembler
 from .completion import Again, Completion, Fresh, Source, deadline_ns, launch_step
+from .jumps import LineJump
 from .messages import (
     Allow,
     Cancel,
@@ -61,7 +62,10 @@ class Performer:
         return launch_step(self._transport, generation.quantize, now_ns, max(round(needed), 0))
 
     def place_again(self, completion: Completion, now_ns: int) -> int:
-        """The next step at which what this one offered can start: at its place in a bar."""
+        """The next step at which what this one offered can start: at its place in a bar, or where
+        what plays ends because another was to take its place."""
+        if self.playing is not None and self.playing.cut_step is not None:
+            return self.playing.cut_step
         step = self.place(completion.generation, now_ns, cuts=True)
         span = self._transport.bar_at(steps_to_beats(step))
         place = beats_to_steps(span.start_beat) + completion.first_step
@@ -89,52 +93,55 @@ class Performer:
             self._recall(self.armed)
         self.armed = None
 
-    def aim_again(self, now_ns: int) -> None:
-        """The place that the armed completion waited for is no more: take the next one."""
-        if self.armed is not None:
-            self._recall(self.armed)
-            self._aim(self.armed, now_ns)
+    def aim_again(self, now_ns: int, jump: LineJump | None) -> None:
+        """The place that the armed completion waited for is no more: take the next one, unless it
+        has moved with the jump."""
+        armed = self.armed
+        if armed is None or (jump is not None and armed.start_step == jump.new_step):
+            return
+        self._recall(armed)
+        if armed.cuts:
+            armed.start_step = self.place_again(armed, now_ns)
+        else:
+            armed.start_step = self.place(armed.generation, now_ns)
+        armed.first = self._transport.bar_at(steps_to_beats(armed.start_step))
 
-    def _aim(self, completion: Completion, now_ns: int) -> None:
-        generation, cuts = completion.generation, completion.cuts
-        completion.start_step = (
-            self.place_again(completion, now_ns) if cuts else self.place(generation, now_ns)
-        )
-        completion.first = self._transport.bar_at(steps_to_beats(completion.start_step))
+    def _keep_place(self, completion: Completion) -> None:
+        """Its place is one in a bar, wherever new meters put that, and not before the end of what
+        plays; where it was to start later, it does."""
+        line = self._transport.bar(completion.first.number).start_beat
+        step = beats_to_steps(line) + completion.first_step
+        if self.playing is not None and not completion.cuts:
+            step = max(step, beats_to_steps(self.playing.end_beat(self._transport)))
+        completion.start_step = step
+        completion.first = self._transport.bar_at(steps_to_beats(step))
 
     def _recall(self, completion: Completion) -> None:
         if completion.generating:
             self._to_worker(Cancel(completion.request))
-            self._voices.drop(completion.request)
+            self._voices.end_of(completion, steps_to_beats(completion.start_step))
             completion.generating = False
 
     # --- time ----------------------------------------------------------------------------------
 
     def tick(self, now_ns: int) -> None:
         """Do what is due while the transport runs."""
+        self._voices.release(now_ns)
         self._finish(now_ns)
         self._launch(now_ns)
         self._allow(now_ns)
-        self._voices.release(now_ns)
 
     def _launch(self, now_ns: int) -> None:
         armed = self.armed
         if armed is None:
             return
         if not armed.generating:
-            if self.playing is not None and not armed.cuts:
-                self._aim(armed, now_ns)  # the end of the other moves with the meter
+            self._keep_place(armed)
             if now_ns >= deadline_ns(armed, self._transport, self.lead_ns):
                 self._ask(armed, now_ns)
         starts_ns = self._transport.ns_at(steps_to_beats(armed.start_step))
         if not armed.generating or now_ns + RELEASE_NS < starts_ns:
             return
-        if self.playing is not None and armed.cuts:
-            self._voices.drop(self.playing.request)
-            if now_ns >= starts_ns:
-                self._voices.end_of(self.playing, steps_to_beats(armed.start_step))
-                self._done(self.playing)
-                self.playing = None
         if self.playing is None:
             self.playing, self.armed = armed, None
 
@@ -142,7 +149,8 @@ class Performer:
         """Everything that the bars before can hold is known: start generating."""
         tempo = self._transport.tempo_bpm
         self._assembler.refresh(self._transport.beat_at(now_ns))
-        if completion.first_step == 0 and completion.first.number > 0:
+        before = self._transport.beat_at(now_ns) < completion.first.start_beat
+        if before and completion.first_step == 0 and completion.first.number > 0:
             self._assembler.close(self._transport.bar(completion.first.number - 1), tempo)
         bar = self._assembler.bar(completion.first, tempo)
         for message in self._assembler.updates():
@@ -152,7 +160,15 @@ class Performer:
         completion.generating, completion.asked_ns = True, now_ns
         if completion.source != Again(completion.take):
             self.offered = completion
+        if self.playing is not None and completion.cuts:
+            self._cut(self.playing, completion.start_step)
         self._to_worker(self._question(completion, bar))
+
+    def _cut(self, completion: Completion, step: int) -> None:
+        """The worker leaves it for another, which takes its place from `step` on."""
+        if step < beats_to_steps(completion.end_beat(self._transport)):
+            completion.cut_step = step
+            self._voices.drop(completion.request, step)
 
     def _question(self, completion: Completion, bar: AssembledBar) -> Message:
         """What the worker is asked for: something new, or what it has offered before."""
@@ -188,19 +204,19 @@ class Performer:
         span = self._transport.bar_at(ahead)
         tempo = self._transport.tempo_bpm
         if span.number < completion.first.number + completion.bars:
-            tempo = self._assembler.bar(span, tempo).tempo_bpm
+            tempo = self._assembler.tempo(span, tempo)
         self._to_worker(Allow(completion.request, until, str(span.meter), tempo))
 
     def _finish(self, now_ns: int) -> None:
-        """A completion is over at its last bar line; its notes may ring on."""
+        """A completion is over at its last bar line, and its notes may ring on; or where another
+        has taken its place, and then they end."""
         completion = self.playing
         if completion is None:
             return
         if self._transport.beat_at(now_ns) >= completion.end_beat(self._transport):
-            self.playing = None
-            if not completion.generated:
-                self._to_worker(Cancel(completion.request))
-            self._done(completion)
+            if completion.cut_step is not None:
+                self._voices.end_of(completion, steps_to_beats(completion.cut_step))
+            self._end_playing()
 
     # --- the worker's answers ------------------------------------------------------------------
 
@@ -212,19 +228,14 @@ class Performer:
         return None
 
     def take_note(self, request: int, bar: int, note: NoteTuple, now_ns: int) -> None:
-        """Plan a note; when its time has passed, play it at once or drop it whole."""
+        """Plan a note; one whose time has come goes out at once."""
         completion = self.of_request(request)
         if completion is None:
             return
         planned = completion.planned(self._transport, bar, note)
+        if completion.cut_step is not None and planned.start_step >= completion.cut_step:
+            return
         self._measure_lead(completion, planned.start_step, now_ns)
-        late_ns = now_ns - self._voices.due_ns(planned.start_step, completion.generation)
-        if late_ns > 0:
-            completion.late += 1
-            completion.worst_ns = max(completion.worst_ns, late_ns)
-            if late_ns > completion.generation.late_tolerance_ms * NS_PER_MS:
-                completion.dropped += 1
-                return
         completion.notes += 1
         self._voices.plan(completion, planned)
         self._voices.release(now_ns)
@@ -253,6 +264,24 @@ class Performer:
     def end(self, beat: float, held: Collection[int] = ()) -> None:
         """Stop what plays, at `beat`; what the player holds sounds on (see Voices.end)."""
         self._voices.end(beat, held)
+        self._end_playing()
+
+    def leave(self, beat: float, jump: LineJump | None) -> None:
+        """The transport has jumped from `beat`. What plays ends; but what begins on a line that
+        has only moved goes with it."""
+        carried = None
+        for completion in (self.playing, self.armed):
+            if completion is not None and jump is not None and completion.begins(jump.old_step):
+                carried = carried or completion
+        if carried is None or jump is None:
+            self.end(beat)
+            return
+        self._voices.carry(carried, jump.steps, beat)
+        carried.move(jump.steps, jump.span)
+        if carried is self.armed:
+            self._end_playing()
+
+    def _end_playing(self) -> None:
         completion, self.playing = self.playing, None
         if completion is not None:
             if not completion.generated:

@@ -7,7 +7,8 @@ every note that was not.
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -23,6 +24,9 @@ class PlannedNote:
     @property
     def end_step(self) -> int:
         return self.start_step + self.duration_steps
+
+    def moved(self, steps: int) -> PlannedNote:
+        return replace(self, start_step=self.start_step + steps)
 
 
 class Planner:
@@ -54,10 +58,22 @@ class Planner:
             taken.append((note, owner))
         return taken
 
-    def drop(self, request: int) -> None:
-        """Forget the notes of a completion that were not released."""
-        self._starts = [note for note in self._starts if note.request != request]
+    def drop(self, request: int, from_step: float = -math.inf) -> None:
+        """Forget the notes of a completion, from a step on, that were not released."""
+        self._starts = [
+            note for note in self._starts if note.request != request or note.start_step < from_step
+        ]
         heapq.heapify(self._starts)
+
+    def carry(self, request: int, steps: int) -> None:
+        """Move the notes of a completion by so many steps; forget all others."""
+        moved = [note.moved(steps) for note in self._starts if note.request == request]
+        ends = [entry for entry in self._ends if entry[2].request == request]
+        self.clear()
+        for note in moved:
+            self.add(note)
+        for _, owner, note in ends:
+            self.started(note.moved(steps), owner)
 
     def clear(self) -> None:
         """Forget every note that was not released, and every end."""

@@ -59,10 +59,13 @@ class Voices:
         self._plans[note.request] = completion
         self._planner.add(note)
 
-    def drop(self, request: int) -> None:
-        """Forget the notes of a completion that were not released."""
-        self._plans.pop(request, None)
-        self._planner.drop(request)
+    def drop(self, request: int, from_step: int | None = None) -> None:
+        """Forget the notes of a completion, all or from a step on, that were not released."""
+        if from_step is None:
+            self._plans.pop(request, None)
+            self._planner.drop(request)
+        else:
+            self._planner.drop(request, from_step)
 
     def release(self, now_ns: int) -> None:
         """Give the output what is due within the next milliseconds."""
@@ -70,19 +73,22 @@ class Voices:
         nudge_ns = round(min(nudges, default=0.0) * NS_PER_MS)
         before = self._transport.beat_at(now_ns + RELEASE_NS - nudge_ns) * STEPS_PER_BEAT
         for note in self._planner.starting(before):
-            self._strike(self._plans[note.request], note)
+            self._strike(self._plans[note.request], note, now_ns)
         for note, owner in self._planner.ending(before):
             if owner in self._owners:
                 generation = self._owners[owner][0].generation
                 due_ns = self.due_ns(note.end_step, generation)
                 self._sounds.put(Release(due_ns, owner, generation.channel_out - 1, note.pitch))
 
-    def _strike(self, completion: Completion, note: PlannedNote) -> None:
+    def _strike(self, completion: Completion, note: PlannedNote, now_ns: int) -> None:
+        """Give a note to the output; when its time has passed, play it at once or drop it whole."""
+        generation = completion.generation
+        due_ns = self.due_ns(note.start_step, generation)
+        if not completion.in_time(now_ns - due_ns):
+            return
         self._owner += 1
         self._owners[self._owner] = completion, note
         self._planner.started(note, self._owner)
-        generation = completion.generation
-        due_ns = self.due_ns(note.start_step, generation)
         channel = generation.channel_out - 1
         self._sounds.put(Strike(due_ns, self._owner, channel, note.pitch, note.velocity))
 
@@ -134,6 +140,18 @@ class Voices:
         self._owners.clear()
         self._planner.clear()
         self._plans.clear()
+
+    def carry(self, completion: Completion, steps: int, beat: float) -> None:
+        """The transport jumps, from `beat`: what is of this completion moves by so many steps, and
+        everything else of ours ends."""
+        self.follow_output()
+        ours = {owner: note for owner, (home, note) in self._owners.items() if home is completion}
+        lent = {owner for owner, _ in self._lent.values()}
+        self._lent.clear()
+        self._end((set(self._owners) | lent) - set(ours), beat)
+        self._owners = {owner: (completion, note.moved(steps)) for owner, note in ours.items()}
+        self._planner.carry(completion.request, steps)
+        self._plans = {completion.request: completion}
 
     def end_of(self, completion: Completion, beat: float) -> None:
         """The notes of one completion end now, at `beat`."""

@@ -39,17 +39,20 @@ from .messages import (
     Unhear,
 )
 
+_PERFORMING = (Generate, Regenerate, Replay, Allow)
 _SAMPLING = tuple(f.name for f in fields(Sampling))
 
 
 @dataclass(slots=True)
 class _Performance:
-    """A take that is being proposed: `told` of its notes have been."""
+    """A take that is being proposed: `told` of its notes have been. It lasts until all takes that
+    are made with it are complete."""
 
     request: int
     take: int
     until_steps: int
     told: int = 0
+    complete: bool = False  # and io knows it
 
 
 class _Job:
@@ -102,7 +105,8 @@ class Worker:
             try:
                 self._handle(message)
             except RwkvMusicError as error:
-                self._performance = None
+                if isinstance(message, _PERFORMING):  # a bar that cannot be heard ends nothing
+                    self._performance = None
                 self._send(Failed(500, str(error), getattr(message, "request", -1)))
 
     def work(self) -> bool:
@@ -155,16 +159,18 @@ class Worker:
         return True
 
     def _report(self, performance: _Performance, takes: Takes[Any]) -> None:
-        """Tell which takes have become complete."""
+        """Tell which takes have become complete; of another request's, the one that plays."""
         for number, take in enumerate(takes.takes):
             if take.finished and number not in self._reported:
                 self._reported.add(number)
                 self._tell_complete(self._takes_request, number, takes)
         playing = takes.takes[performance.take]
         if playing.finished and performance.told == len(playing.notes):
-            self._performance = None
-            if performance.request != self._takes_request:
+            if performance.request != self._takes_request and not performance.complete:
                 self._tell_complete(performance.request, performance.take, takes)
+            performance.complete = True
+            if all(take.finished for take in takes.takes):
+                self._performance = None
 
     def _tell_complete(self, request: int, number: int, takes: Takes[Any]) -> None:
         take = takes.takes[number]

@@ -77,6 +77,7 @@ class Session(Generic[S]):
         state = self._start if state is None else state
         self._state = self._model.start() if state is None else self._model.fork(state)
         self._bars: list[_HeardBar[S]] = []
+        self._forgotten = -1  # the last bar that can no more be told again
         self._silent = _SILENT_BARS  # silence before the first note is not heard
 
     def hear(
@@ -106,6 +107,11 @@ class Session(Generic[S]):
             self._hear_again(later)
         elif not self._bars or number > self._bars[-1].number:
             self._hear_new(number, meter, tempo_bpm, told, closed=closed)
+        elif told and number > self._forgotten:  # it was silent, and not heard
+            index = next(i for i, bar in enumerate(self._bars) if bar.number > number)
+            later = self._rewind(index)
+            self._hear_new(number, meter, tempo_bpm, told, closed=closed)
+            self._hear_again(later)
 
     def _hear_new(
         self,
@@ -172,7 +178,8 @@ class Session(Generic[S]):
             del self._bars[-1].marks[1:]
         mark = _Mark(-1, self._model.fork(self._state))
         self._bars.append(_HeardBar(number, meter, tempo_bpm, self._silent, [mark]))
-        del self._bars[:-MEMORY_BARS]
+        if len(self._bars) > MEMORY_BARS:
+            self._forgotten = self._bars.pop(0).number
         self._model.open_bar(self._state, meter, tempo_bpm)
 
     def _update(

@@ -10,12 +10,12 @@ from rwkv_music_daemon.osc.arguments import OscError
 from rwkv_music_daemon.rehearsal import Rehearsal
 
 from rwkv_music.model.protocol import MusicModel
-from rwkv_music.music import Note
+from rwkv_music.music import Meter, Note
 from rwkv_music.session import HeardNote, Session
 from rwkv_music.timebase import NS_PER_MS
 
 _DEEDS = ["press"] * 6 + ["lift"] * 6 + ["trigger"] * 2
-_DEEDS += ["stop", "undo", "takes", "choose", "again"]
+_DEEDS += ["stop", "undo", "takes", "choose", "again", "jump", "loop", "meter"]
 _WAITS_MS = (0, 5, 40, 150, 600)
 
 
@@ -46,12 +46,32 @@ def perform(rehearsal: Rehearsal, random: Random, deeds: int) -> None:
                     rehearsal.conductor.regenerate(rehearsal.clock.now_ns())
             case "stop":
                 rehearsal.conductor.stop(rehearsal.clock.now_ns())
+            case "jump":
+                _go_to(rehearsal, random.choice((0.0, 4.0, random.uniform(0, 40))))
+            case "loop":  # from the next bar line on
+                beat = rehearsal.transport.beat_at(rehearsal.clock.now_ns())
+                line = rehearsal.transport.bar_at(beat).end_beat
+                wait_ns = rehearsal.transport.ns_at(line) - rehearsal.clock.now_ns()
+                late_ns = random.choice((0, 7, 20)) * NS_PER_MS
+                now_ms += (wait_ns + late_ns) / NS_PER_MS
+                rehearsal.run_until_ns(round(now_ms * NS_PER_MS))
+                beat = rehearsal.transport.beat_at(rehearsal.clock.now_ns())
+                _go_to(rehearsal, max(beat - line, 0.0))
+            case "meter":
+                meter = random.choice((Meter(4, 4), Meter(3, 4), Meter(7, 8)))
+                rehearsal.transport.set_meter(meter, rehearsal.clock.now_ns())
             case "undo":
                 with suppress(OscError):  # there may be nothing to undo
                     rehearsal.conductor.undo(rehearsal.clock.now_ns())
     for pitch in sorted(down):
         rehearsal.play(bytes((0x80, pitch, 0)))
     rehearsal.run_until_ns(round((now_ms + 20_000) * NS_PER_MS))
+
+
+def _go_to(rehearsal: Rehearsal, beat: float) -> None:
+    now_ns = rehearsal.clock.now_ns()
+    rehearsal.transport.start_internal(beat, now_ns)
+    rehearsal.conductor.follow_transport(now_ns)
 
 
 def fresh_state(rehearsal: Rehearsal, model: MusicModel[Any]) -> Any:

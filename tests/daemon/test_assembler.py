@@ -232,3 +232,31 @@ def test_voices_are_counted_apart() -> None:
     assembler.played(PlannedNote(12, 64, 79, 11, 1), span(0), BPM)
     bar = assembler.bars[0]
     assert (bar.count(Voice.PLAYER), bar.count(Voice.MODEL)) == (1, 1)
+
+
+def test_a_tempo_said_of_a_bar_to_come_holds_and_makes_no_bar() -> None:
+    assembler = Assembler()
+    said = assembler.tempo(span(2), 150.0)
+    assert list(assembler.bars) == []
+    assert assembler.tempo(span(2), 90.0) == said
+    assembler.bar(span(1), 90.0)
+    assert assembler.bar(span(2), 90.0).tempo_bpm == said == assembler.tempo(span(2), 60.0)
+    assert [(bar.serial, bar.number) for bar in assembler.bars] == [(0, 1), (1, 2)]
+
+
+def test_a_bar_that_is_empty_when_the_transport_jumps_has_not_been() -> None:
+    assembler = Assembler()
+    strike(assembler, 1.0, 60)
+    assembler.bar(span(1), BPM)
+    assembler.renumber(4.0)
+    assert [(m.bar, m.closed) for m in told(assembler)] == [(0, True)]
+    assert [bar.number for bar in assembler.bars] == [0]
+
+
+def test_a_meter_that_comes_just_before_the_line_is_that_of_the_bar_begun() -> None:
+    assembler = Assembler()
+    strike(assembler, 3.99, 60)
+    list(assembler.updates())
+    assembler.bar(BarSpan(1, 4.0, Meter(5, 4)), BPM)
+    (changed,) = told(assembler)
+    assert changed.meter == "5/4"

@@ -63,6 +63,7 @@ def test_to_the_token(seed: int, wishes: dict[str, object]) -> None:
     """The scripted model's state is a digest of every token: nothing may differ."""
     rehearsal = rehearse(ScriptedModel(), Random(seed), **wishes)
     assert rehearsal.output.sounding == 0
+    assert [event for event in rehearsal.events if event[1] == "/rwkv/error"] == []
     assert rehearsal.worker.session.fork() == fresh_state(rehearsal, ScriptedModel())
 
 

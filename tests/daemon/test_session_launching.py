@@ -209,3 +209,24 @@ def test_generation_starts_earlier_once_the_worker_is_known_to_be_slow() -> None
     r.conductor.trigger(r.clock.now_ns())
     r.run_until_ns(ms(9000))
     assert events(r, "/rwkv/done")[1][2:5] == (4, 0, 0)
+
+
+@pytest.mark.parametrize("from_ms", [2600, 3800])  # also when the completion's end is missed
+def test_notes_that_a_stall_makes_too_late_are_dropped_and_counted(from_ms: float) -> None:
+    r = running("steps", bars=1)
+    r.run_until_ns(ms(500))
+    r.conductor.trigger(r.clock.now_ns())
+    r.run_until_ns(ms(from_ms))
+    r.clock.advance_to_ns(ms(from_ms + 300))  # the notes were made a beat ahead
+    r.run_until_ns(ms(5000))
+    step_ms = BEAT_MS / 12
+    last_ms = from_ms + 300
+    missed = [2000 + k * step_ms for k in range(48) if from_ms + 8 <= 2000 + k * step_ms <= last_ms]
+    late = [due for due in missed if last_ms + 2 - due <= 20]
+    _, _, notes, counted, dropped, _ = events(r, "/rwkv/done")[0]
+    assert dropped == pytest.approx(len(missed) - len(late), abs=1)
+    assert dropped >= 4
+    assert counted - dropped == pytest.approx(len(late), abs=1)
+    assert notes == 48 - dropped == len(onsets_ms(r)) == sum(map(len, heard_bars(r)))
+    assert not any(from_ms + 9 < t < last_ms for t in onsets_ms(r))
+    assert hung(r) == set()

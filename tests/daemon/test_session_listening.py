@@ -166,6 +166,12 @@ def test_undo_of_what_plays_stops_it() -> None:
     r.conductor.undo(r.clock.now_ns())
     assert hung(r) == set()
     assert all(not bar.notes for bar in r.conductor.assembler.bars)
+    r.step()
+    assert r.worker.session.fork() == fresh_state(r, ScriptedModel())
+    play_note(r, 3000, 52, 200)  # in the bar that has been emptied
+    r.run_until_ns(ms(5000))
+    assert [n[1] for n in heard_bars(r)[1]] == [52]
+    assert r.worker.session.fork() == fresh_state(r, ScriptedModel())
 
 
 def test_undo_of_nothing_changes_nothing() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from session_stage import events, hung, lift, ms, onsets_ms, play_note, press, rehearsal, running
 
+from rwkv_music.music import Meter
+
 
 def test_trade_takes_turns_on_the_bar_lines() -> None:
     r = rehearsal()
@@ -92,3 +94,31 @@ def test_auto_yields_and_a_pitch_that_the_player_holds_sounds_on_until_the_key_g
     r.run_until_ns(ms(5010))
     assert hung(r) == set()
     assert r.output.sounding == 0
+
+
+@pytest.mark.parametrize(("listen_bars", "play_bars"), [(1, 1), (1, 4), (4, 1), (2, 3)])
+def test_trade_keeps_to_its_turns_however_long_they_are(listen_bars: int, play_bars: int) -> None:
+    r = rehearsal()
+    r.conductor.set_mode("trade", listen_bars, play_bars)
+    r.transport.play(0)
+    turns = listen_bars + play_bars
+    bars = range(4 * turns)
+    ours = [bar for bar in bars if bar % turns >= listen_bars]
+    for bar in bars:
+        if bar not in ours:
+            play_note(r, bar * 2000 + 700, 50, 300)
+    r.run_until_ns(ms(len(bars) * 2000 - 10))
+    beats = [bar * 2000 + beat * 500 for bar in ours for beat in range(4)]
+    assert onsets_ms(r) == pytest.approx(beats, abs=0.001)
+    assert hung(r) == set()
+
+
+def test_what_is_queued_moves_with_the_meter_of_what_plays() -> None:
+    r = running(bars=2)
+    r.run_until_ns(ms(500))
+    r.conductor.trigger(r.clock.now_ns())
+    r.run_until_ns(ms(2500))
+    r.conductor.trigger(r.clock.now_ns(), 1)
+    r.transport.set_meter(Meter(3, 4), r.clock.now_ns())  # from the second bar on
+    r.run_until_ns(ms(9000))
+    assert onsets_ms(r) == pytest.approx([2000 + k * 500 for k in range(10)], abs=0.001)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from performances import fresh_state
 from rwkv_music_daemon.parameters import Generation
 from rwkv_music_daemon.rehearsal import Rehearsal
 from rwkv_music_daemon.transport import Transport
 from session_stage import events, heard_bars, hung, in_mid_note, lift, ms, onsets_ms, press, running
 
 from rwkv_music.model.scripted import ScriptedModel
+from rwkv_music.music import Meter
 
 
 def test_stop_releases_and_the_state_hears_what_sounded() -> None:
@@ -88,3 +90,38 @@ def test_a_note_struck_again_gets_its_note_off_first() -> None:
     r.run_until_ns(ms(6000))
     assert hung(r) == set()
     assert (0, 60, 2, "model") in heard_bars(r)[1]
+
+
+def test_a_stop_in_the_last_beat_of_a_bar_makes_no_bar_of_what_was_to_come() -> None:
+    r = running(bars=4)
+    r.run_until_ns(ms(500))
+    r.conductor.trigger(r.clock.now_ns())
+    r.run_until_ns(ms(3900))  # the worker is beyond the line
+    r.transport.stop(r.clock.now_ns())
+    r.run_until_ns(ms(4500))
+    assert [bar.number for bar in r.conductor.assembler.bars] == [0, 1]
+
+
+def test_a_meter_in_the_last_beat_of_a_bar_is_that_of_the_next_one() -> None:
+    r = running(bars=3)
+    r.run_until_ns(ms(500))
+    r.conductor.trigger(r.clock.now_ns())
+    r.run_until_ns(ms(3700))  # the worker has begun the second bar
+    r.transport.set_meter(Meter(5, 4), r.clock.now_ns())
+    r.play(press(40), ms(6240))
+    r.play(lift(40), ms(6400))  # in the fifth beat
+    r.run_until_ns(ms(9500))
+    assert events(r, "/rwkv/error") == []
+    assert [str(bar.meter) for bar in r.conductor.assembler.bars] == ["4/4", "4/4", "5/4", "5/4"]
+    third = [t for t in onsets_ms(r) if t > 6400]
+    assert third == pytest.approx([6500 + 500 * k for k in range(5)], abs=0.001)
+
+
+def test_a_long_horizon_leaves_bars_in_order() -> None:
+    r = running(bars=6, horizon_beats=7.9)
+    r.run_until_ns(ms(500))
+    r.conductor.trigger(r.clock.now_ns())
+    r.run_until_ns(ms(16_000))
+    bars = r.conductor.assembler.bars
+    assert [(bar.serial, bar.number) for bar in bars] == [(n, n) for n in range(8)]
+    assert r.worker.session.fork() == fresh_state(r, ScriptedModel())

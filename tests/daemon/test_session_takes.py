@@ -9,7 +9,7 @@ from rwkv_music_daemon.osc.arguments import OscError
 from rwkv_music_daemon.parameters import Generation
 from rwkv_music_daemon.rehearsal import Rehearsal
 from rwkv_music_daemon.transport import Transport
-from session_stage import events, hung, lift, ms, press
+from session_stage import events, hung, lift, ms, onsets_ms, press, running
 
 from rwkv_music.engine.numpy_engine import NumpyEngine
 from rwkv_music.model.config import ModelConfig
@@ -135,3 +135,32 @@ def test_a_take_plays_at_once_when_the_transport_stands_still() -> None:
     first = min(beat for request, beat, *_ in events(r, "/rwkv/note/played") if request == 2)
     assert first < 4
     assert played(r)[2] == played(offering(1, seed=41))[1]
+
+
+@pytest.mark.parametrize("pressed_ms", [5981, 5993, 5998])
+@pytest.mark.parametrize("deed", ["next", "again", "trigger"])
+def test_a_second_press_just_before_the_line_takes_the_place_of_the_first(
+    deed: str, pressed_ms: float
+) -> None:
+    r = running(bars=8, takes=3)
+    r.run_until_ns(ms(500))
+    r.conductor.trigger(r.clock.now_ns())
+    r.run_until_ns(ms(5000))
+    assert r.conductor.select(r.clock.now_ns(), None) == (2, 3)
+    r.run_until_ns(ms(pressed_ms))  # the worker has been asked for the second take
+    now_ns = r.clock.now_ns()
+    match deed:
+        case "next":
+            accepted = r.conductor.select(now_ns, None)
+        case "again":
+            accepted = r.conductor.regenerate(now_ns)
+        case _:
+            accepted = r.conductor.trigger(now_ns)
+    assert accepted == (3, 3)
+    r.run_until_ns(ms(14_000 - 10))
+    assert onsets_ms(r) == pytest.approx([2000 + 500 * k for k in range(24)], abs=4.1)
+    assert [done[0] for done in events(r, "/rwkv/done")] == [1]
+    assert {n[0] for n in events(r, "/rwkv/note/played")} == {1, 3}
+    r.run_until_ns(ms(23_000))
+    assert [done[0] for done in events(r, "/rwkv/done")] == [1, 3]
+    assert hung(r) == set()

@@ -26,7 +26,8 @@ from rwkv_music_daemon.parameters import Generation
 from rwkv_music_daemon.worker import Worker
 
 from rwkv_music.errors import TokenError
-from rwkv_music.model.scripted import ScriptedModel, ScriptedState
+from rwkv_music.model.protocol import BarRequest
+from rwkv_music.model.scripted import ScriptedModel, ScriptedProposal, ScriptedState
 from rwkv_music.music import Meter, Note
 from rwkv_music.session import HeardNote, Session
 
@@ -54,7 +55,7 @@ class Talk:
         """Request, bar and onset of each note so far."""
         return [(a.request, a.bar, a.note[0]) for a in self.answers if isinstance(a, Proposed)]
 
-    def of(self, kind: type[Message]) -> list[Message]:
+    def of(self, kind: type[Message]) -> list[Any]:
         return [answer for answer in self.answers if isinstance(answer, kind)]
 
 
@@ -146,6 +147,16 @@ def test_a_cancelled_completion_is_silent() -> None:
     talk.say(Cancel(1), Allow(1, FAR, "4/4", 120.0))
     talk.work()
     assert talk.proposed() == [(1, 0, 0)]
+
+
+def test_a_bar_that_cannot_be_heard_does_not_end_what_plays() -> None:
+    talk = Talk()
+    talk.say(generate(until_steps=1))
+    talk.work()
+    talk.say(hear(5, (99, 60, 80, 12, False)), Allow(1, FAR, "4/4", 120.0))
+    talk.work()
+    assert [answer.code for answer in talk.of(Failed)] == [500]
+    assert len(talk.proposed()) == 8
 
 
 def test_a_new_request_replaces_the_old_one() -> None:
@@ -257,8 +268,42 @@ def test_several_takes_are_made_and_one_is_played() -> None:
     talk.say(generate(seeds=(1, 2, 3)))
     talk.work()
     assert len(talk.proposed()) == 8
-    told: Sequence[Any] = talk.of(Generated)
+    told = talk.of(Generated)
     assert [(t.take, t.seed) for t in told] == [(0, 1), (1, 2), (2, 3)]
     talk.say(Replay(2, 1, FAR))
     talk.work()
     assert talk.proposed()[8:] == [(2, bar, onset) for _, bar, onset in talk.proposed()[:8]]
+
+
+class Uneven(ScriptedModel):
+    """The first take of two has a single note in each bar."""
+
+    begun = 0
+
+    def begin(self, state: ScriptedState, request: BarRequest, rng: Any) -> ScriptedProposal:
+        self.begun += 1
+        proposal = super().begin(state, request, rng)
+        if self.begun % 2:
+            del proposal._left[1:]
+        return proposal
+
+
+def test_takes_that_are_longer_than_the_one_that_plays_are_finished_too() -> None:
+    talk = Talk(Uneven())
+    talk.say(generate(bars=1, seeds=(1, 2), until_steps=13))
+    talk.work()
+    assert talk.proposed() == [(1, 0, 0)]
+    talk.say(Allow(1, 25, "4/4", 120.0))
+    talk.work()
+    assert [answer.take for answer in talk.of(Generated)] == [0]
+    talk.say(Replay(2, 0, 25))  # while the second is still in the making
+    talk.work()
+    talk.work()
+    assert talk.proposed() == [(1, 0, 0), (2, 0, 0)]
+    talk.say(Allow(2, FAR, "4/4", 120.0))
+    talk.work()
+    complete = [(a.request, a.take, a.notes) for a in talk.of(Generated)]
+    assert complete == [(1, 0, 1), (2, 0, 1), (1, 1, 4)]
+    talk.say(Replay(3, 1, FAR))
+    talk.work()
+    assert talk.proposed()[2:] == [(3, 0, onset) for onset in (0, 12, 24, 36)]

@@ -174,3 +174,21 @@ def test_a_key_struck_again_within_a_step_is_heard_as_held() -> None:
     assert session.fork() == fresh([(0, Meter(), both)])
     session.hear(0, Meter(), 120.0, [lifted, again], closed=True)
     assert session.fork() == fresh([(0, Meter(), [lifted, again])])
+
+
+def test_a_silent_bar_that_was_not_heard_gets_a_note_late() -> None:
+    session = Session(ScriptedModel())
+    session.hear(0, Meter(), 120.0, [], closed=True)
+    session.hear(1, Meter(), 120.0, told(note(0)), closed=True)
+    session.hear(0, Meter(), 120.0, told(note(47)), closed=True)
+    assert session.fork() == fresh([(0, Meter(), told(note(47))), (1, Meter(), told(note(0)))])
+
+
+def test_a_bar_older_than_the_memory_stays_as_it_was_heard() -> None:
+    session = Session(ScriptedModel())
+    for number in range(MEMORY_BARS + 2):
+        session.hear(number, Meter(), 120.0, told(note(0)), closed=True)
+    session.unhear([MEMORY_BARS + 1])
+    before = session.fork()
+    session.hear(1, Meter(), 120.0, told(note(0), note(12)), closed=True)
+    assert session.fork() == before
