@@ -82,7 +82,8 @@ def judge(performance: Performance, scripted: bool) -> dict[str, Any]:
     """The figures of a cell."""
     played = [note for _, note in performance.played]
     notes = scripted_notes(performance) if scripted else sorted(played)
-    loopback_ms = 2 * median(performance.loopback_ms())
+    ways_ms = performance.loopback_ms()
+    loopback_ms = 2 * median(ways_ms)
     problems = []
     beyond: list[float] = []
     ends: list[float] = []
@@ -115,8 +116,8 @@ def judge(performance: Performance, scripted: bool) -> dict[str, Any]:
         "mean_ms": sum(beyond) / len(beyond) if beyond else float("nan"),
         "off_p99_ms": percentile([abs(error) for error in ends], 99),
         "loopback_ms": loopback_ms,
-        "tick_p99_ms": percentile(performance.loopback_ms(), 99) - loopback_ms / 2,
-        "tick_max_ms": max(performance.loopback_ms()),
+        "tick_p99_ms": percentile(ways_ms, 99) - loopback_ms / 2,
+        "tick_max_ms": max(ways_ms),
         "late": sum(done[3] for done in performance.done),
         "dropped": sum(done[4] for done in performance.done),
         "worst_ms": max((done[5] for done in performance.done), default=float("nan")),

@@ -64,7 +64,7 @@ class Supervisor:
         self._selector.register(self._hub, selectors.EVENT_READ)
         self._io, self._worker = Child("io", "io_process"), Child(_WORKERS[0], _WORKER)
         self._next: Child | None = None  # a worker with another model, on its way
-        self._next_path = ""
+        self._next_config = config
         self._io_port = 0
         self._ports = ""
         self._rescue = Rescue()
@@ -127,11 +127,7 @@ class Supervisor:
             self._worker.start(self._boot(self._worker), now_s)
 
     def _boot(self, child: Child) -> Boot:
-        config = self._config
-        if child is self._next:
-            # The memory to begin from is the first model's, and would be refused.
-            model = replace(config.model, path=self._next_path, memory="")
-            config = replace(config, model=model)
+        config = self._next_config if child is self._next else self._config
         return Boot.of(child.name, config, self._token, self._hub.port, self._io_port)
 
     def _take_callers(self) -> None:
@@ -198,7 +194,9 @@ class Supervisor:
         """Start a second worker. It calls io as the first did, and io changes over when nothing
         plays."""
         self._drop_next("another model was asked for")
-        self._next_path = path
+        # The memory to begin from is the first model's, and would be refused.
+        model = replace(self._config.model, path=path, memory="")
+        self._next_config = replace(self._config, model=model)
         self._next = Child(next(n for n in _WORKERS if n != self._worker.name), _WORKER)
         self._next.start(self._boot(self._next), time.monotonic())
 
@@ -207,13 +205,13 @@ class Supervisor:
         self._forget_link(self._worker)
         self._worker.bury(time.monotonic())
         self._worker, self._next = child, None
-        model = replace(self._config.model, path=self._next_path, memory="")
-        self._config = replace(self._config, model=model)
+        self._config = self._next_config
         self._io.send(Loaded())
 
     def _drop_next(self, reason: str) -> None:
         if self._next is not None:
-            log.warning("%s: cannot be loaded: %s", self._next_path or "the embedded model", reason)
+            path = self._next_config.model.path or "the embedded model"
+            log.warning("%s: cannot be loaded: %s", path, reason)
             self._forget_link(self._next)
             self._next.bury(time.monotonic())
             self._next = None

@@ -22,9 +22,8 @@ def command(path: str | None, overrides: tuple[str, ...]) -> None:
     """Run the service in the foreground until SIGTERM or Ctrl-C.
 
     Prints one line `ready ...` when ports, OSC and model are up, and says so to systemd where that
-    waits for it. Exits with 0 when it was told to
-    end, 2 for a wrong configuration, 3 for a port that cannot be had, 4 for a model that cannot be
-    loaded.
+    waits for it. Exits with 0 when it was told to end, 2 for a wrong configuration, 3 for a port
+    that cannot be had, 4 for a model that cannot be loaded.
 
     Example: rwkv-music-daemon run --set transport.tempo_bpm=96 --set generation.bars=2
     """

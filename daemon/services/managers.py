@@ -123,8 +123,7 @@ class Launchd:
         self._run = run
 
     def definition(self, command: Sequence[str]) -> tuple[Path, str]:
-        with_logs = (*command, "--set", f"logging.folder={self._logs}")
-        return self._path, definitions.launchd_agent(with_logs, self._logs)
+        return self._path, definitions.launchd_agent(_logging(command, self._logs), self._logs)
 
     def install(self, command: Sequence[str]) -> str:
         path, text = self.definition(command)
@@ -170,8 +169,7 @@ class TaskScheduler:
         self._run = run
 
     def definition(self, command: Sequence[str]) -> tuple[Path, str]:
-        with_logs = (*command, "--set", f"logging.folder={self._logs}")
-        return self._path, definitions.scheduled_task(with_logs, self._user)
+        return self._path, definitions.scheduled_task(_logging(command, self._logs), self._user)
 
     def install(self, command: Sequence[str]) -> str:
         path, text = self.definition(command)
@@ -203,6 +201,11 @@ class TaskScheduler:
         done = self._run(("schtasks", *arguments))
         if done.returncode != 0:
             raise ServiceError(f"schtasks {' '.join(arguments)}: {done.stderr.strip()}")
+
+
+def _logging(command: Sequence[str], folder: Path) -> tuple[str, ...]:
+    """The command, told to keep its logs there: for managers that keep none."""
+    return (*command, "--set", f"logging.folder={folder}")
 
 
 def write(path: Path, text: str, encoding: str = "utf-8") -> None:

@@ -55,6 +55,8 @@ def test_children_do_not_inherit_it(systemd: socket.socket) -> None:
     assert variables == {"HOME": "/home"}
 
 
-def test_without_systemd_nothing_happens(tmp_path: Path) -> None:
+def test_without_systemd_nothing_happens(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     Notifier({}).ready("up")
+    assert caplog.text == ""
     Notifier({"NOTIFY_SOCKET": str(tmp_path / "nobody")}).ready("up")
+    assert "does not listen" in caplog.text

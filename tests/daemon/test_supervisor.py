@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from rwkv_music_daemon import child as child_module
@@ -22,14 +20,6 @@ from rwkv_music_daemon.messages import (
 from supervised_house import SYNTH, House
 
 from rwkv_music.errors import CheckpointError, ConfigError, PortError, WorkerError
-
-
-@pytest.fixture
-def house(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[House]:
-    built = House(monkeypatch, tmp_path)
-    yield built
-    for child in (*built.children["io"], *built.children["worker"]):
-        child.die()
 
 
 def test_io_first_then_the_worker_then_ready_once(house: House) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from rwkv_music_daemon import supervisor as module
@@ -17,14 +15,6 @@ from rwkv_music_daemon.messages import (
     Serving,
 )
 from supervised_house import House
-
-
-@pytest.fixture
-def house(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[House]:
-    built = House(monkeypatch, tmp_path)
-    yield built
-    for child in (*built.children["io"], *built.children["worker"]):
-        child.die()
 
 
 def test_systemd_hears_of_the_beginning_and_of_the_end(house: House) -> None:

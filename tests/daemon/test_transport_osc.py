@@ -42,6 +42,15 @@ def bridge(
     return from_ns + round(seconds * S), beat + seconds * tempo_bpm / 60
 
 
+def led_from(beat: float) -> Transport:
+    """One that a DAW has started there, in the tempo that it tells."""
+    transport = Transport(120.0)
+    transport.osc_tempo(120.0, T0)
+    transport.osc_position(beat, T0)
+    transport.play(T0)
+    return transport
+
+
 def test_positions_and_play_make_a_transport() -> None:
     transport = Transport(100.0)
     transport.osc_tempo(120.0, T0)
@@ -57,10 +66,7 @@ def test_positions_and_play_make_a_transport() -> None:
 
 
 def test_jitter_does_not_shake_the_beat() -> None:
-    transport = Transport(120.0)
-    transport.osc_tempo(120.0, T0)
-    transport.osc_position(0.0, T0)
-    transport.play(T0)
+    transport = led_from(0.0)
     offsets = []
     t_ns, beat = T0, 0.0
     for second in range(20):
@@ -169,10 +175,7 @@ def test_after_a_jump_in_bars_the_bar_is_the_one_that_was_told() -> None:
 
 def test_packets_that_come_late_in_a_row_do_not_bend_the_tempo() -> None:
     """A host whose screen stands still for a while sends its positions late, all at once."""
-    transport = Transport(120.0)
-    transport.osc_tempo(120.0, T0)
-    transport.osc_position(0.0, T0)
-    transport.play(T0)
+    transport = led_from(0.0)
     t_ns, beat = bridge(transport, T0, 0.0, 4)
     for _ in range(5):
         stood_ns = t_ns + 90_000_000
@@ -186,10 +189,7 @@ def test_packets_that_come_late_in_a_row_do_not_bend_the_tempo() -> None:
 
 
 def test_play_said_again_is_no_jump() -> None:
-    transport = Transport(120.0)
-    transport.osc_tempo(120.0, T0)
-    transport.osc_position(8.0, T0)
-    transport.play(T0)
+    transport = led_from(8.0)
     t_ns, beat = bridge(transport, T0, 8.0, 3)
     transport.take_changes()
     assert transport.play(t_ns)
