@@ -15,6 +15,7 @@ _SUMMARIES = {
     "run": "Run the service in the foreground.",
     "demo": "Play a shipped performance through the whole pipeline: no DAW, no hardware.",
     "complete": "Continue a MIDI file.",
+    "memory": "Let the model hear MIDI files, to begin from what it heard.",
     "ports": "List the MIDI ports of this machine.",
     "trigger": "Ask the running service for a completion.",
     "ctl": "Send any OSC request to the running service and print its answer.",

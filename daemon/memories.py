@@ -22,7 +22,7 @@ class Memories:
     """The memories in `folder`, a file each."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._waiting: deque[Address] = deque()  # the worker answers in the order of asking
 
     @property
@@ -32,15 +32,15 @@ class Memories:
 
     def names(self) -> tuple[str, ...]:
         """What there is, in alphabetical order."""
-        return tuple(sorted(path.stem for path in self._folder.glob(f"*{SUFFIX}")))
+        return tuple(sorted(path.stem for path in self.folder.glob(f"*{SUFFIX}")))
 
     def save(self, sender: Address, name: str) -> Memory:
         """What the worker is to do. Raises OscError 422 for a name that no file can have."""
         path = self.path(name)
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OscError(500, f"{self._folder}: cannot be made: {error.strerror}") from error
+            raise OscError(500, f"{self.folder}: cannot be made: {error.strerror}") from error
         self._waiting.append(sender)
         return Memory(name, str(path), save=True)
 
@@ -76,4 +76,4 @@ class Memories:
             raise OscError(
                 422, f"name: expected letters, digits, blanks, - and _, at most 64, got {name!r}"
             )
-        return self._folder / f"{name}{SUFFIX}"
+        return self.folder / f"{name}{SUFFIX}"

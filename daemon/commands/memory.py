@@ -1,0 +1,129 @@
+"""`memory`: states to begin from, made of MIDI files."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from rwkv_music.errors import CheckpointError, MidiFileError
+from rwkv_music.memory import save_memory
+from rwkv_music.midi_files import ReadOptions
+from rwkv_music.midi_isolated import read_isolated
+from rwkv_music.model import load_model
+from rwkv_music.model.tensor_file import TensorFile
+from rwkv_music.music import Phrase
+from rwkv_music.session import HeardNote, Session
+
+from ..config import Config, load_config
+from ..memories import MEMORIES, Memories
+from ..osc.arguments import OscError
+from .options import config_options
+
+
+@click.group()
+def command() -> None:
+    """Memories: what the service can begin from, so that it has a manner from the first note.
+
+    \b
+    Examples:
+      rwkv-music-daemon memory make waltz chopin.mid my-waltz.mid
+      rwkv-music-daemon run --set model.memory=waltz
+    """
+
+
+@command.command()
+@click.argument("name")
+@click.argument(
+    "paths", metavar="FILE.mid...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@click.option(
+    "--bars",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Hear the first N bars of each file only.",
+)
+@click.option("--model", "model_path", metavar="PATH", help="Weights; by default as configured.")
+@config_options
+def make(
+    name: str,
+    paths: Sequence[Path],
+    bars: int | None,
+    model_path: str | None,
+    config_path: str | None,
+    overrides: Sequence[str],
+) -> None:
+    """Let the model hear MIDI files, one after the other, and keep its state as NAME.
+
+    The last file is what it remembers best. A memory of that name is replaced. It fits the model
+    that made it, and no other.
+
+    \b
+    Examples:
+      rwkv-music-daemon memory make waltz chopin.mid my-waltz.mid
+      rwkv-music-daemon ctl memory/load waltz
+    """
+    config = load_config(config_path, overrides)
+    memories = _memories(config)
+    try:
+        path = memories.path(name)
+    except OscError as error:
+        raise click.BadParameter(str(error)) from error
+    phrases = [_heard(midi, bars) for midi in paths]
+    if model_path is not None:
+        config = replace(config, model=replace(config.model, path=model_path))
+    model = load_model(config.model.path, config.model.engine)
+    session = Session(model)
+    together = [bar for phrase in phrases for bar in phrase]
+    with click.progressbar(
+        together, label="bars", file=sys.stderr, hidden=not sys.stderr.isatty()
+    ) as shown:
+        for number, bar in enumerate(shown):
+            notes = map(HeardNote, bar.notes)
+            session.hear(number, bar.meter, bar.tempo_bpm, notes, closed=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    facts = {"files": [midi.name for midi in paths], "bars": len(together)}
+    save_memory(path, model, session.fork(), facts)
+    click.echo(f"{path}: {len(together)} bars heard by {model.name}")
+
+
+@command.command("list")
+@config_options
+def list_(config_path: str | None, overrides: Sequence[str]) -> None:
+    """Say which memories there are, of which model, and what they have heard.
+
+    Example: rwkv-music-daemon memory list
+    """
+    memories = _memories(load_config(config_path, overrides))
+    names = memories.names()
+    for name in names:
+        click.echo(f"{name}: {_described(memories.path(name))}")
+    if not names:
+        click.echo(f"none yet in {memories.folder}: make one with memory make, or ctl memory/save")
+
+
+def _memories(config: Config) -> Memories:
+    return Memories(config.service.data_path / MEMORIES)
+
+
+def _heard(path: Path, bars: int | None) -> Phrase:
+    """What the model is to hear of a file. Raises MidiFileError when that is nothing."""
+    phrase = read_isolated(path, ReadOptions(skip_odd_meters=True)).phrase[:bars]
+    if not any(bar.notes for bar in phrase):
+        raise MidiFileError(f"{path}: no notes to hear")
+    return phrase
+
+
+def _described(path: Path) -> str:
+    try:
+        metadata = TensorFile(path).metadata
+        facts = json.loads(metadata.get("facts", "{}"))
+    except (CheckpointError, ValueError) as error:
+        return f"cannot be read: {error}"
+    heard = f", {facts['bars']} bars" if "bars" in facts else ""
+    files = f" of {', '.join(facts['files'])}" if "files" in facts else ""
+    return f"by {metadata.get('model', 'an unknown model')}{heard}{files}"

@@ -1,0 +1,75 @@
+"""`memory make` and `memory list`: states to begin from, made of MIDI files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from rwkv_music_daemon.cli import cli
+
+from rwkv_music.errors import ConfigError, MidiFileError
+from rwkv_music.memory import load_memory
+from rwkv_music.midi_files import read_phrase
+from rwkv_music.model import load_model
+from rwkv_music.music import Phrase
+from rwkv_music.session import HeardNote, Session
+
+DEMO = Path(__file__).parents[2] / "daemon" / "data" / "demo.mid"
+
+
+@pytest.fixture(autouse=True)
+def memories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the command keeps them."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    return tmp_path / "data" / "rwkv-music" / "memories"
+
+
+def memory(*args: str | Path) -> str:
+    """The command's output. Raises what the command raises."""
+    words = ["memory", *map(str, args)]
+    result = CliRunner().invoke(cli, words, catch_exceptions=False)
+    return result.output
+
+
+def state_after(phrase: Phrase) -> dict[str, np.ndarray]:
+    model = load_model("", "numpy")
+    session = Session(model)
+    for number, bar in enumerate(phrase):
+        notes = map(HeardNote, bar.notes)
+        session.hear(number, bar.meter, bar.tempo_bpm, notes, closed=True)
+    return model.tensors_of(session.fork())
+
+
+def test_a_memory_is_the_state_after_the_files(memories: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.mid"
+    other.write_bytes(DEMO.read_bytes())
+    numpy = ("--set", "model.engine=numpy")
+    said = memory("make", "two pieces", DEMO, other, "--bars", "2", *numpy)
+    assert "4 bars heard by starter (numpy" in said
+    model = load_model("", "numpy")
+    kept = model.tensors_of(load_memory(memories / "two pieces.safetensors", model))
+    expected = state_after(read_phrase(DEMO)[:2] * 2)
+    assert all(np.array_equal(kept[name], expected[name]) for name in expected)
+
+
+def test_memories_are_listed_with_what_they_heard(memories: Path) -> None:
+    assert f"none yet in {memories}" in memory("list")
+    memory("make", "demo", DEMO, "--set", "model.engine=scripted")
+    (memories / "broken.safetensors").write_bytes(b"no memory")
+    listed = memory("list").splitlines()
+    assert listed[0].startswith("broken: cannot be read: ")
+    assert listed[1] == "demo: by scripted (beats), 8 bars of demo.mid"
+
+
+def test_what_cannot_be_heard_leaves_no_memory(memories: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.mid"
+    broken.write_bytes(b"MThd")
+    with pytest.raises(MidiFileError, match=r"broken\.mid"):
+        memory("make", "x", DEMO, broken, "--set", "model.engine=scripted")
+    with pytest.raises(ConfigError, match=r"model\.engine"):
+        memory("make", "x", DEMO, "--set", "model.engine=abacus")
+    assert "name: expected letters" in memory("make", "../x", DEMO)
+    assert not memories.exists()
