@@ -1,6 +1,6 @@
-# make demo: hear what it does. make test: see that it works. Both make .venv when it is missing.
+# make demo: see what it does. make test: see that it works. Both make .venv when it is missing.
 
-PYTHON ?= $(firstword $(foreach name,python3.11 python3 python,\
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3 python,\
 	$(shell $(name) -c 'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)))
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install -c constraints.txt

@@ -21,6 +21,10 @@ from setuptools.command.build_ext import build_ext
 # A universal Python of macOS would build for both processors; the flags below are for one.
 if sys.platform == "darwin":
     os.environ.setdefault("ARCHFLAGS", f"-arch {platform.machine()}")
+    # Aligned `new` came with 10.14; a Python that was built for an older system would ask for that.
+    built_for = str(sysconfig.get_config_var("MACOSX_DEPLOYMENT_TARGET") or "10.14")
+    if tuple(map(int, built_for.split("."))) < (10, 14):
+        os.environ.setdefault("MACOSX_DEPLOYMENT_TARGET", "10.14")
 
 SOURCES = Path("rwkv_music/engine/csrc")
 ARM = ("arm64", "aarch64")

@@ -50,10 +50,11 @@ class Boot:
 def start_child(module: str, boot: Boot) -> subprocess.Popen[bytes]:
     """Run `python -m rwkv_music_daemon.MODULE`, and hand it the boot line.
 
-    On standard input, because command lines and environments can be read by others.
+    On standard input, because command lines and environments can be read by others. With -P, so
+    that no module is taken from the folder in which the service was started.
     """
     child = subprocess.Popen(
-        [sys.executable, "-m", f"{__package__}.{module}"],
+        [sys.executable, "-P", "-m", f"{__package__}.{module}"],
         stdin=subprocess.PIPE,
     )
     if child.stdin is not None:

@@ -11,7 +11,7 @@ from .osc.arguments import OscError
 from .osc.subscribers import Address
 
 EMBEDDED = "starter"
-SUFFIXES = (".safetensors", ".pth")
+SUFFIX = ".safetensors"
 
 
 class Models:
@@ -23,8 +23,7 @@ class Models:
 
     def names(self) -> tuple[str, ...]:
         """What there is, in alphabetical order, the embedded one first."""
-        files = {path.name for suffix in SUFFIXES for path in self._folder.glob(f"*{suffix}")}
-        return (EMBEDDED, *sorted(files))
+        return (EMBEDDED, *sorted(path.name for path in self._folder.glob(f"*{SUFFIX}")))
 
     def load(self, sender: Address, name: str) -> str:
         """The path of a model, for the supervisor; empty for the embedded one. Raises OscError: 404

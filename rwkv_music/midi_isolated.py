@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -159,10 +160,11 @@ def _serve(pipe: Connection, read: Read) -> None:
 
 
 def _limit_memory() -> None:
-    try:
-        import resource
-    except ImportError:  # Windows
+    """Where address space can be limited: macOS reserves too much of it, Windows has no limits."""
+    if sys.platform != "linux":
         return
+    import resource
+
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     if hard == resource.RLIM_INFINITY or hard > _MOST_MEMORY_BYTES:
         resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY_BYTES, hard))

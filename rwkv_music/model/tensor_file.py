@@ -109,7 +109,7 @@ class TensorFile:
             self._refuse(f"{name}: the header's entry is damaged", _REMEDY, error)
         if not whole:
             self._refuse(f"{name}: the header's entry is damaged", _REMEDY)
-        if dtype not in _ITEM_SIZES:
+        if not isinstance(dtype, str) or dtype not in _ITEM_SIZES:
             self._refuse(
                 f"{name}: stored as {dtype}, expected F32, BF16 or F16",
                 "convert the weights with `train import`",

@@ -22,13 +22,13 @@ BAR = Hear(0, "4/4", 120.0, ((0, 60, 64, 6, False),), True)
 
 @pytest.fixture
 def models(tmp_path: Path) -> Models:
-    for name in ("waltz.safetensors", "big.pth", "notes.txt"):
+    for name in ("waltz.safetensors", "big.safetensors", "official.pth", "notes.txt"):
         (tmp_path / name).write_bytes(b"")
     return Models(tmp_path)
 
 
 def test_the_embedded_model_and_the_checkpoints_of_the_folder(models: Models) -> None:
-    assert models.names() == ("starter", "big.pth", "waltz.safetensors")
+    assert models.names() == ("starter", "big.safetensors", "waltz.safetensors")
 
 
 def test_where_there_is_no_folder_there_is_the_embedded_model(tmp_path: Path) -> None:
@@ -36,12 +36,15 @@ def test_where_there_is_no_folder_there_is_the_embedded_model(tmp_path: Path) ->
 
 
 def test_a_name_is_a_path_and_the_embedded_one_is_none(models: Models, tmp_path: Path) -> None:
-    assert models.load(ASKER, "big.pth") == str(tmp_path / "big.pth")
+    assert models.load(ASKER, "big.safetensors") == str(tmp_path / "big.safetensors")
     assert list(models.finish("big")) == [(ASKER, "/rwkv/model", ("big",))]
     assert models.load(ASKER, "starter") == ""
 
 
-@pytest.mark.parametrize("name", ["notes.txt", "none.pth", "../big.pth", "/etc/passwd", ""])
+@pytest.mark.parametrize(
+    "name",
+    ["notes.txt", "official.pth", "none.safetensors", "../big.safetensors", "/etc/passwd", ""],
+)
 def test_no_other_file_can_be_named(models: Models, name: str) -> None:
     with pytest.raises(OscError, match="waltz") as error:
         models.load(ASKER, name)
@@ -50,7 +53,7 @@ def test_no_other_file_can_be_named(models: Models, name: str) -> None:
 
 def test_one_at_a_time_and_only_who_asked_is_answered(models: Models) -> None:
     assert list(models.finish("a worker that came by itself")) == []
-    models.load(ASKER, "big.pth")
+    models.load(ASKER, "big.safetensors")
     with pytest.raises(OscError) as error:
         models.load(ASKER, "starter")
     assert error.value.code == 406

@@ -194,6 +194,8 @@ def test_foreign_bytes_end_in_our_error(tmp_path_factory, blob):
     [
         {"dtype": "I64"},
         {"dtype": 3},
+        {"dtype": []},
+        {"dtype": {}},
         {"shape": [-20, -64]},
         {"shape": [20.0, 64]},
         {"shape": [20, True]},
