@@ -17,7 +17,7 @@ from .messages import (
     Generate,
     Generated,
     Message,
-    NoteTuple,
+    Proposed,
     Regenerate,
     Replay,
 )
@@ -93,18 +93,17 @@ class Performer:
             self._recall(self.armed)
         self.armed = None
 
-    def aim_again(self, now_ns: int, jump: LineJump | None) -> None:
+    def aim_again(self, now_ns: int, moved: Completion | None) -> None:
         """The place that the armed completion waited for is no more: take the next one, unless it
         has moved with the jump."""
         armed = self.armed
-        if armed is None or (jump is not None and armed.start_step == jump.new_step):
+        if armed is None or armed is moved:
             return
         self._recall(armed)
         if armed.cuts:
-            armed.start_step = self.place_again(armed, now_ns)
+            armed.aim(self.place_again(armed, now_ns), self._transport)
         else:
-            armed.start_step = self.place(armed.generation, now_ns)
-        armed.first = self._transport.bar_at(steps_to_beats(armed.start_step))
+            armed.aim(self.place(armed.generation, now_ns), self._transport)
 
     def _keep_place(self, completion: Completion) -> None:
         """Its place is one in a bar, wherever new meters put that, and not before the end of what
@@ -158,6 +157,7 @@ class Performer:
         horizon = round(completion.generation.horizon_beats * STEPS_PER_BEAT)
         completion.until_steps = completion.first_step + horizon
         completion.generating, completion.asked_ns = True, now_ns
+        completion.revisions.clear()
         if completion.source != Again(completion.take):
             self.offered = completion
         if self.playing is not None and completion.cuts:
@@ -168,14 +168,17 @@ class Performer:
         """The worker leaves it for another, which takes its place from `step` on."""
         if step < beats_to_steps(completion.end_beat(self._transport)):
             completion.cut_step = step
-            self._voices.drop(completion.request, step)
+            completion.notes -= self._voices.drop(completion.request, step)
 
     def _question(self, completion: Completion, bar: AssembledBar) -> Message:
         """What the worker is asked for: something new, or what it has offered before."""
-        until_steps = completion.until_steps
+        until_steps, wishes = completion.until_steps, asdict(completion.generation)
+        let_ring = bool(completion.generation.let_ring)
         match completion.source:
             case Again(None):
-                return Regenerate(completion.request, completion.seeds, until_steps)
+                return Regenerate(
+                    completion.request, completion.seeds, until_steps, let_ring, wishes
+                )
             case Again(take) if take is not None:
                 return Replay(completion.request, take, until_steps)
         return Generate(
@@ -187,8 +190,8 @@ class Performer:
             tempo_bpm=bar.tempo_bpm,
             until_steps=until_steps,
             seeds=completion.seeds,
-            let_ring=bool(completion.generation.let_ring),
-            wishes=asdict(completion.generation),
+            let_ring=let_ring,
+            wishes=wishes,
         )
 
     def _allow(self, now_ns: int) -> None:
@@ -227,15 +230,17 @@ class Performer:
                 return completion
         return None
 
-    def take_note(self, request: int, bar: int, note: NoteTuple, now_ns: int) -> None:
+    def take_note(self, message: Proposed, now_ns: int) -> None:
         """Plan a note; one whose time has come goes out at once."""
-        completion = self.of_request(request)
-        if completion is None:
+        completion = self.of_request(message.request)
+        onset = message.note[0]
+        if completion is None or not completion.holds(message.bar, onset, message.edition):
             return
-        planned = completion.planned(self._transport, bar, note)
+        planned = completion.planned(self._transport, message.bar, message.note)
         if completion.cut_step is not None and planned.start_step >= completion.cut_step:
             return
-        self._measure_lead(completion, planned.start_step, now_ns)
+        if message.edition == 0:
+            self._measure_lead(completion, planned.start_step, now_ns)
         completion.notes += 1
         self._voices.plan(completion, planned)
         self._voices.release(now_ns)
@@ -251,11 +256,13 @@ class Performer:
             self.lead_ns = max(self.lead_ns, now_ns - completion.asked_ns)
 
     def take_end(self, answer: Generated) -> None:
-        """The worker has made the last note of a take."""
+        """The worker has made the last note of a take, unless it has been revised meanwhile."""
+        completion = self.of_request(answer.request)
+        if completion is not None and answer.edition < completion.edition:
+            return
         self._publish(
             "/rwkv/take", answer.request, answer.take, answer.bars, answer.notes, answer.seed
         )
-        completion = self.of_request(answer.request)
         if completion is not None and completion.take == answer.take:
             completion.generated = True
 
@@ -266,20 +273,21 @@ class Performer:
         self._voices.end(beat, held)
         self._end_playing()
 
-    def leave(self, beat: float, jump: LineJump | None) -> None:
+    def leave(self, beat: float, jump: LineJump | None) -> Completion | None:
         """The transport has jumped from `beat`. What plays ends; but what begins on a line that
-        has only moved goes with it."""
+        has only moved goes with it, and is the answer."""
         carried = None
         for completion in (self.playing, self.armed):
             if completion is not None and jump is not None and completion.begins(jump.old_step):
                 carried = carried or completion
         if carried is None or jump is None:
             self.end(beat)
-            return
+            return None
         self._voices.carry(carried, jump.steps, beat)
         carried.move(jump.steps, jump.span)
         if carried is self.armed:
             self._end_playing()
+        return carried
 
     def _end_playing(self) -> None:
         completion, self.playing = self.playing, None
