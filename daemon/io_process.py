@@ -115,9 +115,9 @@ class IoProcess:
 
     def _report(self) -> None:
         """Tell the supervisor who listens to us: it must be able to silence them without us."""
-        if self._told_workers != self._loop.workers:
-            self._told_workers = self._loop.workers
-            self._tell(Serving(self._loop.worker_name, self._loop.conductor.model))
+        if self._told_workers != self._loop.workers_come:
+            self._told_workers = self._loop.workers_come
+            self._tell(Serving(self._loop.workers.name, self._loop.conductor.model))
         now_ns = self._clock.now_ns()
         if now_ns < self._next_look_ns:
             return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -14,71 +13,20 @@ from rwkv_music_daemon.messages import (
     Cancel,
     Failed,
     Forget,
-    Generate,
     Generated,
     Hear,
     HeardTuple,
     Message,
     Proposed,
     Replay,
-    Revise,
 )
-from rwkv_music_daemon.parameters import Generation
-from rwkv_music_daemon.worker import Worker
+from worker_talk import FAR, Talk, generate, hear
 
 from rwkv_music.errors import TokenError
 from rwkv_music.model.protocol import BarRequest
 from rwkv_music.model.scripted import ScriptedModel, ScriptedProposal, ScriptedState
 from rwkv_music.music import Meter, Note
 from rwkv_music.session import HeardNote, Session
-
-FAR = 10_000
-
-
-class Talk:
-    """A worker on the scripted model, and what it has answered."""
-
-    def __init__(self, model: ScriptedModel | None = None) -> None:
-        self.answers: list[Message] = []
-        self.worker = Worker(model or ScriptedModel(), self.answers.append)
-
-    def say(self, *messages: Message) -> None:
-        self.worker.handle(messages)
-
-    def work(self) -> None:
-        """Until there is nothing more to do for now."""
-        for _ in range(10_000):
-            if not self.worker.work():
-                return
-        raise AssertionError("it works for ever")
-
-    def proposed(self) -> list[tuple[int, int, int]]:
-        """Request, bar and onset of each note so far."""
-        return [(a.request, a.bar, a.note[0]) for a in self.answers if isinstance(a, Proposed)]
-
-    def of(self, kind: type[Message]) -> list[Any]:
-        return [answer for answer in self.answers if isinstance(answer, kind)]
-
-
-def hear(bar: int, *notes: HeardTuple, closed: bool = True) -> Hear:
-    return Hear(bar, "4/4", 120.0, notes, closed)
-
-
-def generate(request: int = 1, bar: int = 1, bars: int = 2, **changed: Any) -> Generate:
-    values: dict[str, Any] = {
-        "request": request,
-        "bar": bar,
-        "bars": bars,
-        "first_step": 0,
-        "meter": "4/4",
-        "tempo_bpm": 120.0,
-        "until_steps": FAR,
-        "seeds": (5,),
-        "let_ring": False,
-        "wishes": asdict(Generation()),
-    }
-    return Generate(**values | changed)
-
 
 NOTE: HeardTuple = (0, 60, 80, 12, False)
 
@@ -310,54 +258,3 @@ def test_takes_that_are_longer_than_the_one_that_plays_are_finished_too() -> Non
     assert talk.proposed()[2:] == [(3, 0, onset) for onset in (0, 12, 24, 36)]
 
 
-def revise(edition: int, bar: int, step: int, request: int = 1) -> Revise:
-    return Revise(request, edition, bar, step, False, asdict(Generation()))
-
-
-def test_what_was_made_beyond_a_revision_is_made_and_told_again() -> None:
-    talk = Talk()
-    talk.say(generate(bars=2))
-    talk.work()
-    assert len(talk.proposed()) == 8
-    talk.say(revise(1, 0, 30))
-    talk.work()
-    again = talk.of(Proposed)[8:]
-    assert [(a.bar, a.note[0], a.edition) for a in again] == [
-        (0, 36, 1),
-        *((1, onset, 1) for onset in (0, 12, 24, 36)),
-    ]
-    assert [(a.notes, a.edition) for a in talk.of(Generated)] == [(8, 0), (8, 1)]
-
-
-def test_what_was_made_before_a_revision_and_not_told_is_told_once() -> None:
-    talk = Talk()
-    talk.say(generate(bars=1, until_steps=13))
-    for _ in range(3):
-        talk.worker.work()
-    told = len(talk.proposed())
-    talk.say(revise(1, 0, 24), Allow(1, FAR, "4/4", 120.0))
-    talk.work()
-    assert told < 4
-    assert talk.proposed() == [(1, 0, onset) for onset in (0, 12, 24, 36)]
-
-
-def test_a_revision_of_another_request_changes_nothing() -> None:
-    talk = Talk()
-    talk.say(generate(1))
-    talk.work()
-    talk.say(revise(1, 0, 12, request=2))
-    talk.work()
-    assert len(talk.proposed()) == 8
-
-
-def test_a_take_that_is_played_again_can_be_revised() -> None:
-    talk = Talk()
-    talk.say(generate(seeds=(1, 2)))
-    talk.work()
-    talk.say(Replay(2, 1, FAR))
-    talk.work()
-    talk.say(revise(1, 1, 24, request=2))
-    talk.work()
-    assert talk.proposed()[16:] == [(2, 1, 24), (2, 1, 36)]
-    complete = [(a.request, a.take, a.notes, a.edition) for a in talk.of(Generated)]
-    assert complete[-3:] == [(1, 0, 8, 1), (1, 1, 8, 1), (2, 1, 8, 1)]
