@@ -27,6 +27,7 @@ import argparse
 import json
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -143,8 +144,10 @@ def _tell(run: dict[str, Any], done: int, wanted: int) -> None:
 
 def rows(result: dict[str, Any]) -> list[dict[str, Any]]:
     """A row for each meter, each range of tempos, and all."""
-    groups = {f"{n}/{d}": [r for r in result["runs"] if r["meter"] == f"{n}/{d}"] for n, d in METERS}
-    for low, high in zip(_SPEEDS_BPM, _SPEEDS_BPM[1:], strict=False):
+    groups = {
+        f"{n}/{d}": [r for r in result["runs"] if r["meter"] == f"{n}/{d}"] for n, d in METERS
+    }
+    for low, high in pairwise(_SPEEDS_BPM):
         inside = [r for r in result["runs"] if low <= r["tempo_bpm"] < high]
         groups[f"{low} to {high} BPM"] = inside
     groups["all"] = result["runs"]

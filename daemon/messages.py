@@ -164,7 +164,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
-    """worker to io: a note of bar `bar` (0 the first) of a completion. `edition`: how often this had
+    """worker to io: a note of bar `bar` (0 the first) of a completion. `edition`: how often it had
     been revised."""
 
     request: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection
 from dataclasses import asdict
 
@@ -155,7 +156,8 @@ class Performer:
         for message in self._assembler.updates():
             self._to_worker(message)
         horizon = round(completion.generation.horizon_beats * STEPS_PER_BEAT)
-        completion.until_steps = completion.first_step + horizon
+        ahead = self._horizon_step(completion, now_ns) - completion.line_step
+        completion.until_steps = max(completion.first_step + horizon, ahead)
         completion.generating, completion.asked_ns = True, now_ns
         completion.revisions.clear()
         if completion.source != Again(completion.take):
@@ -196,19 +198,27 @@ class Performer:
 
     def _allow(self, now_ns: int) -> None:
         """Let the worker go on to the horizon."""
-        completion = self.playing
+        armed = self.armed
+        completion = armed if armed is not None and armed.generating else self.playing
         if completion is None:
             return
-        ahead = self._transport.beat_at(now_ns) + completion.generation.horizon_beats
-        until = int(ahead * STEPS_PER_BEAT) - completion.line_step
-        if until < completion.until_steps + _ALLOW_STEPS:
+        until = self._horizon_step(completion, now_ns) - completion.line_step
+        if until < completion.until_steps + _pace(completion):
             return
         completion.until_steps = until
-        span = self._transport.bar_at(ahead)
+        span = self._transport.bar_at(steps_to_beats(completion.line_step + until))
         tempo = self._transport.tempo_bpm
         if span.number < completion.first.number + completion.bars:
             tempo = self._assembler.tempo(span, tempo)
         self._to_worker(Allow(completion.request, until, str(span.meter), tempo))
+
+    def _horizon_step(self, completion: Completion, now_ns: int) -> int:
+        """Where generation has to wait for the playhead: at the horizon, or further on where notes
+        are sent so early, or take so long, that they would be late."""
+        horizon = self._transport.beat_at(now_ns) + completion.generation.horizon_beats
+        needed_ns = RELEASE_NS + self.lead_ns - min(completion.least_nudge_ns, 0)
+        needed = self._transport.beat_at(now_ns + needed_ns) * STEPS_PER_BEAT + _pace(completion)
+        return max(int(horizon * STEPS_PER_BEAT), math.ceil(needed))
 
     def _finish(self, now_ns: int) -> None:
         """A completion is over at its last bar line, and its notes may ring on; or where another
@@ -306,3 +316,9 @@ class Performer:
             completion.dropped,
             completion.worst_ns / NS_PER_MS,
         )
+
+
+def _pace(completion: Completion) -> int:
+    """How many steps lie between two looks at the playhead: few where the horizon is near."""
+    horizon = completion.generation.horizon_beats * STEPS_PER_BEAT
+    return min(_ALLOW_STEPS, math.ceil(horizon / 4))

@@ -163,9 +163,7 @@ class Voices:
         lent = {owner for owner, _ in self._lent.values()}
         self._lent.clear()
         self._end((set(self._owners) | lent) - set(ours), beat)
-        self._owners = {
-            owner: replace(s, note=s.note.moved(steps)) for owner, s in ours.items()
-        }
+        self._owners = {owner: replace(s, note=s.note.moved(steps)) for owner, s in ours.items()}
         self._planner.carry(completion.request, steps)
         self._plans = {completion.request: completion}
 

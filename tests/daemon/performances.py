@@ -20,7 +20,13 @@ from rwkv_music.timebase import NS_PER_MS
 
 _DEEDS = ["press"] * 6 + ["lift"] * 6 + ["trigger"] * 2
 _DEEDS += ["stop", "undo", "takes", "choose", "again", "jump", "loop", "meter", "set"]
-_SETTINGS = [("density", 0.4), ("density", 2.5), ("pitch_low", 60), ("pitch_low", 21), ("let_ring", 1)]
+_SETTINGS = [
+    ("density", 0.4),
+    ("density", 2.5),
+    ("pitch_low", 60),
+    ("pitch_low", 21),
+    ("let_ring", 1),
+]
 _SETTINGS += [("horizon_beats", 0.5), ("horizon_beats", 7), ("nudge_ms", -200), ("nudge_ms", 20)]
 _SETTINGS += [("channel_out", 1), ("channel_out", 2), ("grid", "triplets"), ("overlap", "merge")]
 _WAITS_MS = (0, 5, 40, 150, 600)

@@ -239,10 +239,10 @@ def nudge_ms() -> None:
 @shows
 def late_tolerance_ms() -> None:
     dropped = [
-        events(perform(worker_ms=9, late_tolerance_ms=tolerance), "/rwkv/done")[0][4]
+        events(perform(worker_ms=16, late_tolerance_ms=tolerance), "/rwkv/done")[0][4]
         for tolerance in (0, 200)
     ]
-    assert dropped[0] > dropped[1] == 0
+    assert dropped[0] > dropped[1]
 
 
 def clicks(r: Rehearsal, channel: int = 10) -> list[bytes]:

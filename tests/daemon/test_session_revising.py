@@ -39,7 +39,7 @@ def playing(until_ms: float, worker_ms: float = 0, **generation: Any) -> Rehears
 
 
 def played(r: Rehearsal) -> list[tuple[float, int]]:
-    return [(beat, pitch) for _, beat, pitch, _, _ in events(r, "/rwkv/note/played")]
+    return [(round(beat, 6), pitch) for _, beat, pitch, _, _ in events(r, "/rwkv/note/played")]
 
 
 def set_high(r: Rehearsal) -> None:
@@ -108,7 +108,7 @@ def test_a_take_that_is_played_again_can_be_changed_and_one_that_is_made_new_is(
     r.run_until_ns(ms(13_000))
     set_high(r)
     r.run_until_ns(ms(20_100))
-    selected = [(beat - 20, pitch) for beat, pitch in played(r) if beat >= 24]
+    selected = [(round(beat - 20, 6), pitch) for beat, pitch in played(r) if beat >= 24]
     first = [(beat, pitch) for beat, pitch in played(r) if beat < 24]
     assert [n for n in selected if n[0] < 7] == [n for n in first if n[0] < 7]
     assert {pitch for beat, pitch in selected if beat >= 7} == {80}
@@ -137,7 +137,7 @@ def test_a_note_ends_on_the_channel_on_which_it_began() -> None:
     assert r.output.sounding == 0
 
 
-@pytest.mark.parametrize(("before", "after"), [(0, -300), (-300, 0), (0, 200), (100, -500)])
+@pytest.mark.parametrize(("before", "after"), [(0, -300), (-300, 0), (0, 200), (100, -350)])
 @pytest.mark.parametrize("horizon_beats", [0.25, 8])
 def test_a_nudge_shifts_what_is_not_due_yet(
     before: float, after: float, horizon_beats: float

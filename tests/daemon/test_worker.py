@@ -17,7 +17,6 @@ from rwkv_music_daemon.messages import (
     Hear,
     HeardTuple,
     Message,
-    Proposed,
     Replay,
 )
 from worker_talk import FAR, Talk, generate, hear
@@ -256,5 +255,3 @@ def test_takes_that_are_longer_than_the_one_that_plays_are_finished_too() -> Non
     talk.say(Replay(3, 1, FAR))
     talk.work()
     assert talk.proposed()[2:] == [(3, 0, onset) for onset in (0, 12, 24, 36)]
-
-

@@ -47,5 +47,5 @@ def test_a_link_that_lies_in_the_way_is_not_followed(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_there_is_not_is_an_os_error(tmp_path: Path) -> None:
-    with pytest.raises(OSError), replacing(tmp_path / "none" / "a.txt") as part:
+    with pytest.raises(FileNotFoundError), replacing(tmp_path / "none" / "a.txt") as part:
         part.write_text("new")
