@@ -73,7 +73,7 @@ def test_at_temperature_0_each_token_is_the_likeliest():
 
 
 @pytest.mark.parametrize("at_least", [0, 1, 40, 95, 96, 200])
-def test_the_expected_duration_is_the_likeliest_that_is_long_enough(at_least):
+def test_the_expected_duration_is_the_mean_of_the_longer_ones_until_it_is_long_enough(at_least):
     state = MODEL.start()
     MODEL.open_bar(state, FOUR, 120.0)
     first, note = Note(0, 60, 79, 12), Note(0, 67, 50, 1)
