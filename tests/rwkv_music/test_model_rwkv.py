@@ -85,8 +85,14 @@ def test_the_expected_duration_is_the_mean_of_the_longer_ones_until_it_is_long_e
     if at_least > LONGEST_STEPS:
         assert steps == at_least
     else:
-        shortest = max(at_least, 1)
-        assert steps == shortest + int(durations[shortest - 1 :].argmax())
+        probabilities = np.exp(durations - durations.max())
+        steps_there_are = np.arange(1, LONGEST_STEPS + 1)
+        expected = 0
+        while expected < max(at_least, 1):
+            longer = steps_there_are > expected
+            mean = np.average(steps_there_are[longer], weights=probabilities[longer])
+            expected = int(mean + 0.5)
+        assert steps == expected
 
 
 def test_a_velocity_without_a_token_is_refused():
