@@ -139,7 +139,8 @@ _SPECS = (
     RequestSpec(
         "/rwkv/transport/meter",
         (_NUMERATOR, _DENOMINATOR),
-        "For every source that does not tell it (MIDI clock does not).",
+        "For every source that does not tell it (MIDI clock does not). It holds from the next bar"
+        " line on; told within the first beat of a bar, from the line of that bar.",
         check=_check_meter,
     ),
     RequestSpec("/rwkv/transport/position", (_BEAT,), "Beats since the start."),

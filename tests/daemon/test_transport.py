@@ -203,6 +203,24 @@ def test_a_meter_set_on_a_bar_line_holds_at_once() -> None:
     assert transport.bar_at(3.0).end_beat == 5.0
 
 
+@pytest.mark.parametrize("late_ms", [0, 60, 300, 480])
+def test_a_meter_told_just_after_its_line_holds_from_that_line(late_ms: int) -> None:
+    transport = Transport(120.0)
+    transport.play(T0)
+    transport.set_meter(Meter(3, 4), T0 + 8 * S + late_ms * S // 1000)  # the host's, on beat 16
+    assert [transport.bar(k).start_beat for k in range(3, 8)] == [12, 16, 19, 22, 25]
+    transport.set_meter(Meter(5, 4), T0 + 11 * S - S // 50)  # before its line, as a script may
+    assert [transport.bar(k).start_beat for k in range(4, 8)] == [16, 19, 22, 27]
+
+
+def test_a_meter_told_in_two_halves_is_one_change() -> None:
+    transport = Transport(120.0)
+    transport.play(T0)
+    transport.set_meter(Meter(6, 4), T0 + 8 * S + S // 20)
+    transport.set_meter(Meter(6, 8), T0 + 8 * S + S // 10)  # on its way from 4/4
+    assert [transport.bar(k).start_beat for k in range(3, 7)] == [12, 16, 19, 22]
+
+
 def test_after_a_jump_bars_are_counted_in_the_present_meter() -> None:
     transport = Transport(120.0)
     transport.midi_start(T0)
