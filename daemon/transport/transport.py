@@ -17,7 +17,6 @@ from .timeline import Line, Timeline
 SOURCES = ("auto", "internal", "midi_clock", "osc")
 SLOWEST_BPM, FASTEST_BPM = 10.0, 1000.0
 _BENT_BEATS = 0.25  # a break of the position smaller than this is bent, not jumped
-_ON_TEMPO = 0.001
 _SECONDS_REST_NS = 2_000_000_000
 
 
@@ -330,8 +329,7 @@ class Transport:
 
     def _set_tempo(self, tempo_bpm: float, t_ns: int) -> None:
         self._tempo_bpm = tempo_bpm
-        if abs(self._internal.tempo_bpm / tempo_bpm - 1) > _ON_TEMPO:
-            self._internal.set_tempo(tempo_bpm, t_ns)
+        self._internal.set_tempo(tempo_bpm, t_ns)
 
     def _play(self, beat: float, t_ns: int) -> bool:
         if self._selected == "midi_clock" or (self._allows(self._midi) and self._midi.running):

@@ -71,6 +71,14 @@ def test_a_new_tempo_bends_the_line_where_it_is_told() -> None:
     assert transport.ns_at(1.5) == T0 + S + S // 2
 
 
+def test_the_smallest_change_of_tempo_is_played() -> None:
+    transport = Transport(120.0, source="internal")
+    transport.play(T0)
+    transport.osc_tempo(120.1, T0)
+    assert transport.tempo_bpm == 120.1
+    assert transport.beat_at(T0 + 600 * S) == pytest.approx(1201, abs=1e-6)
+
+
 @pytest.mark.parametrize("nonsense", [0.0, -5.0, float("nan"), float("inf")])
 def test_nonsense_from_outside_changes_nothing(nonsense: float) -> None:
     transport = Transport(60.0)
