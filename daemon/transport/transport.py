@@ -57,7 +57,7 @@ class Transport:
 
     `auto` takes the best that runs: MIDI clock, then OSC, then the internal clock. The internal
     clock also stands in when the chosen source does not run. When the source in charge falls
-    silent, `auto` goes on from the same place at the same tempo on the next one.
+    silent, `auto` goes on from the same place at the same tempo on the next one, until it is back.
     """
 
     def __init__(
@@ -213,6 +213,8 @@ class Transport:
         """Stand still. False when a MIDI clock is in charge."""
         if self._allows(self._midi) and self._midi.running:
             return False
+        if self._midi.paused:
+            self._midi.stop()
         self._osc.stop(t_ns)
         self._internal.stop()
         self._settle(t_ns)
@@ -245,7 +247,7 @@ class Transport:
         """Notice a source that has fallen silent. To be called some times a second."""
         lost: _Source | None = None
         if self._midi.running and not self._midi.alive(now_ns):
-            self._midi.stop()
+            self._midi.pause()
             lost = self._midi
         if self._osc.dead(now_ns):
             self._osc.stop(now_ns)
