@@ -82,6 +82,13 @@ def test_an_id_that_was_not_begun_is_404() -> None:
     assert r.replies()[0][1][0] == 404
 
 
+def test_a_note_is_placed_as_late_as_any_may_be() -> None:
+    r = running()
+    compose(r, "clip", [(20_000.0, 60, 80, 1.0)], 1)
+    r.run_until_ns(ms(100))
+    assert [note[0] for note in results(r.replies(), "clip")] == [20_004, 20_005, 20_006, 20_007]
+
+
 def test_from_nothing_it_composes_from_the_start_memory() -> None:
     r = running()
     compose(r, "clip", [], 1)

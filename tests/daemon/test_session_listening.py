@@ -137,6 +137,14 @@ def test_the_metronome_clicks_on_each_quarter_of_the_bar(meter: Meter, clicks: i
     assert hung(r) == set()
 
 
+def test_the_metronome_clicks_wherever_a_position_may_be() -> None:
+    r = rehearsal(metronome=1)
+    r.ask("/rwkv/transport/position", 10_000_000.0)
+    r.ask("/rwkv/transport/continue")
+    r.run_until_ns(ms(1990))
+    assert onsets_ms(r)[1:] == pytest.approx([500, 1000, 1500], abs=0.1)
+
+
 def test_undo_is_as_if_the_completion_had_not_been() -> None:
     r = running(bars=2)
     play_note(r, 100, 50, 300)
