@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection
 
 from rwkv_music.music import HIGHEST_PITCH, LOWEST_PITCH
 from rwkv_music.timebase import beats_to_steps, steps_to_beats
 
 from .assembler import Assembler, BarNote
-from .echoes import DRUM_CHANNEL
+from .echoes import DRUM_CHANNEL, ECHO_NS
 from .parameters import Generation
 from .performer import Performer
 from .scheduler import NOTE_OFF, NOTE_ON
 from .thru import Thru
 from .transport import Transport
 from .voices import Sounds, Voices
-
 
 class Listener:
     """Puts what the player does into the assembler's bars, and knows how long it was silent.
@@ -41,7 +41,8 @@ class Listener:
         self._voices = voices
         self._thru = Thru(sounds, voices.echoes)
         self._publish = publish
-        self._echoes: set[tuple[int, int]] = set()  # keys that only came down as our own echo
+        # Keys that came down as our own echo, and until when that may end.
+        self._echoes: dict[tuple[int, int], float] = {}
         self._down: dict[tuple[int, int], BarNote] = {}  # keys that are heard, and their notes
         self._last_beat = 0.0
 
@@ -61,6 +62,8 @@ class Listener:
         if strikes and follows and self._is_echo(t_ns, channel, message[1], message[2]):
             self.ignore("echo")
             return False
+        if strikes:
+            self._outlive_echo(t_ns, channel, message[1])
         self._thru.take(t_ns, message, wished=follows and generation.thru == 1)
         if not follows:
             self.ignore("channel")
@@ -71,9 +74,24 @@ class Listener:
         echoes, key = self._voices.echoes, (channel, pitch)
         held = key in self._down or self._thru.holds(channel, pitch)
         if echoes.is_ours(t_ns, channel, pitch, velocity, held=held):
-            self._echoes.add(key)
+            self._echoes[key] = math.inf
             return True
         return echoes.is_thru(t_ns, channel, pitch, velocity, held=held)
+
+    def _outlive_echo(self, t_ns: int, channel: int, pitch: int) -> None:
+        """The player strikes a key. If our own note of it is over, its end comes back at once or
+        has been lost."""
+        key = channel, pitch
+        if key in self._echoes and not self._voices.sounds(pitch):
+            self._echoes[key] = min(self._echoes[key], t_ns + ECHO_NS)
+
+    def _ends_echo(self, t_ns: int, channel: int, pitch: int) -> bool:
+        """Whether a note-off is that of our own note, come back. While ours sounds it is the
+        player's, who has struck the key as well."""
+        key = channel, pitch
+        if key in self._down and self._voices.sounds(pitch):
+            return False
+        return t_ns <= self._echoes.pop(key, -math.inf)
 
     def _admits(self, t_ns: int, channel: int, pitch: int) -> bool:
         if channel == DRUM_CHANNEL:
@@ -111,12 +129,10 @@ class Listener:
 
     def _note_off(self, t_ns: int, message: bytes) -> None:
         channel, pitch = message[0] & 0x0F, message[1]
-        key = channel, pitch
-        if key in self._echoes and not (key in self._down and self._voices.sounds(pitch)):
-            self._echoes.discard(key)  # it ends as ours has; while ours sounds it is the player's
+        if self._ends_echo(t_ns, channel, pitch):
             return
         self._thru.take(t_ns, message, wished=False)
-        note = self._down.pop(key, None)
+        note = self._down.pop((channel, pitch), None)
         if note is None:
             return  # its note-on was not heard: it ends nobody's silence
         beat = self._transport.beat_at(t_ns)

@@ -290,3 +290,27 @@ def test_a_once_parameter_is_for_the_next_turn_too(mode: str) -> None:
     r.run_until_ns(ms(13_900))
     assert {m[0] for t, m in r.sent if t < ms(8100)} == {0x92, 0x82}
     assert {m[0] for t, m in r.sent if t > ms(8100)} == {0x90, 0x80}
+
+
+# --- keys whose note-off is lost ---------------------------------------------------------------
+
+
+def test_the_note_off_after_a_lost_one_of_ours_is_the_players() -> None:
+    r = running(bars=1)
+    r.conductor.trigger(r.clock.now_ns())
+    r.play(press(60, 79), ms(2005))  # the echo of ours; its note-off never comes
+    play_note(r, 5100, 60, 200)
+    r.run_until_ns(ms(6500))
+    assert len(events(r, "/rwkv/note/heard")) == 1
+    assert heard_bars(r)[2] == [(26, 60, 5, "player")]
+    assert not r.conductor.listener.held_pitches
+
+
+def test_the_end_of_ours_that_comes_back_late_does_not_end_the_players_note() -> None:
+    r = running(bars=1)
+    r.conductor.trigger(r.clock.now_ns())
+    r.play(press(60, 79), ms(2005))  # the echo of ours, which sounds until 2458
+    r.play(press(60, 99), ms(2465))
+    r.play(lift(60), ms(2470))  # of ours
+    r.play(lift(60), ms(2960))
+    assert [args[3] for args in events(r, "/rwkv/note/heard")] == [1.0]
