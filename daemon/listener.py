@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 from rwkv_music.music import HIGHEST_PITCH, LOWEST_PITCH
 from rwkv_music.timebase import beats_to_steps, steps_to_beats
@@ -12,10 +12,14 @@ from .assembler import Assembler, BarNote
 from .echoes import DRUM_CHANNEL, ECHO_NS
 from .parameters import Generation
 from .performer import Performer
-from .scheduler import NOTE_OFF, NOTE_ON
+from .scheduler import CONTROL, NOTE_OFF, NOTE_ON
 from .thru import Thru
 from .transport import Transport
 from .voices import Sounds, Voices
+
+_CHANNELS = range(16)
+_ALL_SOUND_OFF, _ALL_NOTES_OFF = 120, 123  # the controllers above are modes, which imply the latter
+
 
 class Listener:
     """Puts what the player does into the assembler's bars, and knows how long it was silent.
@@ -58,6 +62,8 @@ class Listener:
         if status in (NOTE_OFF, NOTE_ON) and not strikes:
             self._note_off(t_ns, message)
             return False
+        if status == CONTROL and (message[1] == _ALL_SOUND_OFF or message[1] >= _ALL_NOTES_OFF):
+            self.lift(t_ns, (channel,))
         follows = generation.channel_in in (0, channel + 1)
         if strikes and follows and self._is_echo(t_ns, channel, message[1], message[2]):
             self.ignore("echo")
@@ -142,6 +148,19 @@ class Listener:
         self._publish("/rwkv/note/heard", note.beat, pitch, note.velocity, beats)
         if pitch not in self.held_pitches:
             self._voices.let_go(t_ns, pitch)
+
+    def lift(self, t_ns: int, channels: Iterable[int] = _CHANNELS) -> None:
+        """Every key of these channels goes up, whether or not its note-off will come."""
+        self._echoes = {key: until for key, until in self._echoes.items() if key[0] not in channels}
+        for channel, pitch in sorted({*self._down, *self._thru.keys}):
+            if channel in channels:
+                self._note_off(t_ns, bytes((NOTE_OFF | channel, pitch, 0)))
+
+    def forget(self) -> None:
+        """Nothing was ever heard; a key that is down counts from the next time it goes down."""
+        self._down.clear()
+        self._echoes.clear()
+        self.has_news = False
 
     def silent_beats(self, beat: float) -> float:
         """How long ago the last key went up; 0 while one is down."""
