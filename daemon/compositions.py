@@ -10,12 +10,11 @@ from rwkv_music.music import Meter
 
 from .messages import Compose, Composed
 from .osc.arguments import OscError
+from .osc.requests import MOST_CLIP_NOTES, MOST_COMPOSE_NOTES
 from .osc.subscribers import Address
 from .parameters import Generation
 
 MOST_AT_ONCE = 16
-MOST_NOTES = 20_000
-NOTES_PER_MESSAGE = 60
 
 BeatNote = tuple[float, int, int, float]
 
@@ -52,8 +51,8 @@ class Compositions:
     def add(self, ident: str, first: int, values: tuple[Any, ...]) -> None:
         """Notes of the context, numbered from `first`; sent again, they count once."""
         composition = self._find(ident)
-        if first + len(values) // 4 > MOST_NOTES:
-            raise OscError(422, f"notes: expected at most {MOST_NOTES} of them")
+        if first + len(values) // 4 > MOST_CLIP_NOTES:
+            raise OscError(422, f"notes: expected at most {MOST_CLIP_NOTES} of them")
         for offset in range(0, len(values), 4):
             beat, pitch, velocity, beats = values[offset : offset + 4]
             composition.notes[first + offset // 4] = beat, pitch, velocity, beats
@@ -86,8 +85,8 @@ class Compositions:
         if answer.error:
             yield sender, "/rwkv/error", (500, answer.error, "/rwkv/compose/run")
             return
-        for first in range(0, len(answer.notes), NOTES_PER_MESSAGE):
-            piece = answer.notes[first : first + NOTES_PER_MESSAGE]
+        for first in range(0, len(answer.notes), MOST_COMPOSE_NOTES):
+            piece = answer.notes[first : first + MOST_COMPOSE_NOTES]
             values = [value for note in piece for value in note]
             yield sender, "/rwkv/compose/result", (answer.ident, first, *values)
         yield sender, "/rwkv/compose/done", (answer.ident, len(answer.notes), answer.seed)

@@ -158,10 +158,16 @@ class Conductor:
         self.answers.withdraw()
         self.performer.disarm()
 
+    def silence(self, now_ns: int) -> None:
+        """Stop, and let every key go, for nobody knows any more which are down."""
+        self.stop(now_ns)
+        self.listener.lift(now_ns)
+
     def forget(self, now_ns: int) -> None:
         """Stop, and forget everything heard; the worker is told, or knows, by other ways."""
         self.stop(now_ns)
         self.assembler.forget()
+        self.listener.forget()
         self.performer.offered = None
 
     def undo(self, now_ns: int) -> None:

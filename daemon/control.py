@@ -212,7 +212,7 @@ class Control:
         self._conductor.stop(now_ns)
 
     def _panic(self, now_ns: int) -> None:
-        self._conductor.stop(now_ns)
+        self._conductor.silence(now_ns)
         self._silence_all()
 
     def _regenerate(self, now_ns: int) -> Iterator[tuple[Any, ...]]:

@@ -169,7 +169,7 @@ class IoLoop:
         slept_ns = self._sleep_watch.look(now_ns, real_ns(), _SLEEP_LOOK_NS)
         if slept_ns:
             log.warning("the machine slept for %.1f s: what was playing is over", slept_ns / 1e9)
-            self.conductor.stop(now_ns)
+            self.conductor.silence(now_ns)
             self.silence()
 
     # --- OSC -----------------------------------------------------------------------------------

@@ -125,7 +125,7 @@ class IoProcess:
         if not self._thread.is_alive():
             raise WorkerError("the output thread has ended")
         if self._ports.look(now_ns):
-            self._loop.conductor.stop(now_ns)
+            self._loop.conductor.silence(now_ns)
         connections = Connections(self._ports.api, self._ports.connections())
         if connections != self._told:
             self._told = connections

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import math
+from collections.abc import Callable, Collection, Iterable
 
 from rwkv_music.music import HIGHEST_PITCH, LOWEST_PITCH
 from rwkv_music.timebase import beats_to_steps, steps_to_beats
 
 from .assembler import Assembler, BarNote
-from .echoes import DRUM_CHANNEL
+from .echoes import DRUM_CHANNEL, ECHO_NS
 from .parameters import Generation
 from .performer import Performer
-from .scheduler import NOTE_OFF, NOTE_ON
+from .scheduler import CONTROL, NOTE_OFF, NOTE_ON
 from .thru import Thru
 from .transport import Transport
 from .voices import Sounds, Voices
+
+_CHANNELS = range(16)
+_ALL_SOUND_OFF, _ALL_NOTES_OFF = 120, 123  # the controllers above are modes, which imply the latter
 
 
 class Listener:
@@ -41,7 +45,8 @@ class Listener:
         self._voices = voices
         self._thru = Thru(sounds, voices.echoes)
         self._publish = publish
-        self._echoes: set[tuple[int, int]] = set()  # keys that only came down as our own echo
+        # Keys that came down as our own echo, and until when that may end.
+        self._echoes: dict[tuple[int, int], float] = {}
         self._down: dict[tuple[int, int], BarNote] = {}  # keys that are heard, and their notes
         self._last_beat = 0.0
 
@@ -57,10 +62,14 @@ class Listener:
         if status in (NOTE_OFF, NOTE_ON) and not strikes:
             self._note_off(t_ns, message)
             return False
+        if status == CONTROL and (message[1] == _ALL_SOUND_OFF or message[1] >= _ALL_NOTES_OFF):
+            self.lift(t_ns, (channel,))
         follows = generation.channel_in in (0, channel + 1)
         if strikes and follows and self._is_echo(t_ns, channel, message[1], message[2]):
             self.ignore("echo")
             return False
+        if strikes:
+            self._outlive_echo(t_ns, channel, message[1])
         self._thru.take(t_ns, message, wished=follows and generation.thru == 1)
         if not follows:
             self.ignore("channel")
@@ -71,9 +80,24 @@ class Listener:
         echoes, key = self._voices.echoes, (channel, pitch)
         held = key in self._down or self._thru.holds(channel, pitch)
         if echoes.is_ours(t_ns, channel, pitch, velocity, held=held):
-            self._echoes.add(key)
+            self._echoes[key] = math.inf
             return True
         return echoes.is_thru(t_ns, channel, pitch, velocity, held=held)
+
+    def _outlive_echo(self, t_ns: int, channel: int, pitch: int) -> None:
+        """The player strikes a key. If our own note of it is over, its end comes back at once or
+        has been lost."""
+        key = channel, pitch
+        if key in self._echoes and not self._voices.sounds(pitch):
+            self._echoes[key] = min(self._echoes[key], t_ns + ECHO_NS)
+
+    def _ends_echo(self, t_ns: int, channel: int, pitch: int) -> bool:
+        """Whether a note-off is that of our own note, come back. While ours sounds it is the
+        player's, who has struck the key as well."""
+        key = channel, pitch
+        if key in self._down and self._voices.sounds(pitch):
+            return False
+        return t_ns <= self._echoes.pop(key, -math.inf)
 
     def _admits(self, t_ns: int, channel: int, pitch: int) -> bool:
         if channel == DRUM_CHANNEL:
@@ -111,12 +135,10 @@ class Listener:
 
     def _note_off(self, t_ns: int, message: bytes) -> None:
         channel, pitch = message[0] & 0x0F, message[1]
-        key = channel, pitch
-        if key in self._echoes and not (key in self._down and self._voices.sounds(pitch)):
-            self._echoes.discard(key)  # it ends as ours has; while ours sounds it is the player's
+        if self._ends_echo(t_ns, channel, pitch):
             return
         self._thru.take(t_ns, message, wished=False)
-        note = self._down.pop(key, None)
+        note = self._down.pop((channel, pitch), None)
         if note is None:
             return  # its note-on was not heard: it ends nobody's silence
         beat = self._transport.beat_at(t_ns)
@@ -126,6 +148,19 @@ class Listener:
         self._publish("/rwkv/note/heard", note.beat, pitch, note.velocity, beats)
         if pitch not in self.held_pitches:
             self._voices.let_go(t_ns, pitch)
+
+    def lift(self, t_ns: int, channels: Iterable[int] = _CHANNELS) -> None:
+        """Every key of these channels goes up, whether or not its note-off will come."""
+        self._echoes = {key: until for key, until in self._echoes.items() if key[0] not in channels}
+        for channel, pitch in sorted({*self._down, *self._thru.keys}):
+            if channel in channels:
+                self._note_off(t_ns, bytes((NOTE_OFF | channel, pitch, 0)))
+
+    def forget(self) -> None:
+        """Nothing was ever heard; a key that is down counts from the next time it goes down."""
+        self._down.clear()
+        self._echoes.clear()
+        self.has_news = False
 
     def silent_beats(self, beat: float) -> float:
         """How long ago the last key went up; 0 while one is down."""

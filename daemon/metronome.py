@@ -16,7 +16,7 @@ _BAR_PITCH, _BEAT_PITCH = 76, 77  # General MIDI's high and low wood block
 _BAR_VELOCITY, _BEAT_VELOCITY = 110, 80
 _CLICK_NS = 30 * NS_PER_MS
 _AHEAD_NS = 8 * NS_PER_MS
-_LATE_NS = 20 * NS_PER_MS  # the first click may be so late
+_LATE_NS = 20 * NS_PER_MS  # a click may be so late; what was slept through is not made up for
 
 
 class Metronome:
@@ -39,8 +39,9 @@ class Metronome:
             self.restart()
 
     def _due(self, now_ns: int, channel: int) -> Iterator[Event]:
-        if self._next_beat is None:
-            self._next_beat = self._first_beat(self._transport.beat_at(now_ns - _LATE_NS))
+        first = self._first_beat(self._transport.beat_at(now_ns - _LATE_NS))
+        if self._next_beat is None or self._next_beat < first:
+            self._next_beat = first
         horizon = self._transport.beat_at(now_ns + _AHEAD_NS)
         while self._next_beat < horizon:
             at_ns = self._transport.ns_at(self._next_beat)

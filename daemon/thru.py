@@ -16,22 +16,22 @@ class Thru:
     def __init__(self, sounds: Sounds, echoes: Echoes) -> None:
         self._sounds = sounds
         self._echoes = echoes
-        self._keys: set[tuple[int, int]] = set()  # channel, pitch
+        self.keys: set[tuple[int, int]] = set()  # channel and pitch of those that are down
         self._pedals: dict[int, tuple[int, int]] = {}  # by channel, the value and when
 
     def holds(self, channel: int, pitch: int) -> bool:
         """Whether this key was sent on and is down."""
-        return (channel, pitch) in self._keys
+        return (channel, pitch) in self.keys
 
     def take(self, t_ns: int, message: bytes, *, wished: bool) -> None:
         """Send a message on if that is wished, or if it ends what was sent on before."""
         event = player_event(t_ns, message)
         match event:
             case Strike(_, _, channel, pitch) if wished:
-                self._keys.add((channel, pitch))
+                self.keys.add((channel, pitch))
             case Release(_, _, channel, pitch):
                 wished = self.holds(channel, pitch)
-                self._keys.discard((channel, pitch))
+                self.keys.discard((channel, pitch))
             case Pass():
                 wished = self._passes(t_ns, message, wished)
         if wished:

@@ -16,6 +16,9 @@ from .arguments import LARGEST_INT, Arg, OscError, parameter_argument
 from .positions import parse_bbt
 
 MOST_COMPOSE_NOTES = 60  # in one message
+MOST_CLIP_NOTES = 20_000
+_MOST_CLIP_BEATS = 20_000  # each of its bars is heard, empty or not
+_MOST_BEATS, _MOST_SECONDS = 10_000_000, 600_000  # a week at the fastest tempo
 _PORT = Arg("port", "i", minimum=1, maximum=65535)
 _NAME = Arg("name", "s")
 _ID = Arg("id", "s")
@@ -24,9 +27,8 @@ _TAKES = parameter_argument(PARAMETERS["takes"], optional=True)
 _TEMPO = Arg("tempo", "f", minimum=SLOWEST_BPM, maximum=FASTEST_BPM)
 _NUMERATOR = Arg("numerator", "i", minimum=1, maximum=64)
 _DENOMINATOR = Arg("denominator", "i", minimum=1, maximum=64)
-_BEAT = Arg("beat", "f", minimum=0)
 _NOTE = (
-    _BEAT,
+    Arg("beat", "f", minimum=0, maximum=_MOST_CLIP_BEATS),
     Arg("pitch", "i", minimum=0, maximum=127),
     Arg("velocity", "i", minimum=1, maximum=127),
     Arg("beats", "f", minimum=0),
@@ -139,10 +141,15 @@ _SPECS = (
     RequestSpec(
         "/rwkv/transport/meter",
         (_NUMERATOR, _DENOMINATOR),
-        "For every source that does not tell it (MIDI clock does not).",
+        "For every source that does not tell it (MIDI clock does not). It holds from the next bar"
+        " line on; told within the first beat of a bar, from the line of that bar.",
         check=_check_meter,
     ),
-    RequestSpec("/rwkv/transport/position", (_BEAT,), "Beats since the start."),
+    RequestSpec(
+        "/rwkv/transport/position",
+        (Arg("beat", "f", minimum=0, maximum=_MOST_BEATS),),
+        "Beats since the start.",
+    ),
     RequestSpec(
         "/rwkv/transport/bbt",
         (Arg("position", "s"),),
@@ -151,7 +158,7 @@ _SPECS = (
     ),
     RequestSpec(
         "/rwkv/transport/seconds",
-        (Arg("seconds", "f", minimum=0),),
+        (Arg("seconds", "f", minimum=0, maximum=_MOST_SECONDS),),
         "Seconds since the start: REAPER's TIME.",
     ),
     RequestSpec(
@@ -187,7 +194,7 @@ _SPECS = (
     ),
     RequestSpec(
         "/rwkv/compose/notes",
-        (_ID, Arg("first", "i", minimum=0, maximum=LARGEST_INT)),
+        (_ID, Arg("first", "i", minimum=0, maximum=MOST_CLIP_NOTES - 1)),
         "Notes of the context, numbered from `first`.",
         repeated=_NOTE,
         most_repeats=MOST_COMPOSE_NOTES,
@@ -196,7 +203,7 @@ _SPECS = (
         "/rwkv/compose/run",
         (
             _ID,
-            Arg("notes", "i", minimum=0, maximum=LARGEST_INT),
+            Arg("notes", "i", minimum=0, maximum=MOST_CLIP_NOTES),
             parameter_argument(PARAMETERS["bars"]),
             Arg("seed", "i", optional=True, minimum=-1, maximum=LARGEST_INT),
         ),

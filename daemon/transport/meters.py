@@ -9,6 +9,8 @@ from rwkv_music.music import Meter
 
 # A beat that a filter gives a hair before a bar line is meant to be on it.
 _ON_THE_LINE_BEATS = 1e-6
+# Hosts tell a meter when they are in it, some hundredths of a second after the line.
+_LATE_BEATS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +45,11 @@ class MeterMap:
         self._spans = [BarSpan(0, 0.0, self.latest)]
 
     def change(self, meter: Meter, beat: float) -> None:
-        """Let `meter` hold from the first bar line at or after `beat` on."""
+        """Let `meter`, told at `beat`, hold from the next bar line on; within the first beat of a
+        bar, from the line of that bar."""
         bar = self.bar_at(beat)
-        line = bar.start_beat
-        number = bar.number
-        if beat - line > _ON_THE_LINE_BEATS:
+        line, number = bar.start_beat, bar.number
+        if beat - line >= _LATE_BEATS - _ON_THE_LINE_BEATS:
             line, number = bar.end_beat, bar.number + 1
         kept = [span for span in self._spans if span.number < number]
         if not kept or kept[-1].meter != meter:

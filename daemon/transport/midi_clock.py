@@ -9,6 +9,7 @@ TICKS_PER_BEAT = 24
 SIXTEENTHS_PER_BEAT = 4
 _DEAD_NS = 500_000_000
 _DEAD_TICKS = 4
+_LONGEST_PAUSE_NS = 60_000_000_000  # longer is a clock that was switched off
 
 
 class MidiClock:
@@ -22,6 +23,7 @@ class MidiClock:
 
     def __init__(self, tempo_bpm: float) -> None:
         self.running = False
+        self.paused = False  # the ticks ceased in mid-play; the next one goes on from there
         self.jumps = 0  # counts the breaks of the position
         self._filter = TickFilter(60e9 / tempo_bpm / TICKS_PER_BEAT)
         self._next_beat: float | None = None  # where the next tick is to be, once it is to run
@@ -60,6 +62,8 @@ class MidiClock:
     def tick(self, t_ns: int) -> None:
         if not self.alive(t_ns):
             self._filter.restart()
+        if self.paused and self._last_ns is not None and t_ns - self._last_ns > _LONGEST_PAUSE_NS:
+            self.stop()
         self._last_ns = t_ns
         if self._next_beat is None:
             self._filter.tick(t_ns)
@@ -67,21 +71,27 @@ class MidiClock:
             self._filter.tick_on_beat(t_ns)
             self._tick_0_beat = self._next_beat - self._filter.index / TICKS_PER_BEAT
             self._next_beat = None
-            self.running = True
+            self.running, self.paused = True, False
             self.jumps += 1
         if self.running:
             # The tick after this one is the next to be played.
             self._resume_beat = self._tick_0_beat + (self._filter.index + 1) / TICKS_PER_BEAT
 
     def start(self) -> None:
-        self._next_beat = 0.0
+        self._next_beat, self.paused = 0.0, False
 
     def continue_(self) -> None:
         if not self.running:
-            self._next_beat = self._resume_beat
+            self._next_beat, self.paused = self._resume_beat, False
+
+    def pause(self) -> None:
+        """The ticks have ceased in mid-play. A host that counts no ticks stands still, as one does
+        that loads a plug-in: it goes on from there without another start."""
+        self.running, self.paused = False, True
+        self._next_beat = self._resume_beat
 
     def stop(self) -> None:
-        self.running = False
+        self.running = self.paused = False
         self._next_beat = None
 
     def song_position(self, sixteenths: int) -> None:

@@ -62,9 +62,8 @@ class Osc:
         self._expected = True
 
     def play(self, beat: float, t_ns: int) -> None:
-        self._restart(beat, t_ns)
+        self.jump(beat, t_ns)
         self.running, self._expected = True, False
-        self.jumps += 1
 
     def stop(self, t_ns: int) -> None:
         if self.running:
@@ -85,27 +84,34 @@ class Osc:
                 self.play(beat, t_ns)
             return
         if self.is_jump(beat, t_ns):
-            sure = abs(beat - self._line.beat_at(t_ns)) >= _SURE_JUMP_BEATS
-            if not sure and not self._confirms_stray(beat, t_ns):
-                self._stray = (t_ns, beat)
-                return
-            self._restart(beat, t_ns)
-            self.jumps += 1
+            self.jump(beat, t_ns)
+        elif self._is_off(beat - self._line.beat_at(t_ns)):
+            self._stray = (t_ns, beat)
+            return
         self._stray = None
         self._positions.append((t_ns, beat))
         self._fit(t_ns)
 
     def is_jump(self, beat: float, t_ns: int) -> bool:
-        """Whether that position is not where the line leads."""
-        allowed = max(_JUMP_BEATS, _JUMP_NS / self._line.ns_per_beat)
-        return abs(beat - self._line.beat_at(t_ns)) > allowed
+        """Whether that position is believed not to be where the line leads."""
+        off_beats = beat - self._line.beat_at(t_ns)
+        sure = abs(off_beats) >= _SURE_JUMP_BEATS
+        return self._is_off(off_beats) and (sure or self._confirms_stray(beat, t_ns))
+
+    def jump(self, beat: float, t_ns: int) -> None:
+        """Run from there, from now on."""
+        self._restart(beat, t_ns)
+        self.jumps += 1
+
+    def _is_off(self, beats: float) -> bool:
+        return abs(beats) > max(_JUMP_BEATS, _JUMP_NS / self._line.ns_per_beat)
 
     def _confirms_stray(self, beat: float, t_ns: int) -> bool:
         if self._stray is None:
             return False
         stray_ns, stray_beat = self._stray
         led_to = stray_beat + (t_ns - stray_ns) / self._line.ns_per_beat
-        return abs(beat - led_to) <= max(_JUMP_BEATS, _JUMP_NS / self._line.ns_per_beat)
+        return not self._is_off(beat - led_to)
 
     def _restart(self, beat: float, t_ns: int) -> None:
         self._positions.clear()

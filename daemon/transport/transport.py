@@ -17,7 +17,6 @@ from .timeline import Line, Timeline
 SOURCES = ("auto", "internal", "midi_clock", "osc")
 SLOWEST_BPM, FASTEST_BPM = 10.0, 1000.0
 _BENT_BEATS = 0.25  # a break of the position smaller than this is bent, not jumped
-_ON_TEMPO = 0.001
 _SECONDS_REST_NS = 2_000_000_000
 
 
@@ -58,7 +57,7 @@ class Transport:
 
     `auto` takes the best that runs: MIDI clock, then OSC, then the internal clock. The internal
     clock also stands in when the chosen source does not run. When the source in charge falls
-    silent, `auto` goes on from the same place at the same tempo on the next one.
+    silent, `auto` goes on from the same place at the same tempo on the next one, until it is back.
     """
 
     def __init__(
@@ -179,10 +178,15 @@ class Transport:
             return
         self._bbt_ns = t_ns
         beats = self._beats_of(bar, beat)
-        if self._osc.running and self._osc.is_jump(beats, t_ns):
-            # After the jump bars are numbered anew: say the place in the new numbers.
-            self._meters.restart()
-            beats = self._beats_of(bar, beat)
+        if not self._is_elsewhere(beats, t_ns):
+            self._position(beats, t_ns)
+            return
+        # Bars are numbered anew: say the place in the new numbers, even if that is the old place.
+        self._meters.restart()
+        beats = self._beats_of(bar, beat)
+        if self.playing:
+            self._osc.jump(beats, t_ns)
+            self._locate(t_ns)
         self._position(beats, t_ns)
 
     def osc_seconds(self, seconds: float, t_ns: int) -> None:
@@ -209,6 +213,8 @@ class Transport:
         """Stand still. False when a MIDI clock is in charge."""
         if self._allows(self._midi) and self._midi.running:
             return False
+        if self._midi.paused:
+            self._midi.stop()
         self._osc.stop(t_ns)
         self._internal.stop()
         self._settle(t_ns)
@@ -217,7 +223,8 @@ class Transport:
     # --- told by the daemon ---
 
     def set_meter(self, meter: Meter, t_ns: int) -> None:
-        """Let that meter hold from the next bar line on."""
+        """Let that meter hold from the next bar line on; within the first beat of a bar, from the
+        line of that bar."""
         self._meters.change(meter, self.beat_at(t_ns))
 
     def select(self, source: str, t_ns: int) -> None:
@@ -240,7 +247,7 @@ class Transport:
         """Notice a source that has fallen silent. To be called some times a second."""
         lost: _Source | None = None
         if self._midi.running and not self._midi.alive(now_ns):
-            self._midi.stop()
+            self._midi.pause()
             lost = self._midi
         if self._osc.dead(now_ns):
             self._osc.stop(now_ns)
@@ -279,11 +286,17 @@ class Transport:
         if not self.playing:
             self._run(line, t_ns)
         elif changed and abs(line.beat_at(t_ns) - self._timeline.beat_at(t_ns)) > _BENT_BEATS:
-            self._timeline.jump(line)
-            self._meters.restart()
-            self._changes.append(Located(line.beat_at(t_ns)))
+            self._locate(t_ns)
         elif line != self._timeline.line:
             self._timeline.follow(line, t_ns)
+
+    def _locate(self, t_ns: int) -> None:
+        """Be where the source in charge is."""
+        line = self._charge.line(t_ns)
+        self._jumps = self._charge.jumps
+        self._timeline.jump(line)
+        self._meters.restart()
+        self._changes.append(Located(line.beat_at(t_ns)))
 
     def _run(self, line: Line, t_ns: int) -> None:
         beat = line.beat_at(t_ns)
@@ -310,15 +323,15 @@ class Transport:
             self._changes.append(SourceChanged(source.name))
 
     def _stand_at(self, beat: float) -> None:
-        if beat != self._beat:
-            self._beat = beat
+        corrected = abs(beat - self._beat) <= _BENT_BEATS
+        self._beat = beat
+        if not corrected:
             self._meters.restart()
             self._changes.append(Located(beat))
 
     def _set_tempo(self, tempo_bpm: float, t_ns: int) -> None:
         self._tempo_bpm = tempo_bpm
-        if abs(self._internal.tempo_bpm / tempo_bpm - 1) > _ON_TEMPO:
-            self._internal.set_tempo(tempo_bpm, t_ns)
+        self._internal.set_tempo(tempo_bpm, t_ns)
 
     def _play(self, beat: float, t_ns: int) -> bool:
         if self._selected == "midi_clock" or (self._allows(self._midi) and self._midi.running):
@@ -342,6 +355,14 @@ class Transport:
         elif not self.playing:
             self._stand_at(beats)
         self._settle(t_ns)
+
+    def _is_elsewhere(self, beats: float, t_ns: int) -> bool:
+        """Whether a position told over OSC is a jump of ours, and no small one."""
+        if not self._allows(self._osc) or abs(beats - self.beat_at(t_ns)) <= _BENT_BEATS:
+            return False
+        return not self.playing or (
+            self._leader() is self._osc and self._osc.is_jump(beats, t_ns)
+        )
 
     def _beats_of(self, bar: int, beat: float) -> float:
         span = self._meters.bar(bar - 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rwkv_music_daemon.compositions import MOST_AT_ONCE
 from rwkv_music_daemon.rehearsal import Rehearsal
 from session_stage import events, heard_bars, ms, running
 
@@ -80,6 +81,38 @@ def test_an_id_that_was_not_begun_is_404() -> None:
     r = running()
     r.ask("/rwkv/compose/run", "nobody", 0, 1)
     assert r.replies()[0][1][0] == 404
+
+
+def test_a_note_is_placed_as_late_as_any_may_be() -> None:
+    r = running()
+    compose(r, "clip", [(20_000.0, 60, 80, 1.0)], 1)
+    r.run_until_ns(ms(100))
+    assert [note[0] for note in results(r.replies(), "clip")] == [20_004, 20_005, 20_006, 20_007]
+
+
+def test_more_than_are_served_at_once_are_409_until_one_is_done() -> None:
+    r = running()
+    for number in range(MOST_AT_ONCE):
+        compose(r, f"clip {number}", [], 1)
+    r.ask("/rwkv/compose/begin", "one more", 100.0, 4, 4)
+    assert [args[0] for address, args in r.replies() if address == "/rwkv/error"] == [409]
+    r.ask("/rwkv/compose/run", "one more", 0, 1)
+    assert [args[0] for address, args in r.replies() if address == "/rwkv/error"] == [404]
+    r.run_until_ns(ms(500))
+    compose(r, "one more", [], 1)
+    r.run_until_ns(ms(600))
+    done = [args[0] for address, args in r.replies() if address == "/rwkv/compose/done"]
+    assert done == [*(f"clip {number}" for number in range(MOST_AT_ONCE)), "one more"]
+
+
+def test_what_was_begun_first_and_never_run_makes_room() -> None:
+    r = running()
+    for number in range(MOST_AT_ONCE + 1):
+        r.ask("/rwkv/compose/begin", f"clip {number}", 100.0, 4, 4)
+    r.ask("/rwkv/compose/run", "clip 1", 0, 1)
+    assert r.replies() == []
+    r.ask("/rwkv/compose/run", "clip 0", 0, 1)
+    assert [args[0] for _, args in r.replies()] == [404]
 
 
 def test_from_nothing_it_composes_from_the_start_memory() -> None:

@@ -226,3 +226,54 @@ def test_a_clock_that_dies_stops_the_music_if_nothing_else_is_wanted() -> None:
     transport.tick(t_ns + 30 * TICK_NS)
     assert not transport.playing
     assert transport.source == "midi_clock"
+
+
+@pytest.mark.parametrize("source", ["auto", "midi_clock"])
+def test_a_clock_that_paused_is_followed_from_where_it_stood(source: str) -> None:
+    transport = Transport(source=source)
+    transport.midi_start(0)
+    t_ns = ticks(transport, START_NS, 97)
+    for k in range(8):
+        transport.tick(t_ns + k * 100_000_000)  # a plug-in is being loaded
+    transport.take_changes()
+    t_ns = ticks(transport, t_ns + 800_000_000, 49)
+    assert transport.source == "midi_clock"
+    assert transport.beat_at(t_ns - TICK_NS) == pytest.approx(145 / 24, abs=1e-3)
+    moved = Located if source == "auto" else Started
+    assert moved(pytest.approx(97 / 24)) in transport.take_changes()
+    assert transport.bar_at(transport.beat_at(t_ns)).number == 1
+
+
+@pytest.mark.parametrize("ending", ["stop of the clock", "stop of ours", "a minute"])
+def test_a_clock_that_paused_and_is_over_starts_nothing(ending: str) -> None:
+    transport = Transport(source="midi_clock")
+    transport.midi_start(0)
+    t_ns = ticks(transport, START_NS, 96)
+    transport.tick(t_ns + 800_000_000)
+    if ending == "stop of the clock":
+        transport.midi_stop(t_ns + 900_000_000)
+    elif ending == "stop of ours":
+        transport.stop(t_ns + 900_000_000)
+    ticks(transport, t_ns + (61 if ending == "a minute" else 1) * 1_000_000_000, 48)
+    assert not transport.playing
+
+
+def test_a_song_position_during_a_pause_is_where_it_goes_on() -> None:
+    transport = Transport()
+    transport.midi_start(0)
+    t_ns = ticks(transport, START_NS, 96)
+    transport.tick(t_ns + 800_000_000)
+    transport.midi_song_position(64, t_ns + 900_000_000)
+    ticks(transport, t_ns + 1_000_000_000, 1)
+    assert transport.beat_at(t_ns + 1_000_000_000) == pytest.approx(16.0, abs=1e-3)
+
+
+def test_a_clock_that_paused_for_long_is_followed_when_it_is_started() -> None:
+    transport = Transport(source="midi_clock")
+    transport.midi_start(0)
+    t_ns = ticks(transport, START_NS, 96)
+    transport.tick(t_ns + 800_000_000)
+    transport.midi_start(t_ns + 100_000_000_000)
+    ticks(transport, t_ns + 100_000_000_000, 1)
+    assert transport.playing
+    assert transport.beat_at(t_ns + 100_000_000_000) == 0.0

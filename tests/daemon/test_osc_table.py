@@ -160,12 +160,17 @@ def test_numbers_are_taken_in_both_types() -> None:
         (422, "/rwkv/transport/meter", (7, 4)),
         (422, "/rwkv/compose/begin", ("a", 120.0, 7, 4)),
         (422, "/rwkv/transport/position", (-1.0,)),
+        (422, "/rwkv/transport/position", (1e16,)),
+        (422, "/rwkv/transport/seconds", (1e9,)),
         (400, "/rwkv/transport/bbt", ("1.1",)),
         (400, "/rwkv/transport/bbt", (1.1,)),
         (422, "/rwkv/transport/source", ("midi",)),
         (400, "/rwkv/compose/notes", ("a", 0, 1.5, 60, 90)),
         (400, "/rwkv/compose/notes", ("a", 0, *[1.5, 60, 90, 0.5] * 61)),
         (422, "/rwkv/compose/notes", ("a", 0, 1.5, 128, 90, 0.5)),
+        (422, "/rwkv/compose/notes", ("a", 0, 4e6, 60, 90, 0.5)),
+        (422, "/rwkv/compose/notes", ("a", 20_000, 1.5, 60, 90, 0.5)),
+        (422, "/rwkv/compose/run", ("a", 2**31 - 1, 4)),
     ],
 )
 def test_a_wrong_request_has_its_code(code: int, address: str, args: tuple[object, ...]) -> None:

@@ -137,6 +137,14 @@ def test_the_metronome_clicks_on_each_quarter_of_the_bar(meter: Meter, clicks: i
     assert hung(r) == set()
 
 
+def test_the_metronome_clicks_wherever_a_position_may_be() -> None:
+    r = rehearsal(metronome=1)
+    r.ask("/rwkv/transport/position", 10_000_000.0)
+    r.ask("/rwkv/transport/continue")
+    r.run_until_ns(ms(1990))
+    assert onsets_ms(r)[1:] == pytest.approx([500, 1000, 1500], abs=0.1)
+
+
 def test_undo_is_as_if_the_completion_had_not_been() -> None:
     r = running(bars=2)
     play_note(r, 100, 50, 300)
@@ -199,3 +207,16 @@ def test_undo_goes_back_one_completion_at_a_time() -> None:
     with pytest.raises(OscError) as error:
         r.conductor.undo(r.clock.now_ns())
     assert error.value.code == 406
+
+
+def test_a_bar_is_heard_in_the_meter_that_was_told_just_after_its_line() -> None:
+    r = running()
+    play_note(r, 2010, 50, 30)
+    r.run_until_ns(ms(2060))
+    r.transport.set_meter(Meter(3, 4), r.clock.now_ns())  # as a host does that is in bar 1 by now
+    play_note(r, 3600, 51, 200)
+    r.run_until_ns(ms(5200))
+    bars = list(r.conductor.assembler.bars)
+    assert [str(bar.meter) for bar in bars[:3]] == ["4/4", "3/4", "3/4"]
+    assert heard_bars(r)[1:3] == [[(0, 50, 1, "player")], [(2, 51, 5, "player")]]
+    assert r.worker.session.fork() == fresh_state(r, ScriptedModel())

@@ -28,6 +28,27 @@ def test_trade_takes_turns_on_the_bar_lines() -> None:
     ]
 
 
+def test_a_pedal_changes_the_mode() -> None:
+    r = running(bars=1)
+    for command, controller in (("mode_trade", 20), ("mode_auto", 21), ("mode_manual", 22)):
+        r.ask("/rwkv/learn", command)
+        r.control.midi(0, bytes((0xB0, controller, 127)))
+        r.control.midi(0, bytes((0xB0, controller, 0)))
+    r.control.midi(0, bytes((0xB0, 20, 127)))
+    r.run_until_ns(ms(7900))  # turns of one bar, as `bars` says, begin with bar 1
+    assert events(r, "/rwkv/turn") == [("player", 1), ("model", 1), ("player", 1)]
+    assert onsets_ms(r) == pytest.approx([4000, 4500, 5000, 5500], abs=0.001)
+    r.control.midi(r.clock.now_ns(), bytes((0xB0, 21, 127)))
+    play_note(r, 8100, 50, 200)
+    r.run_until_ns(ms(15_900))
+    assert onsets_ms(r)[4:] == pytest.approx([12_000, 12_500, 13_000, 13_500], abs=0.001)
+    r.control.midi(r.clock.now_ns(), bytes((0xB0, 22, 127)))
+    play_note(r, 16_100, 50, 200)
+    r.run_until_ns(ms(24_000))
+    assert len(onsets_ms(r)) == 8
+    assert events(r, "/rwkv/error") == []
+
+
 def test_trade_begins_with_the_next_bar_and_ends_with_mode_manual() -> None:
     r = running()
     r.run_until_ns(ms(500))

@@ -71,6 +71,14 @@ def test_a_new_tempo_bends_the_line_where_it_is_told() -> None:
     assert transport.ns_at(1.5) == T0 + S + S // 2
 
 
+def test_the_smallest_change_of_tempo_is_played() -> None:
+    transport = Transport(120.0, source="internal")
+    transport.play(T0)
+    transport.osc_tempo(120.1, T0)
+    assert transport.tempo_bpm == 120.1
+    assert transport.beat_at(T0 + 600 * S) == pytest.approx(1201, abs=1e-6)
+
+
 @pytest.mark.parametrize("nonsense", [0.0, -5.0, float("nan"), float("inf")])
 def test_nonsense_from_outside_changes_nothing(nonsense: float) -> None:
     transport = Transport(60.0)
@@ -201,6 +209,24 @@ def test_a_meter_set_on_a_bar_line_holds_at_once() -> None:
     transport.play(T0)
     transport.set_meter(Meter(2, 4), T0 + 3 * S)
     assert transport.bar_at(3.0).end_beat == 5.0
+
+
+@pytest.mark.parametrize("late_ms", [0, 60, 300, 480])
+def test_a_meter_told_just_after_its_line_holds_from_that_line(late_ms: int) -> None:
+    transport = Transport(120.0)
+    transport.play(T0)
+    transport.set_meter(Meter(3, 4), T0 + 8 * S + late_ms * S // 1000)  # the host's, on beat 16
+    assert [transport.bar(k).start_beat for k in range(3, 8)] == [12, 16, 19, 22, 25]
+    transport.set_meter(Meter(5, 4), T0 + 11 * S - S // 50)  # before its line, as a script may
+    assert [transport.bar(k).start_beat for k in range(4, 8)] == [16, 19, 22, 27]
+
+
+def test_a_meter_told_in_two_halves_is_one_change() -> None:
+    transport = Transport(120.0)
+    transport.play(T0)
+    transport.set_meter(Meter(6, 4), T0 + 8 * S + S // 20)
+    transport.set_meter(Meter(6, 8), T0 + 8 * S + S // 10)  # on its way from 4/4
+    assert [transport.bar(k).start_beat for k in range(3, 7)] == [12, 16, 19, 22]
 
 
 def test_after_a_jump_bars_are_counted_in_the_present_meter() -> None:

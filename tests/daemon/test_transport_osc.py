@@ -173,6 +173,76 @@ def test_after_a_jump_in_bars_the_bar_is_the_one_that_was_told() -> None:
     assert transport.bar_at(transport.beat_at(T0 + 2 * S)).number == 8
 
 
+def waltz_then_common(beat: float) -> tuple[int, float]:
+    """Where a song is, as REAPER says it, that has four bars of 3/4 and then 4/4."""
+    bars, first, beats = (0, 0.0, 3) if beat < 12 else (4, 12.0, 4)
+    bar, rest = divmod(beat - first, beats)
+    return bars + int(bar) + 1, rest + 1
+
+
+def in_common_time() -> tuple[Transport, int]:
+    """One that was led through the change, and when it is on beat 20, bar 6 of that song."""
+    transport = Transport(120.0, Meter(3, 4))
+    transport.osc_bbt(1, 1.0, T0)
+    transport.play(T0)
+    for k in range(300):
+        t_ns = T0 + k * S // 30
+        if k == 170:  # beat 11.3
+            transport.set_meter(Meter(4, 4), t_ns)
+        transport.osc_bbt(*waltz_then_common((t_ns - T0) * 2 / S), t_ns)
+    assert kinds(transport) == [SourceChanged, Started]
+    return transport, T0 + 10 * S
+
+
+@pytest.mark.parametrize("late_ms", [110, 140, 200])
+def test_a_late_position_in_bars_is_no_jump_after_a_change_of_meter(late_ms: int) -> None:
+    transport, t_ns = in_common_time()
+    transport.osc_bbt(*waltz_then_common(20 - late_ms / 500), t_ns)
+    transport.osc_bbt(*waltz_then_common(20.1), t_ns + S // 20)
+    assert transport.take_changes() == []
+    assert transport.bar_at(20.0).number == 6
+    assert transport.bar_at(20.0).start_beat == 20.0
+
+
+def test_a_jump_in_bars_is_told_even_where_the_new_numbers_name_the_same_beat() -> None:
+    transport, t_ns = in_common_time()
+    transport.osc_bbt(6, 1.0, t_ns)  # back to bar 5, beat 20 when all bars are of 4/4
+    assert transport.take_changes() == [Located(20.0)]
+    assert transport.bar_at(20.0).number == 5
+
+
+def test_positions_in_bars_renumber_nothing_while_midi_clock_leads() -> None:
+    transport, t_ns = in_common_time()
+    transport.midi_song_position(20 * 4, t_ns)
+    transport.midi_continue(t_ns)
+    transport.midi_tick(t_ns)
+    assert kinds(transport) == [SourceChanged]
+    transport.osc_bbt(2, 1.0, t_ns + S // 100)
+    assert transport.take_changes() == []
+    assert transport.bar_at(20.0).number == 6
+
+
+def test_a_place_in_bars_that_is_told_once_at_rest_is_that_bar() -> None:
+    transport, t_ns = in_common_time()
+    transport.stop(t_ns)
+    transport.osc_bbt(10, 1.0, t_ns + S)
+    assert transport.bar_at(transport.beat_at(t_ns + S)).number == 9
+    transport.take_changes()
+    transport.play(t_ns + 2 * S)
+    transport.osc_bbt(10, 1.1, t_ns + 2 * S + S // 20)
+    assert kinds(transport) == [Started]
+
+
+def test_a_small_correction_at_rest_keeps_the_bar_lines() -> None:
+    transport = led_from(0.0)
+    transport.set_meter(Meter(3, 4), T0 + S)  # from beat 4 on
+    bridge(transport, T0, 0.0, 4)
+    transport.stop(T0 + 4 * S)
+    transport.osc_position(8.02, T0 + 4 * S)
+    transport.play(T0 + 5 * S)
+    assert [transport.bar(k).start_beat for k in range(5)] == [0, 4, 7, 10, 13]
+
+
 def test_packets_that_come_late_in_a_row_do_not_bend_the_tempo() -> None:
     """A host whose screen stands still for a while sends its positions late, all at once."""
     transport = led_from(0.0)
