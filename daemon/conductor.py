@@ -221,7 +221,10 @@ class Conductor:
                 self.performer.take_end(message)
             case Failed(code, text, request):
                 self.report(code, text, "")
-                if self.performer.of_request(request) is not None:
+                failed = self.performer.of_request(request)
+                if failed is not None and failed is self.performer.armed:
+                    self._disarm()  # what plays goes on
+                elif failed is not None:
                     self.stop(now_ns)
 
     def report(self, code: int, message: str, address: str) -> None:
@@ -256,6 +259,7 @@ class Conductor:
             self._close_bars(now_ns)
         if self.transport.playing:
             self._answer_silence(now_ns)
+            self._revising.follow_meters(now_ns)
             self.performer.tick(now_ns)
             self._tell_settled()
             self._metronome.tick(now_ns, self.generation)

@@ -17,6 +17,7 @@ from .messages import (
     Cancel,
     Generate,
     Generated,
+    Header,
     Message,
     Proposed,
     Regenerate,
@@ -94,6 +95,12 @@ class Performer:
             self._recall(self.armed)
         self.armed = None
 
+    def ask_again(self) -> None:
+        """What the worker was asked for with the armed completion has moved: it will be asked for
+        anew."""
+        if self.armed is not None:
+            self._recall(self.armed)
+
     def aim_again(self, now_ns: int, moved: Completion | None) -> None:
         """The place that the armed completion waited for is no more: take the next one, unless it
         has moved with the jump."""
@@ -155,34 +162,43 @@ class Performer:
         bar = self._assembler.bar(completion.first, tempo)
         for message in self._assembler.updates():
             self._to_worker(message)
-        horizon = round(completion.generation.horizon_beats * STEPS_PER_BEAT)
-        ahead = self._horizon_step(completion, now_ns) - completion.line_step
-        completion.until_steps = max(completion.first_step + horizon, ahead)
         completion.generating, completion.asked_ns = True, now_ns
         completion.revisions.clear()
+        self._let_end(completion)
+        made_before = self.offered.headers if completion.cuts and self.offered is not None else ()
+        completion.headers = list(made_before) or [(completion.first.meter, bar.tempo_bpm)]
         if completion.source != Again(completion.take):
             self.offered = completion
-        if self.playing is not None and completion.cuts:
-            self._cut(self.playing, completion.start_step)
         self._to_worker(self._question(completion, bar))
+        horizon = round(completion.generation.horizon_beats * STEPS_PER_BEAT)
+        ahead = self._horizon_step(completion, now_ns)
+        self._allow_until(completion, max(completion.start_step + horizon, ahead))
+
+    def _let_end(self, next_one: Completion) -> None:
+        """What plays is made to its end, or to where the next one takes its place, before that."""
+        if self.playing is not None:
+            if next_one.cuts:
+                self._cut(self.playing, next_one.start_step)
+            end = beats_to_steps(self.playing.end_beat(self._transport))
+            self._allow_until(self.playing, end)
 
     def _cut(self, completion: Completion, step: int) -> None:
-        """The worker leaves it for another, which takes its place from `step` on."""
+        """Another one takes its place from `step` on."""
         if step < beats_to_steps(completion.end_beat(self._transport)):
             completion.cut_step = step
-            completion.notes -= self._voices.drop(completion.request, step)
+            self._voices.drop(completion.request, step)
 
     def _question(self, completion: Completion, bar: AssembledBar) -> Message:
         """What the worker is asked for: something new, or what it has offered before."""
-        until_steps, wishes = completion.until_steps, asdict(completion.generation)
+        wishes, nothing_yet = asdict(completion.generation), (0, 0)
         let_ring = bool(completion.generation.let_ring)
         match completion.source:
             case Again(None):
                 return Regenerate(
-                    completion.request, completion.seeds, until_steps, let_ring, wishes
+                    completion.request, completion.seeds, nothing_yet, let_ring, wishes
                 )
             case Again(take) if take is not None:
-                return Replay(completion.request, take, until_steps)
+                return Replay(completion.request, take, nothing_yet)
         return Generate(
             request=completion.request,
             bar=bar.serial,
@@ -190,7 +206,7 @@ class Performer:
             first_step=completion.first_step,
             meter=str(completion.first.meter),
             tempo_bpm=bar.tempo_bpm,
-            until_steps=until_steps,
+            until=nothing_yet,
             seeds=completion.seeds,
             let_ring=let_ring,
             wishes=wishes,
@@ -202,15 +218,26 @@ class Performer:
         completion = armed if armed is not None and armed.generating else self.playing
         if completion is None:
             return
-        until = self._horizon_step(completion, now_ns) - completion.line_step
-        if until < completion.until_steps + _pace(completion):
-            return
-        completion.until_steps = until
-        span = self._transport.bar_at(steps_to_beats(completion.line_step + until))
-        tempo = self._transport.tempo_bpm
-        if span.number < completion.first.number + completion.bars:
-            tempo = self._assembler.tempo(span, tempo)
-        self._to_worker(Allow(completion.request, until, str(span.meter), tempo))
+        step = self._horizon_step(completion, now_ns)
+        if step >= completion.until_step + _pace(completion):
+            self._allow_until(completion, step)
+
+    def _allow_until(self, completion: Completion, step: int) -> None:
+        completion.until_step = step
+        until = completion.place(step, self._transport)
+        for bar in range(len(completion.headers), min(until[0] + 1, completion.bars)):
+            self.tell_header(completion, bar)
+        self._to_worker(Allow(completion.request, until))
+
+    def tell_header(self, completion: Completion, bar: int) -> None:
+        """Tell the worker meter and tempo of a bar and, until it is told otherwise, of those after
+        it."""
+        span = self._transport.bar(completion.first.number + bar)
+        header = span.meter, self._assembler.tempo(span, self._transport.tempo_bpm)
+        is_new = not completion.headers[bar - 1 : bar] or completion.headers[bar - 1] != header
+        if is_new or len(completion.headers) > bar:
+            self._to_worker(Header(completion.request, bar, str(header[0]), header[1]))
+        completion.headers[bar:] = [header]
 
     def _horizon_step(self, completion: Completion, now_ns: int) -> int:
         """Where generation has to wait for the playhead: at the horizon, or further on where notes
@@ -247,11 +274,11 @@ class Performer:
         if completion is None or not completion.holds(message.bar, onset, message.edition):
             return
         planned = completion.planned(self._transport, message.bar, message.note)
-        if completion.cut_step is not None and planned.start_step >= completion.cut_step:
+        cut = completion.cut_step
+        if planned is None or (cut is not None and planned.start_step >= cut):
             return
         if message.edition == 0:
             self._measure_lead(completion, planned.start_step, now_ns)
-        completion.notes += 1
         self._voices.plan(completion, planned)
         self._voices.release(now_ns)
 
@@ -311,7 +338,7 @@ class Performer:
             "/rwkv/done",
             completion.request,
             completion.bars,
-            completion.notes,
+            completion.notes + self._voices.to_come(completion.request),
             completion.late,
             completion.dropped,
             completion.worst_ns / NS_PER_MS,
