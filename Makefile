@@ -34,6 +34,7 @@ abuse: .venv/test.stamp
 	RWKV_MUSIC_ABUSE=1000000 $(BIN)/python -m pytest --timeout 3600 tests/daemon/test_osc_framing.py $(ARGS)
 	RWKV_MUSIC_ABUSE=1000000 $(BIN)/python -m pytest -m abuse tests/loopback $(ARGS)
 	RWKV_MUSIC_PERFORMANCES=1000 $(BIN)/python -m pytest --timeout 3600 tests/daemon/test_live_state.py $(ARGS)
+	RWKV_MUSIC_TRADE_BARS=4200 $(BIN)/python -m pytest --timeout 3600 tests/daemon/test_session_trade.py $(ARGS)
 	$(BIN)/python -m benchmarks.flood
 
 docs: .venv/demo.stamp

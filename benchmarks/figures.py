@@ -7,8 +7,11 @@ import os
 import platform
 import subprocess
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+from rwkv_music.atomic_file import replacing
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
@@ -23,6 +26,25 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     """How values lie, to three decimals."""
     named = {"p50": 50, "p90": 90, "p99": 99, "max": 100}
     return {name: round(percentile(values, percent), 3) for name, percent in named.items()}
+
+
+def histogram(values: Sequence[float], edges: Sequence[float], width: int = 50) -> str:
+    """How many values lie from each edge to the next, a line each, and beyond the first and last
+    where there are any. The longest bar is `width` characters."""
+    bounds = [float("-inf"), *edges, float("inf")]
+    counts = [sum(low <= v < high for v in values) for low, high in pairwise(bounds)]
+    longest = max(counts, default=0) or 1
+    names = [f"below {edges[0]:g}", *(f"{low:g} to {high:g}" for low, high in pairwise(edges))]
+    names.append(f"{edges[-1]:g} and more")
+    rows = [
+        (name, number)
+        for i, (name, number) in enumerate(zip(names, counts, strict=True))
+        if number or 0 < i < len(counts) - 1
+    ]
+    room = max(len(name) for name, _ in rows)
+    return "\n".join(
+        f"{name:>{room}} {number:>6} {'#' * -(-number * width // longest)}" for name, number in rows
+    )
 
 
 def machine() -> dict[str, Any]:
@@ -55,7 +77,8 @@ def write(result: dict[str, Any], path: Path | None) -> None:
     """Keep a result as JSON."""
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        with replacing(path) as part:
+            part.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 def _cell(value: object) -> str:

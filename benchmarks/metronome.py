@@ -20,10 +20,17 @@ class Metronome:
     Tick 24 k is beat k; `at_ns(beat)` is when it is sent.
     """
 
-    def __init__(self, probe: Probe, tempo_bpm: float, random: Random) -> None:
+    def __init__(
+        self,
+        probe: Probe,
+        tempo_bpm: float,
+        random: Random,
+        gaps_beats: tuple[float, float] = (0.1, 1.5),
+    ) -> None:
         self.beat_ns = 60e9 / tempo_bpm
         self._probe = probe
         self._random = random
+        self._gaps_beats = gaps_beats
         self._first_ns = time.monotonic_ns() + _LEAD_NS
         self._ticks = 0
         self._next_note_beat = 1.0
@@ -51,7 +58,7 @@ class Metronome:
         while self.at_ns(self._next_note_beat) < until_ns:
             if self._plays_notes:
                 messages += self._note(self._next_note_beat)
-            self._next_note_beat += self._random.uniform(0.1, 1.5)
+            self._next_note_beat += self._random.uniform(*self._gaps_beats)
         if messages:
             self._probe.play(messages)
 

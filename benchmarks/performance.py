@@ -16,6 +16,7 @@ from .rig import Probe, Sent
 
 _QUEUED = 0.8  # this share of the triggers comes while a completion plays
 _LOOK_S = 0.05
+_GAPS, _BUSY_GAPS = (0.1, 1.5), (0.02, 0.5)  # beats from one note of the player to the next
 
 Meter = tuple[int, int]
 NoteOn = tuple[int, int, int, int]  # step from beat 0, pitch, velocity, length in steps
@@ -84,8 +85,10 @@ def perform(
     triggers: int,
     random: Random,
     progress: Callable[[int], None] = lambda done: None,
+    busy: bool = False,
 ) -> Performance:
-    """Conduct, trigger at random moments, and take down everything. The clock stands still
+    """Conduct, trigger at random moments, and take down everything. The player plays half of the
+    time, or, when `busy`, all of it, and up to every bar line. The clock stands still
     before and after."""
     bars = int(osc.request("/rwkv/get/bars")[0].args[0])
     performance = Performance(tempo_bpm, meter, bars)
@@ -94,13 +97,14 @@ def perform(
     events.forget()
     probe.wait()
     probe.heard()
-    metronome = Metronome(probe, tempo_bpm, random)
+    metronome = Metronome(probe, tempo_bpm, random, _BUSY_GAPS if busy else _GAPS)
+    metronome.play_notes(busy)
     performance.beat_ns, performance.first_ns = metronome.beat_ns, metronome.at_ns(0)
     bar_beats = performance.bar_beats
     next_beat = random.uniform(0.2, 1.0) * bar_beats
     while len(performance.start_bars) < triggers:
         _sleep_until(metronome, next_beat)
-        metronome.play_notes(random.random() < 0.5)
+        metronome.play_notes(busy or random.random() < 0.5)
         _, start_bar = osc.request("/rwkv/trigger")[-1].args
         performance.start_bars.append(int(start_bar))
         end_bar = int(start_bar) + bars

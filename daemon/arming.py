@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from .completion import Again, Completion
 from .osc.arguments import OscError
-from .parameters import Generation, Value
+from .parameters import Generation
 from .performer import Performer
 
 
@@ -39,14 +39,6 @@ class Arming:
         if take is not None and take >= len(offered.seeds):
             raise OscError(422, f"take: expected 0 to {len(offered.seeds) - 1}, got {take}")
         return offered
-
-    def change(self, name: str, value: Value) -> None:
-        """A parameter that acts while a completion plays has changed: for those that there are,
-        too, and for the takes that are offered."""
-        performer = self._performer
-        for completion in (performer.playing, performer.armed, performer.offered):
-            if completion is not None:
-                completion.generation = completion.generation.with_value(name, value)
 
     def select(self, take: int | None, step: int) -> Completion:
         """Arm a take of the last request, or the one after the last chosen. Raises OscError 406

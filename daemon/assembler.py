@@ -56,6 +56,12 @@ class AssembledBar:
     tempo_bpm: float  # the centre of its tempo class
     notes: list[BarNote] = field(default_factory=list)
     closed: bool = False
+    passed_over: bool = False  # a silence that is no part of the music
+
+    @property
+    def is_silence(self) -> bool:
+        """Whether it is a bar of rest that is heard as one."""
+        return self.closed and not self.notes and not self.passed_over
 
     def count(self, voice: Voice) -> int:
         return sum(note.voice is voice for note in self.notes)
@@ -75,6 +81,7 @@ class Assembler:
         self._changed: dict[int, AssembledBar] = {}  # bars to tell again, by serial number
         self.bars: deque[AssembledBar] = deque(maxlen=HISTORY_BARS)
         self.grid = "full"
+        self._is_undone = False  # what was played last, and nothing has come since
 
     def onset_step(self, beat: float, span: BarSpan) -> int:
         """The step, from beat 0, to which an onset of the player's in this bar belongs: the
@@ -133,6 +140,7 @@ class Assembler:
         self.note_off(beat, pitch, channel)
         bar = self.bar(span, tempo_bpm)
         note = BarNote(step - bar.start_step, pitch, velocity, 1, Voice.PLAYER, beat, held=True)
+        self._is_undone = False
         bar.notes.append(note)
         self._touch(bar)
         self._held[channel, pitch] = bar, note
@@ -161,6 +169,7 @@ class Assembler:
             request=note.request,
         )
         bar.notes.append(ours)
+        self._is_undone = False
         self._touch(bar)
         self._ours[note.pitch] = bar, ours
 
@@ -183,10 +192,11 @@ class Assembler:
                 del self._held[key]
 
     def close(self, span: BarSpan, tempo_bpm: float) -> AssembledBar:
-        """No onset will be added to this bar any more."""
+        """No onset will be added to this bar any more. A silence after something that was undone is
+        passed over: as if that had not been, nothing has followed it either."""
         bar = self.bar(span, tempo_bpm)
         if not bar.closed:
-            bar.closed = True
+            bar.closed, bar.passed_over = True, self._is_undone
             self._touch(bar)
         return bar
 
@@ -225,24 +235,26 @@ class Assembler:
         return max((note.request for bar in recent for note in bar.notes), default=0)
 
     def undo(self, request: int) -> Unhear:
-        """Take a completion out of what was heard; the message that tells which bars were its
-        alone and have not been, of which one may still go on. Bars that the player played in as
-        well have changed."""
-        empty: list[AssembledBar] = []
+        """Take a completion out of what was heard; the message that tells which bars have not been:
+        its own, of which one may still go on, and the silence after them. Bars that the player
+        played in as well have changed."""
+        gone: list[AssembledBar] = []
         for bar in self.bars:
             kept = [note for note in bar.notes if note.request != request]
-            if len(kept) == len(bar.notes):
-                continue
+            was_ours = len(kept) < len(bar.notes)
             bar.notes = kept
             if kept:
-                self._touch(bar)
-            else:
-                empty.append(bar)
-        for bar in empty:
+                self._is_undone = False
+                if was_ours:
+                    self._touch(bar)
+            elif was_ours or (gone and self._is_undone):
+                self._is_undone = True
+                gone.append(bar)
+        for bar in gone:
             self._changed.pop(bar.serial, None)
             if bar.closed:
                 self.bars.remove(bar)
-        return Unhear(tuple(bar.serial for bar in empty))
+        return Unhear(tuple(bar.serial for bar in gone))
 
     def forget(self) -> None:
         """Nothing was ever heard; keys that are held count from the next time they go down."""
@@ -252,6 +264,7 @@ class Assembler:
         self._tempos.clear()
         self._changed.clear()
         self.bars.clear()
+        self._is_undone = False
 
     def updates(self, until_step: int | None = None) -> Iterator[Hear]:
         """Bars that have changed since they were last told, in order. With `until_step`, notes at
@@ -263,7 +276,7 @@ class Assembler:
                 known = [n for n in known if bar.start_step + n.onset < until_step]
             if len(known) == len(bar.notes):
                 del self._changed[serial]
-            if known or bar.closed:
+            if known or bar.is_silence:
                 yield hear(bar, known)
 
     def recent(self, bars: int) -> Iterator[Hear]:
@@ -273,6 +286,8 @@ class Assembler:
         told: list[AssembledBar] = []
         silent = 0
         for bar in self.bars:
+            if not (bar.notes or bar.is_silence):
+                continue
             silent = 0 if bar.notes else silent + 1
             if silent <= _SILENT_BARS:
                 told.append(bar)

@@ -6,13 +6,14 @@ import math
 from dataclasses import dataclass, field
 
 from rwkv_music.music import STEPS_PER_BEAT
-from rwkv_music.timebase import NS_PER_MS, ns_per_step, steps_to_beats
+from rwkv_music.timebase import NS_PER_MS, beats_to_steps, ns_per_step, steps_to_beats
 
 from .parameters import Generation
 from .planner import PlannedNote
 from .transport import BarSpan, Transport
 
 _MARGIN_NS = 4 * NS_PER_MS  # the io loop looks every 2 ms
+_ALWAYS = -(2**62)  # a step before all others
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class Completion:
     late: int = 0
     dropped: int = 0
     worst_ns: int = 0
+    revisions: list[tuple[int, int]] = field(default_factory=list)  # the bar and step of each
+    _nudges: list[tuple[int, float]] = field(default_factory=list, init=False)  # from a step on, ms
 
     @property
     def take(self) -> int:
@@ -67,6 +70,11 @@ class Completion:
     @property
     def bars(self) -> int:
         return self.generation.bars
+
+    @property
+    def edition(self) -> int:
+        """How often it was revised."""
+        return len(self.revisions)
 
     @property
     def line_step(self) -> int:
@@ -88,12 +96,52 @@ class Completion:
         """Whether it begins on this bar line, and nothing has taken its place since."""
         return self.start_step == step and self.first_step == 0 and self.cut_step is None
 
+    def aim(self, step: int, transport: Transport) -> None:
+        """Let it start on this step of the transport's present numbering."""
+        self.start_step, self.first = step, transport.bar_at(steps_to_beats(step))
+        self._nudges.clear()
+
     def move(self, steps: int, first: BarSpan) -> None:
         """The transport has jumped, and its first bar with it."""
         self.start_step += steps
         self.first = first
+        self._nudges = [(step + steps, nudge_ms) for step, nudge_ms in self._nudges]
         if self.first_onset is not None:
             self.first_onset += steps
+
+    # --- parameters that change on the way -----------------------------------------------------
+
+    def nudge_from(self, step: int, nudge_ms: float) -> None:
+        """Let notes from this step on go out so much later than their place; earlier ones, which
+        may be due already, go out as before."""
+        before = self._nudges or [(_ALWAYS, self.generation.nudge_ms)]
+        kept = [entry for entry in before if entry[0] < step]
+        self._nudges = [*kept, (step, nudge_ms)] if step > self.start_step else []
+
+    def nudge_ns(self, step: int) -> int:
+        """How much later than its place a note on this step goes out."""
+        held = (nudge_ms for first, nudge_ms in reversed(self._nudges) if first <= step)
+        return round(next(held, self.generation.nudge_ms) * NS_PER_MS)
+
+    @property
+    def least_nudge_ns(self) -> int:
+        """The least that any note of it has."""
+        nudges = [nudge_ms for _, nudge_ms in self._nudges]
+        return round(min(nudges, default=self.generation.nudge_ms) * NS_PER_MS)
+
+    def revise(self, step: int, transport: Transport) -> tuple[int, int]:
+        """Let it be made anew from this step on: the bar of its own, and the step in that."""
+        span = transport.bar_at(steps_to_beats(step))
+        place = span.number - self.first.number, step - beats_to_steps(span.start_beat)
+        self.revisions.append(place)
+        self.generated = False
+        return place
+
+    def holds(self, bar: int, onset: int, edition: int) -> bool:
+        """Whether a note still counts that the worker has made for this edition."""
+        return all((bar, onset) < place for place in self.revisions[edition:])
+
+    # --- its notes -----------------------------------------------------------------------------
 
     def in_time(self, late_ns: int) -> bool:
         """Whether a note that would go out so late still goes out; it is counted."""
@@ -119,7 +167,7 @@ def deadline_ns(completion: Completion, transport: Transport, lead_ns: int) -> i
     """When generation must start: half a grid step before the first note's place, earlier when
     the output is sent early or the engine needs longer (`lead_ns`) for its first chord."""
     half_step = ns_per_step(transport.tempo_bpm) / 2
-    early = lead_ns + _MARGIN_NS - completion.generation.nudge_ms * NS_PER_MS
+    early = lead_ns + _MARGIN_NS - completion.nudge_ns(completion.start_step)
     return transport.ns_at(steps_to_beats(completion.start_step)) - round(max(half_step, early))
 
 

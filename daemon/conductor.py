@@ -10,20 +10,21 @@ import logging
 from collections.abc import Callable
 
 from rwkv_music.music import STEPS_PER_BEAT
-from rwkv_music.timebase import NS_PER_MS, beats_to_steps
+from rwkv_music.timebase import NS_PER_MS
 
+from .answers import Answers
 from .arming import Arming
 from .assembler import AssembledBar, Assembler, Voice
 from .completion import Completion
-from .jumps import line_jump, turns_after
+from .jumps import line_jump
 from .listener import Listener
 from .messages import Failed, Generated, Message, Proposed
 from .metronome import Metronome
-from .modes import Auto, Mode, Trade, mode_named
 from .osc.arguments import OscError
 from .own_clock import OwnClock
 from .parameters import Generation, Value
 from .performer import Performer
+from .revising import Revising
 from .transport import BarSpan, Located, Started, Stopped, Transport
 from .voices import Sounds, Voices
 from .wishes import Wishes
@@ -59,16 +60,18 @@ class Conductor:
         self.listener = Listener(
             transport, self.assembler, self.performer, self.voices, sounds, publish
         )
+        self.answers = Answers(
+            transport, self.wishes, self.arming, self.performer, self.listener, publish
+        )
+        self._revising = Revising(transport, self.performer, self.voices, to_worker)
         self._metronome = Metronome(transport, sounds)
         self.model = ""  # empty: there is none
-        self.mode: Mode = None
         self.to_worker = to_worker
         self._publish = publish
         self._span: BarSpan | None = None  # the bar that is open
         self._beat = 0.0  # where the music was at the last tick
         self._told_step = 0
         self.own_clock = OwnClock()
-        self._answer = 0  # the last request that auto made
         self._told_state = ""
 
     # --- what is asked -------------------------------------------------------------------------
@@ -99,6 +102,7 @@ class Conductor:
         """
         self.need_model()
         self.tick(now_ns)
+        self.answers.withdraw()
         generation = self.wishes.take(bars=bars, takes=takes)
         if self.performer.playing is None and not self.transport.playing:
             self._start_internal(now_ns + max(_LEAD_NS, self.performer.lead_ns))
@@ -120,6 +124,7 @@ class Conductor:
         self.need_model()
         self.tick(now_ns)
         offered = self.arming.offer(take)
+        self.answers.withdraw()
         if self.transport.playing:
             return self.performer.place_again(offered, now_ns)
         self._start_internal(now_ns + max(_LEAD_NS, self.performer.lead_ns))
@@ -141,14 +146,17 @@ class Conductor:
         """manual, trade or auto. In trade the first turn begins with the next bar, or with the
         first one when the transport stands still."""
         next_bar = 0 if self._span is None else self._span.number + 1
-        self.mode = mode_named(name, listen_bars, play_bars, next_bar)
-        self.listener.has_news = False
+        self.answers.set_mode(name, listen_bars, play_bars, next_bar)
 
     def stop(self, now_ns: int) -> None:
         """End what is armed or plays, now."""
-        self.performer.disarm()
+        self._disarm()
         self.performer.end(self.transport.beat_at(now_ns))
         self._tell_state()
+
+    def _disarm(self) -> None:
+        self.answers.withdraw()
+        self.performer.disarm()
 
     def forget(self, now_ns: int) -> None:
         """Stop, and forget everything heard; the worker is told, or knows, by other ways."""
@@ -167,12 +175,11 @@ class Conductor:
         self.to_worker(self.assembler.undo(request))
         self._tell_worker()
 
-    def set_parameter(self, name: str, value: object) -> Value:
+    def set_parameter(self, name: str, value: object, now_ns: int) -> Value:
         """Change a parameter for good; its value as it is now. Raises ParameterError."""
         changed = self.wishes.set(name, value)
         self.assembler.grid = self.generation.grid
-        if name == "overlap":
-            self.arming.change(name, changed)
+        self._revising.change(name, changed, now_ns)
         self._publish(f"/rwkv/param/{name}", changed)
         return changed
 
@@ -191,20 +198,19 @@ class Conductor:
     def _yield(self, t_ns: int) -> None:
         """The player goes on: what plays is over, if it does not play along; in auto the answer
         that waits is withdrawn, though not one that was asked for."""
-        playing, armed = self.performer.playing, self.performer.armed
-        auto = isinstance(self.mode, Auto)
-        if playing is not None and (auto or playing.generation.overlap == "interrupt"):
-            self.performer.disarm()
+        playing, yields = self.performer.playing, self.answers.yields
+        if playing is not None and (yields or playing.generation.overlap == "interrupt"):
+            self._disarm()
             self.performer.end(self.transport.beat_at(t_ns), self.listener.held_pitches)
-        elif auto and armed is not None and armed.request == self._answer:
-            self.performer.disarm()
+        elif yields:
+            self.answers.withdraw()
         self._tell_state()
 
     def worker(self, message: Message, now_ns: int) -> None:
         """An answer of the model's process."""
         match message:
-            case Proposed(request, bar, note):
-                self.performer.take_note(request, bar, note, now_ns)
+            case Proposed():
+                self.performer.take_note(message, now_ns)
             case Generated():
                 self.performer.take_end(message)
             case Failed(code, text, request):
@@ -257,7 +263,7 @@ class Conductor:
                 case Started(beat) | Located(beat):
                     self._renumber(beat, now_ns)
                 case Stopped(beat):
-                    self.performer.disarm()
+                    self._disarm()
                     self._renumber(beat, now_ns)
                     self._span = None
         self._tell_state()
@@ -265,7 +271,7 @@ class Conductor:
     def _renumber(self, beat: float, now_ns: int) -> None:
         """The numbers of bars begin anew at `beat`: what was heard stays, what plays ends."""
         jump = line_jump(self._span, self._beat, beat, self.transport)
-        self.performer.leave(self._beat, jump)
+        moved = self.performer.leave(self._beat, jump)
         self.assembler.renumber(self._beat, jump.moved if jump else None)
         self._tell_worker()
         self._beat = max(beat, 0.0)
@@ -273,8 +279,8 @@ class Conductor:
         self._told_step = 0
         self._metronome.restart()
         self.listener.renumber(self._beat)
-        self.performer.aim_again(now_ns, jump)
-        self.mode = turns_after(self.mode, jump, self._span.number)
+        self.answers.jumped(jump, moved, self._span.number)
+        self.performer.aim_again(now_ns, moved)
         if self.transport.playing:
             self._open_bar(self._span, now_ns)
 
@@ -302,26 +308,15 @@ class Conductor:
             self._rest(bar, now_ns)
 
     def _open_bar(self, span: BarSpan, now_ns: int) -> None:
-        """In trade, say whose bar it is, and arm our turn in the last bar before it."""
-        if not isinstance(self.mode, Trade):
-            return
-        turn = self.mode.turn(span.number)
-        self._publish("/rwkv/turn", str(turn.who), turn.bars_left)
-        if self.mode.plays_after(span.number) and self.model:
-            generation = self.wishes.take(bars=self.mode.play_bars)
-            self._armed(self.arming.fresh(generation, beats_to_steps(span.end_beat)), now_ns)
+        turn = self.answers.at_line(span, can_play=bool(self.model))
+        if turn is not None:
+            self._armed(turn, now_ns)
 
     def _answer_silence(self, now_ns: int) -> None:
-        """In auto, play when the player has ended a phrase."""
-        if not isinstance(self.mode, Auto) or self.state != "listening" or not self.model:
-            return
-        silent_beats = self.listener.silent_beats(self._beat)
-        bar_beats = self.transport.bar_at(self._beat).meter.beats
-        if self.mode.plays(self.listener.has_news, silent_beats, bar_beats):
-            self.listener.has_news = False
-            generation = self.wishes.take()
-            step = self.performer.place(generation, now_ns)
-            self._answer, _ = self._armed(self.arming.fresh(generation, step), now_ns)
+        if self.state == "listening" and self.model:
+            answer = self.answers.to_silence(self._beat, now_ns)
+            if answer is not None:
+                self._armed(answer, now_ns)
 
     def _rest(self, bar: AssembledBar, now_ns: int) -> None:
         """Stop the clock that we started ourselves when nobody has played for a while."""

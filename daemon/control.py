@@ -238,7 +238,7 @@ class Control:
         self._conductor.to_worker(Forget())
 
     def _set(self, now_ns: int, name: str, value: Value) -> Iterator[tuple[Any, ...]]:
-        yield f"/rwkv/param/{name}", self._conductor.set_parameter(name, value)
+        yield f"/rwkv/param/{name}", self._conductor.set_parameter(name, value, now_ns)
 
     def _once(self, now_ns: int, name: str, value: Value) -> Iterator[tuple[Any, ...]]:
         yield f"/rwkv/param/{name}", self._conductor.wishes.set_once(name, value)

@@ -7,7 +7,6 @@ import random
 import selectors
 from collections.abc import Callable
 
-from rwkv_music.errors import WorkerError
 from rwkv_music.timebase import NS_PER_MS, NS_PER_S
 
 from .aside import Aside
@@ -27,6 +26,7 @@ from .output_thread import Output
 from .ports.base import Arrival, InputPort
 from .silence import panic_messages
 from .transport import Transport, take_midi
+from .workers import Workers
 
 _POLL_S = 0.002
 _REST_POLL_S = 0.02  # when nothing has come in for a while
@@ -62,20 +62,15 @@ class IoLoop:
         self._input = midi_input
         self._output = output
         self._osc = osc
-        self._hub = hub
-        self._worker: Link | None = None
-        self._next: tuple[str, Link] | None = None  # the worker that waits, and its name
-        self._next_is_ready = False
-        self.workers = 0  # how many have come
-        self.worker_name = ""  # of the last
+        self.workers_come = 0
         self._selector = selectors.DefaultSelector()
         self._selector.register(osc, selectors.EVENT_READ, self._take_requests)
-        self._selector.register(hub, selectors.EVENT_READ, self._take_callers)
+        self.workers = Workers(hub, self._selector, self._take_answer, self._lose_worker)
         transport = Transport(
             config.transport.tempo_bpm, config.transport.meter, config.transport.source
         )
         self.conductor = Conductor(
-            transport, config.generation, output, self._to_worker, osc.publish, new_seed
+            transport, config.generation, output, self.workers.send, osc.publish, new_seed
         )
         midi_map = MidiMap(config.midi.triggers)
         data = config.service.data_path
@@ -99,11 +94,8 @@ class IoLoop:
         readable, arrivals = self._rest() if self._resting else self._wait()
         for key, _ in readable:
             key.data()
-        if self._hub.has_strangers:
-            self._take_callers()
-        if self._worker is not None and self._worker.is_behind:
-            self._to_worker()
-        if self._next_is_ready:
+        self.workers.look()
+        if self.workers.one_is_ready:
             self._change_worker()
         self._take_midi(arrivals)
         now_ns = self._clock.now_ns()
@@ -154,12 +146,8 @@ class IoLoop:
         self.silence()
         self._send_replies()
         self._selector.close()
-        self._hub.close()
+        self.workers.close()
         self._osc.close()
-        if self._worker is not None:
-            self._worker.close()
-        if self._next is not None:
-            self._next[1].close()
 
     # --- MIDI ----------------------------------------------------------------------------------
 
@@ -204,88 +192,24 @@ class IoLoop:
 
     # --- the worker ----------------------------------------------------------------------------
 
-    def _take_callers(self) -> None:
-        for name, link in self._hub.accept():
-            if self._worker is None:
-                self._employ(name, link)
-            else:
-                self._keep_waiting(name, link)
+    def _take_answer(self, message: Message) -> None:
+        if isinstance(message, Ready):
+            self.conductor.worker_up(message.model, message.lead_ns)
+            self.workers_come += 1
+        elif isinstance(message, Composed):
+            self.aside.composed(message)
+        elif isinstance(message, Memory):
+            self.aside.remembered(message, self._clock.now_ns())
+        else:
+            self.conductor.worker(message, self._clock.now_ns())
 
-    def _employ(self, name: str, link: Link) -> None:
-        self._worker, self.worker_name = link, name
-        self.watch(link, self._take_answers)
-        self._take_answers()
-
-    def _keep_waiting(self, name: str, link: Link) -> None:
-        """A worker with another model takes the place of ours when it is ready and nothing plays,
-        rings or is composed."""
-        self._dismiss_next()
-        self._next = name, link
-        self.watch(link, self._hear_next)
-        self._hear_next()
-
-    def _hear_next(self) -> None:
-        if self._next is None:
-            return
-        try:
-            messages = self._next[1].receive()
-        except WorkerError:
-            self._dismiss_next()
-            return
-        self._next_is_ready = self._next_is_ready or bool(messages)
-        self._next[1].unread(messages)
-
-    def _dismiss_next(self) -> None:
-        if self._next is not None:
-            self._selector.unregister(self._next[1])
-            self._next[1].close()
-        self._next, self._next_is_ready = None, False
-
-    def _change_worker(self) -> None:
-        """The one that waits takes over: what the other was told, it will be told."""
-        if self._next is None or self.conductor.state in _PLAYING or self._output.sounding:
-            return
-        if self.aside.busy:
-            return
-        name, link = self._next
-        self._next, self._next_is_ready = None, False
-        self._selector.unregister(link)
-        self._lose_worker("another one takes over")
-        self._employ(name, link)
-
-    def _take_answers(self) -> None:
-        if self._worker is None:
-            return
-        try:
-            messages = self._worker.receive()
-        except WorkerError as error:
-            self._lose_worker(str(error))
-            return
-        for message in messages:
-            if isinstance(message, Ready):
-                self.conductor.worker_up(message.model, message.lead_ns)
-                self.workers += 1
-            elif isinstance(message, Composed):
-                self.aside.composed(message)
-            elif isinstance(message, Memory):
-                self.aside.remembered(message, self._clock.now_ns())
-            else:
-                self.conductor.worker(message, self._clock.now_ns())
-
-    def _to_worker(self, *messages: Message) -> None:
-        if self._worker is None:
-            return
-        try:
-            self._worker.send(*messages)
-        except WorkerError as error:
-            self._lose_worker(str(error))
-
-    def _lose_worker(self, reason: str) -> None:
-        if self._worker is None:
-            return
-        log.warning("the worker is gone: %s", reason)
-        self._selector.unregister(self._worker)
-        self._worker.close()
-        self._worker = None
+    def _lose_worker(self) -> None:
         self.conductor.worker_down(self._clock.now_ns())
         self.aside.worker_lost()
+
+    def _change_worker(self) -> None:
+        """A worker with another model takes the place of ours when nothing plays, rings or is
+        composed."""
+        playing = self.conductor.state in _PLAYING or self._output.sounding
+        if not playing and not self.aside.busy:
+            self.workers.change()

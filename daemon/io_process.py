@@ -5,10 +5,10 @@ from __future__ import annotations
 import gc
 import json
 import logging
-import os
 import sys
 from dataclasses import replace
 
+from rwkv_music.atomic_file import replacing
 from rwkv_music.errors import ConfigError, PortError, RwkvMusicError, WorkerError
 from rwkv_music.timebase import NS_PER_S
 
@@ -115,9 +115,9 @@ class IoProcess:
 
     def _report(self) -> None:
         """Tell the supervisor who listens to us: it must be able to silence them without us."""
-        if self._told_workers != self._loop.workers:
-            self._told_workers = self._loop.workers
-            self._tell(Serving(self._loop.worker_name, self._loop.conductor.model))
+        if self._told_workers != self._loop.workers_come:
+            self._told_workers = self._loop.workers_come
+            self._tell(Serving(self._loop.workers.name, self._loop.conductor.model))
         now_ns = self._clock.now_ns()
         if now_ns < self._next_look_ns:
             return
@@ -149,9 +149,8 @@ class IoProcess:
         text = json.dumps({command: str(t) for command, t in midi_map.triggers.items()}, indent=1)
         try:
             self._data.mkdir(parents=True, exist_ok=True)
-            new = path.with_suffix(".new")
-            new.write_text(text, encoding="utf-8")
-            os.replace(new, path)
+            with replacing(path) as part:
+                part.write_text(text, encoding="utf-8")
         except OSError as error:
             log.warning("%s: cannot be written, the trigger holds until the end: %s", path, error)
 

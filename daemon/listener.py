@@ -39,7 +39,7 @@ class Listener:
         self._assembler = assembler
         self._performer = performer
         self._voices = voices
-        self._thru = Thru(sounds)
+        self._thru = Thru(sounds, voices.echoes)
         self._publish = publish
         self._echoes: set[tuple[int, int]] = set()  # keys that only came down as our own echo
         self._down: dict[tuple[int, int], BarNote] = {}  # keys that are heard, and their notes

@@ -67,12 +67,27 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class Regenerate:
-    """io to worker: new takes from the state of the last Generate, unlike those; the first is
-    proposed."""
+    """io to worker: new takes from the state of the last Generate, unlike those, drawn by these
+    wishes; the first is proposed."""
 
     request: int
     seeds: tuple[int, ...]
     until_steps: int
+    let_ring: bool
+    wishes: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Revise:
+    """io to worker: from `step` of bar `bar` of a completion on, make it by these wishes, and what
+    has been made beyond again. What is proposed from now on is edition `edition`."""
+
+    request: int
+    edition: int
+    bar: int
+    step: int
+    let_ring: bool
+    wishes: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,22 +164,25 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
-    """worker to io: a note of bar `bar` (0 the first) of a completion."""
+    """worker to io: a note of bar `bar` (0 the first) of a completion. `edition`: how often it had
+    been revised."""
 
     request: int
     bar: int
     note: NoteTuple
+    edition: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """worker to io: a take is complete."""
+    """worker to io: a take is complete, after so many revisions."""
 
     request: int
     take: int
     bars: int
     notes: int
     seed: int
+    edition: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +270,7 @@ Message = (
     | Generate
     | Replay
     | Regenerate
+    | Revise
     | Allow
     | Cancel
     | Compose

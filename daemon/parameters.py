@@ -174,6 +174,14 @@ def _table() -> dict[str, Parameter]:
 
 PARAMETERS: Mapping[str, Parameter] = _table()
 
+# What a request is: a change of these is for the next one. All others act on what plays.
+OF_THE_REQUEST = ("bars", "takes", "seed", "quantize")
+# What the model's process makes notes by: `rwkv_music.sampling.Sampling`, and let_ring.
+MADE_BY = (
+    *("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "key", "scale"),
+    *("pitch_low", "pitch_high", "density", "polyphony", "velocity_scale", "let_ring"),
+)
+
 
 def find_parameter(name: str) -> Parameter:
     """The parameter of that name. Raises ParameterError, with the nearest name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection
 from dataclasses import asdict
 
@@ -17,7 +18,7 @@ from .messages import (
     Generate,
     Generated,
     Message,
-    NoteTuple,
+    Proposed,
     Regenerate,
     Replay,
 )
@@ -93,18 +94,17 @@ class Performer:
             self._recall(self.armed)
         self.armed = None
 
-    def aim_again(self, now_ns: int, jump: LineJump | None) -> None:
+    def aim_again(self, now_ns: int, moved: Completion | None) -> None:
         """The place that the armed completion waited for is no more: take the next one, unless it
         has moved with the jump."""
         armed = self.armed
-        if armed is None or (jump is not None and armed.start_step == jump.new_step):
+        if armed is None or armed is moved:
             return
         self._recall(armed)
         if armed.cuts:
-            armed.start_step = self.place_again(armed, now_ns)
+            armed.aim(self.place_again(armed, now_ns), self._transport)
         else:
-            armed.start_step = self.place(armed.generation, now_ns)
-        armed.first = self._transport.bar_at(steps_to_beats(armed.start_step))
+            armed.aim(self.place(armed.generation, now_ns), self._transport)
 
     def _keep_place(self, completion: Completion) -> None:
         """Its place is one in a bar, wherever new meters put that, and not before the end of what
@@ -156,8 +156,10 @@ class Performer:
         for message in self._assembler.updates():
             self._to_worker(message)
         horizon = round(completion.generation.horizon_beats * STEPS_PER_BEAT)
-        completion.until_steps = completion.first_step + horizon
+        ahead = self._horizon_step(completion, now_ns) - completion.line_step
+        completion.until_steps = max(completion.first_step + horizon, ahead)
         completion.generating, completion.asked_ns = True, now_ns
+        completion.revisions.clear()
         if completion.source != Again(completion.take):
             self.offered = completion
         if self.playing is not None and completion.cuts:
@@ -168,14 +170,17 @@ class Performer:
         """The worker leaves it for another, which takes its place from `step` on."""
         if step < beats_to_steps(completion.end_beat(self._transport)):
             completion.cut_step = step
-            self._voices.drop(completion.request, step)
+            completion.notes -= self._voices.drop(completion.request, step)
 
     def _question(self, completion: Completion, bar: AssembledBar) -> Message:
         """What the worker is asked for: something new, or what it has offered before."""
-        until_steps = completion.until_steps
+        until_steps, wishes = completion.until_steps, asdict(completion.generation)
+        let_ring = bool(completion.generation.let_ring)
         match completion.source:
             case Again(None):
-                return Regenerate(completion.request, completion.seeds, until_steps)
+                return Regenerate(
+                    completion.request, completion.seeds, until_steps, let_ring, wishes
+                )
             case Again(take) if take is not None:
                 return Replay(completion.request, take, until_steps)
         return Generate(
@@ -187,25 +192,33 @@ class Performer:
             tempo_bpm=bar.tempo_bpm,
             until_steps=until_steps,
             seeds=completion.seeds,
-            let_ring=bool(completion.generation.let_ring),
-            wishes=asdict(completion.generation),
+            let_ring=let_ring,
+            wishes=wishes,
         )
 
     def _allow(self, now_ns: int) -> None:
         """Let the worker go on to the horizon."""
-        completion = self.playing
+        armed = self.armed
+        completion = armed if armed is not None and armed.generating else self.playing
         if completion is None:
             return
-        ahead = self._transport.beat_at(now_ns) + completion.generation.horizon_beats
-        until = int(ahead * STEPS_PER_BEAT) - completion.line_step
-        if until < completion.until_steps + _ALLOW_STEPS:
+        until = self._horizon_step(completion, now_ns) - completion.line_step
+        if until < completion.until_steps + _pace(completion):
             return
         completion.until_steps = until
-        span = self._transport.bar_at(ahead)
+        span = self._transport.bar_at(steps_to_beats(completion.line_step + until))
         tempo = self._transport.tempo_bpm
         if span.number < completion.first.number + completion.bars:
             tempo = self._assembler.tempo(span, tempo)
         self._to_worker(Allow(completion.request, until, str(span.meter), tempo))
+
+    def _horizon_step(self, completion: Completion, now_ns: int) -> int:
+        """Where generation has to wait for the playhead: at the horizon, or further on where notes
+        are sent so early, or take so long, that they would be late."""
+        horizon = self._transport.beat_at(now_ns) + completion.generation.horizon_beats
+        needed_ns = RELEASE_NS + self.lead_ns - min(completion.least_nudge_ns, 0)
+        needed = self._transport.beat_at(now_ns + needed_ns) * STEPS_PER_BEAT + _pace(completion)
+        return max(int(horizon * STEPS_PER_BEAT), math.ceil(needed))
 
     def _finish(self, now_ns: int) -> None:
         """A completion is over at its last bar line, and its notes may ring on; or where another
@@ -227,15 +240,17 @@ class Performer:
                 return completion
         return None
 
-    def take_note(self, request: int, bar: int, note: NoteTuple, now_ns: int) -> None:
+    def take_note(self, message: Proposed, now_ns: int) -> None:
         """Plan a note; one whose time has come goes out at once."""
-        completion = self.of_request(request)
-        if completion is None:
+        completion = self.of_request(message.request)
+        onset = message.note[0]
+        if completion is None or not completion.holds(message.bar, onset, message.edition):
             return
-        planned = completion.planned(self._transport, bar, note)
+        planned = completion.planned(self._transport, message.bar, message.note)
         if completion.cut_step is not None and planned.start_step >= completion.cut_step:
             return
-        self._measure_lead(completion, planned.start_step, now_ns)
+        if message.edition == 0:
+            self._measure_lead(completion, planned.start_step, now_ns)
         completion.notes += 1
         self._voices.plan(completion, planned)
         self._voices.release(now_ns)
@@ -251,11 +266,13 @@ class Performer:
             self.lead_ns = max(self.lead_ns, now_ns - completion.asked_ns)
 
     def take_end(self, answer: Generated) -> None:
-        """The worker has made the last note of a take."""
+        """The worker has made the last note of a take, unless it has been revised meanwhile."""
+        completion = self.of_request(answer.request)
+        if completion is not None and answer.edition < completion.edition:
+            return
         self._publish(
             "/rwkv/take", answer.request, answer.take, answer.bars, answer.notes, answer.seed
         )
-        completion = self.of_request(answer.request)
         if completion is not None and completion.take == answer.take:
             completion.generated = True
 
@@ -266,20 +283,21 @@ class Performer:
         self._voices.end(beat, held)
         self._end_playing()
 
-    def leave(self, beat: float, jump: LineJump | None) -> None:
+    def leave(self, beat: float, jump: LineJump | None) -> Completion | None:
         """The transport has jumped from `beat`. What plays ends; but what begins on a line that
-        has only moved goes with it."""
+        has only moved goes with it, and is the answer."""
         carried = None
         for completion in (self.playing, self.armed):
             if completion is not None and jump is not None and completion.begins(jump.old_step):
                 carried = carried or completion
         if carried is None or jump is None:
             self.end(beat)
-            return
+            return None
         self._voices.carry(carried, jump.steps, beat)
         carried.move(jump.steps, jump.span)
         if carried is self.armed:
             self._end_playing()
+        return carried
 
     def _end_playing(self) -> None:
         completion, self.playing = self.playing, None
@@ -298,3 +316,9 @@ class Performer:
             completion.dropped,
             completion.worst_ns / NS_PER_MS,
         )
+
+
+def _pace(completion: Completion) -> int:
+    """How many steps lie between two looks at the playhead: few where the horizon is near."""
+    horizon = completion.generation.horizon_beats * STEPS_PER_BEAT
+    return min(_ALLOW_STEPS, math.ceil(horizon / 4))

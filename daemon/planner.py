@@ -58,12 +58,14 @@ class Planner:
             taken.append((note, owner))
         return taken
 
-    def drop(self, request: int, from_step: float = -math.inf) -> None:
-        """Forget the notes of a completion, from a step on, that were not released."""
+    def drop(self, request: int, from_step: float = -math.inf) -> int:
+        """Forget the notes of a completion, from a step on, that were not released; how many."""
+        before = len(self._starts)
         self._starts = [
             note for note in self._starts if note.request != request or note.start_step < from_step
         ]
         heapq.heapify(self._starts)
+        return before - len(self._starts)
 
     def carry(self, request: int, steps: int) -> None:
         """Move the notes of a completion by so many steps; forget all others."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from pathlib import Path
+
+from rwkv_music.atomic_file import replacing
 
 from .messages import Connections
 
@@ -39,9 +40,8 @@ class Record:
         record = {"api": connections.api, "destinations": connections.destinations}
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            new = self._path.with_suffix(".new")
-            new.write_text(json.dumps(record), encoding="utf-8")
-            os.replace(new, self._path)
+            with replacing(self._path) as part:
+                part.write_text(json.dumps(record), encoding="utf-8")
         except OSError as error:
             log.warning("%s: cannot be written: %s", self._path, error)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .echoes import ECHO_NS
+from .echoes import ECHO_NS, Echoes
 from .scheduler import CONTROL, PEDAL, Pass, Release, Strike, player_event
 from .voices import Sounds
 
@@ -13,8 +13,9 @@ class Thru:
     """Remembers the keys and pedals that it has sent on: their ends are sent on as well, whatever
     is wished by then."""
 
-    def __init__(self, sounds: Sounds) -> None:
+    def __init__(self, sounds: Sounds, echoes: Echoes) -> None:
         self._sounds = sounds
+        self._echoes = echoes
         self._keys: set[tuple[int, int]] = set()  # channel, pitch
         self._pedals: dict[int, tuple[int, int]] = {}  # by channel, the value and when
 
@@ -31,10 +32,19 @@ class Thru:
             case Release(_, _, channel, pitch):
                 wished = self.holds(channel, pitch)
                 self._keys.discard((channel, pitch))
-            case Pass() if message[0] & 0xF0 == CONTROL and message[1] == PEDAL:
-                wished = self._takes_pedal(t_ns, message[0] & 0x0F, message[2], wished)
+            case Pass():
+                wished = self._passes(t_ns, message, wished)
         if wished:
             self._sounds.put(event)
+
+    def _passes(self, t_ns: int, message: bytes, wished: bool) -> bool:
+        if self._echoes.is_passed(t_ns, message):
+            return False
+        if message[0] & 0xF0 == CONTROL and message[1] == PEDAL:
+            wished = self._takes_pedal(t_ns, message[0] & 0x0F, message[2], wished)
+        if wished:
+            self._echoes.passed(t_ns, message)
+        return wished
 
     def _takes_pedal(self, t_ns: int, channel: int, value: int, wished: bool) -> bool:
         if channel in self._pedals:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from rwkv_music.music import STEPS_PER_BEAT
@@ -11,10 +12,9 @@ from rwkv_music.timebase import NS_PER_MS, steps_to_beats
 from .assembler import Assembler
 from .completion import Completion
 from .echoes import Echoes
-from .parameters import Generation
 from .planner import PlannedNote, Planner
 from .scheduler import Event, Release, Sent, Strike
-from .transport import Transport
+from .transport import BarSpan, Transport
 
 RELEASE_NS = 8 * NS_PER_MS  # so long before its time a note goes to the output
 
@@ -25,6 +25,15 @@ class Sounds(Protocol):
     def put(self, *events: Event) -> None: ...
     def stop(self, owners: set[int] | None = None) -> None: ...
     def take_sent(self) -> list[Sent]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Sounding:
+    """A note that sounds, or will at once, and ends on the channel on which it began."""
+
+    home: Completion
+    note: PlannedNote
+    channel: int
 
 
 class Voices:
@@ -45,51 +54,46 @@ class Voices:
         self._planner = Planner()
         self._plans: dict[int, Completion] = {}  # by request, those that have notes to come
         self._owner = 0
-        self._owners: dict[int, tuple[Completion, PlannedNote]] = {}  # who sounds, or will at once
+        self._owners: dict[int, _Sounding] = {}
         self._lent: dict[int, tuple[int, int]] = {}  # pitch -> owner, channel: see `end`
         self.echoes = Echoes()
-
-    def due_ns(self, step: int, generation: Generation) -> int:
-        """When a note on this step goes out."""
-        nudge_ns = round(generation.nudge_ms * NS_PER_MS)
-        return self._transport.ns_at(steps_to_beats(step)) + nudge_ns
 
     def plan(self, completion: Completion, note: PlannedNote) -> None:
         """Let a note sound on its step."""
         self._plans[note.request] = completion
         self._planner.add(note)
 
-    def drop(self, request: int, from_step: int | None = None) -> None:
-        """Forget the notes of a completion, all or from a step on, that were not released."""
+    def drop(self, request: int, from_step: int | None = None) -> int:
+        """Forget the notes of a completion, all or from a step on, that were not released; how
+        many there were."""
         if from_step is None:
             self._plans.pop(request, None)
-            self._planner.drop(request)
-        else:
-            self._planner.drop(request, from_step)
+            return self._planner.drop(request)
+        return self._planner.drop(request, from_step)
 
     def release(self, now_ns: int) -> None:
         """Give the output what is due within the next milliseconds."""
-        nudges = [completion.generation.nudge_ms for completion in self._plans.values()]
-        nudge_ns = round(min(nudges, default=0.0) * NS_PER_MS)
+        nudge_ns = min((home.least_nudge_ns for home in self._plans.values()), default=0)
         before = self._transport.beat_at(now_ns + RELEASE_NS - nudge_ns) * STEPS_PER_BEAT
         for note in self._planner.starting(before):
             self._strike(self._plans[note.request], note, now_ns)
         for note, owner in self._planner.ending(before):
             if owner in self._owners:
-                generation = self._owners[owner][0].generation
-                due_ns = self.due_ns(note.end_step, generation)
-                self._sounds.put(Release(due_ns, owner, generation.channel_out - 1, note.pitch))
+                sounding = self._owners[owner]
+                end_ns = self._transport.ns_at(steps_to_beats(note.end_step))
+                due_ns = end_ns + sounding.home.nudge_ns(note.start_step)
+                self._sounds.put(Release(due_ns, owner, sounding.channel, note.pitch))
 
     def _strike(self, completion: Completion, note: PlannedNote, now_ns: int) -> None:
         """Give a note to the output; when its time has passed, play it at once or drop it whole."""
-        generation = completion.generation
-        due_ns = self.due_ns(note.start_step, generation)
+        step = note.start_step
+        due_ns = self._transport.ns_at(steps_to_beats(step)) + completion.nudge_ns(step)
         if not completion.in_time(now_ns - due_ns):
             return
         self._owner += 1
-        self._owners[self._owner] = completion, note
+        channel = completion.generation.channel_out - 1
+        self._owners[self._owner] = _Sounding(completion, note, channel)
         self._planner.started(note, self._owner)
-        channel = generation.channel_out - 1
         self._sounds.put(Strike(due_ns, self._owner, channel, note.pitch, note.velocity))
 
     # --- what has gone out ---------------------------------------------------------------------
@@ -98,29 +102,39 @@ class Voices:
         """Hear what has really gone out."""
         for sent in self._sounds.take_sent():
             if sent.cut is not None and sent.cut in self._owners:
-                _, note = self._owners.pop(sent.cut)
+                note = self._owners.pop(sent.cut).note
                 self._assembler.cut(self._transport.beat_at(sent.sent_ns), note.pitch)
             match sent.event:
                 case Strike(due_ns, owner) as strike:
                     self.echoes.sent(strike, sent.sent_ns)
                     if owner in self._owners:
-                        completion, note = self._owners[owner]
-                        completion.worst_ns = max(completion.worst_ns, sent.sent_ns - due_ns)
-                        self._heard(completion, note)
+                        sounding = self._owners[owner]
+                        home = sounding.home
+                        home.worst_ns = max(home.worst_ns, sent.sent_ns - due_ns)
+                        self._heard(home, sounding.note)
                 case Release(_, owner):
                     self._owners.pop(owner, None)
 
     def _heard(self, completion: Completion, note: PlannedNote) -> None:
         beat, beats = steps_to_beats(note.start_step), steps_to_beats(note.duration_steps)
-        span = self._transport.bar_at(beat)
-        self._assembler.played(note, span, self._transport.tempo_bpm)
+        span, tempo_bpm = self._transport.bar_at(beat), self._transport.tempo_bpm
+        self._open_bars_before(span, beat, completion.nudge_ns(note.start_step))
+        self._assembler.played(note, span, tempo_bpm)
         self._publish(
             "/rwkv/note/played", completion.request, beat, note.pitch, note.velocity, beats
         )
 
+    def _open_bars_before(self, span: BarSpan, beat: float, nudge_ns: int) -> None:
+        """A note that goes out before its own bar has begun leaves the bars before that in their
+        order, though nobody may have played in them yet."""
+        sent_ns = self._transport.ns_at(beat) + nudge_ns
+        now_open = self._transport.bar_at(max(self._transport.beat_at(sent_ns), 0.0))
+        for number in range(now_open.number, span.number):
+            self._assembler.bar(self._transport.bar(number), self._transport.tempo_bpm)
+
     def sounds(self, pitch: int) -> bool:
         """Whether a note of ours of this pitch sounds."""
-        return pitch in self._lent or any(n.pitch == pitch for _, n in self._owners.values())
+        return pitch in self._lent or any(s.note.pitch == pitch for s in self._owners.values())
 
     # --- ending --------------------------------------------------------------------------------
 
@@ -131,9 +145,9 @@ class Voices:
         end the player's note. They end with `let_go`.
         """
         self.follow_output()
-        for owner, (completion, note) in self._owners.items():
-            if note.pitch in held:
-                self._lent[note.pitch] = owner, completion.generation.channel_out - 1
+        for owner, sounding in self._owners.items():
+            if sounding.note.pitch in held:
+                self._lent[sounding.note.pitch] = owner, sounding.channel
         back = [pitch for pitch in self._lent if pitch not in held]
         ending = set(self._owners) | {self._lent.pop(pitch)[0] for pitch in back}
         self._end(ending - {owner for owner, _ in self._lent.values()}, beat)
@@ -145,11 +159,11 @@ class Voices:
         """The transport jumps, from `beat`: what is of this completion moves by so many steps, and
         everything else of ours ends."""
         self.follow_output()
-        ours = {owner: note for owner, (home, note) in self._owners.items() if home is completion}
+        ours = {owner: s for owner, s in self._owners.items() if s.home is completion}
         lent = {owner for owner, _ in self._lent.values()}
         self._lent.clear()
         self._end((set(self._owners) | lent) - set(ours), beat)
-        self._owners = {owner: (completion, note.moved(steps)) for owner, note in ours.items()}
+        self._owners = {owner: replace(s, note=s.note.moved(steps)) for owner, s in ours.items()}
         self._planner.carry(completion.request, steps)
         self._plans = {completion.request: completion}
 
@@ -157,15 +171,14 @@ class Voices:
         """The notes of one completion end now, at `beat`."""
         self.follow_output()
         self.drop(completion.request)
-        ours = {owner for owner, (home, _) in self._owners.items() if home is completion}
+        ours = {owner for owner, s in self._owners.items() if s.home is completion}
         self._end(ours, beat)
 
     def _end(self, owners: set[int], beat: float) -> None:
         self._sounds.stop(owners)
         self.follow_output()
         for owner in owners & set(self._owners):
-            _, note = self._owners.pop(owner)
-            self._assembler.cut(beat, note.pitch)
+            self._assembler.cut(beat, self._owners.pop(owner).note.pitch)
 
     def let_go(self, t_ns: int, pitch: int) -> None:
         """The player's key went up: so does ours, if it sounded on under it."""

@@ -11,6 +11,7 @@ class Wishes:
     def __init__(self, lasting: Generation) -> None:
         self.lasting = lasting
         self._once: dict[str, Value] = {}
+        self._taken: dict[str, Value] = {}
 
     def set(self, name: str, value: object) -> Value:
         """Change a parameter for good; its value. Raises ParameterError, with nothing changed."""
@@ -28,5 +29,10 @@ class Wishes:
         said = {name: value for name, value in asked.items() if value is not None}
         for name, value in {**self._once, **said}.items():
             generation = generation.with_value(name, value)
-        self._once = {}
+        self._once, self._taken = {}, self._once
         return generation
+
+    def give_back(self) -> None:
+        """What was taken last came to nothing: what it had for itself is the next one's. What has
+        been wished since counts more."""
+        self._once, self._taken = {**self._taken, **self._once}, {}

@@ -5,6 +5,7 @@ It knows no clock. How far it may generate is what io allows; it may be cancelle
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rwkv_music.composing import bars_of_notes, composing, notes_of_bars
-from rwkv_music.continuation import CompletionRequest
+from rwkv_music.continuation import CompletionRequest, Revision
 from rwkv_music.errors import RwkvMusicError, WorkerError
 from rwkv_music.memory import load_memory, save_memory
 from rwkv_music.model.protocol import MusicModel
@@ -36,21 +37,25 @@ from .messages import (
     Proposed,
     Regenerate,
     Replay,
+    Revise,
     Unhear,
 )
 
-_PERFORMING = (Generate, Regenerate, Replay, Allow)
+_PERFORMING = (Generate, Regenerate, Replay, Revise, Allow)
 _SAMPLING = tuple(f.name for f in fields(Sampling))
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class _Performance:
-    """A take that is being proposed: `told` of its notes have been. It lasts until all takes that
-    are made with it are complete."""
+    """A take that is being proposed: `told` of its notes have been. It lasts until it is cancelled
+    or another takes its place, as it may still be revised when it is complete."""
 
     request: int
     take: int
     until_steps: int
+    edition: int = 0  # how often it was revised
     told: int = 0
     complete: bool = False  # and io knows it
 
@@ -155,7 +160,7 @@ class Worker:
         performance.told += 1
         note = proposed.note
         values = (note.onset, note.pitch, note.velocity, note.duration)
-        self._send(Proposed(performance.request, proposed.bar, values))
+        self._send(Proposed(performance.request, proposed.bar, values, performance.edition))
         return True
 
     def _report(self, performance: _Performance, takes: Takes[Any]) -> None:
@@ -163,20 +168,22 @@ class Worker:
         for number, take in enumerate(takes.takes):
             if take.finished and number not in self._reported:
                 self._reported.add(number)
-                self._tell_complete(self._takes_request, number, takes)
+                self._tell_complete(self._takes_request, number, takes, performance.edition)
         playing = takes.takes[performance.take]
         if playing.finished and performance.told == len(playing.notes):
             if performance.request != self._takes_request and not performance.complete:
-                self._tell_complete(performance.request, performance.take, takes)
+                self._tell_complete(
+                    performance.request, performance.take, takes, performance.edition
+                )
             performance.complete = True
-            if all(take.finished for take in takes.takes):
-                self._performance = None
 
-    def _tell_complete(self, request: int, number: int, takes: Takes[Any]) -> None:
+    def _tell_complete(self, request: int, number: int, takes: Takes[Any], edition: int) -> None:
         take = takes.takes[number]
         continuation = take.continuation
         bars, seed = continuation.bars, continuation.seed
-        self._send(Generated(request, number, bars, len(take.notes), seed))
+        self._send(Generated(request, number, bars, len(take.notes), seed, edition))
+        if continuation.broken:
+            log.info("request %d, take %d: gave way: %s", request, number, continuation.broken)
 
     def _handle(self, message: Message) -> None:
         match message:
@@ -186,11 +193,14 @@ class Worker:
                 self.session.unhear(bars)
             case Generate():
                 self._generate(message)
-            case Regenerate(request, seeds, until_steps):
-                self._offer(request, self._last_takes().again(seeds), until_steps)
+            case Regenerate(request, seeds, until_steps, let_ring, wishes):
+                again = self._last_takes().again(seeds, _sampling(wishes), let_ring)
+                self._offer(request, again, until_steps)
             case Replay(request, take, until_steps):
                 self._last_takes()
                 self._performance = _Performance(request, take, until_steps)
+            case Revise():
+                self._revise(message)
             case Allow():
                 self._allow(message)
             case Cancel(request):
@@ -235,6 +245,16 @@ class Worker:
             return
         performance.until_steps = message.until_steps
         self._takes.set_header(Meter.parse(message.meter), message.tempo_bpm)
+
+    def _revise(self, message: Revise) -> None:
+        performance, takes = self._performance, self._takes
+        if performance is None or takes is None or performance.request != message.request:
+            return
+        sampling = _sampling(message.wishes)
+        takes.revise(Revision(message.bar, message.step, sampling, message.let_ring))
+        performance.edition, performance.complete = message.edition, False
+        performance.told = min(performance.told, len(takes.takes[performance.take].notes))
+        self._reported = {n for n in self._reported if takes.takes[n].finished}
 
     def _remember(self, message: Memory) -> None:
         path = Path(message.path)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 import numpy as np
 
 from .constraints import Beginning, Constraints
 from .model.protocol import BarRequest, MusicModel, Proposal
-from .music import Meter, Note
+from .music import STEPS_PER_BEAT, Meter, Note
 from .sampling import Sampling
 
 S = TypeVar("S")
+
+_REACH_STEPS = 8 * STEPS_PER_BEAT  # a revision so far behind what is allowed costs nothing to reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,10 @@ class CompletionNote:
     bar: int
     note: Note
     start_step: int
+
+    @property
+    def place(self) -> tuple[int, int]:
+        return self.bar, self.note.onset
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +54,40 @@ class CompletionRequest:
     avoid: tuple[Beginning, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """From step `step` of bar `bar` on, the completion is to be drawn like this."""
+
+    bar: int
+    step: int
+    sampling: Sampling
+    let_ring: bool
+
+    @property
+    def place(self) -> tuple[int, int]:
+        return self.bar, self.step
+
+
+@dataclass(slots=True)
+class _OpenedBar(Generic[S]):
+    """A bar as far as it is made. `state` is that after its header, while it is kept."""
+
+    start_steps: int
+    meter: Meter
+    tempo_bpm: float
+    state: S | None
+    notes: list[Note] = field(default_factory=list)
+
+
 class Continuation(Generic[S]):
     """A completion on `state`, which it owns and moves on.
 
     `next_note` computes at most one note and never opens a bar or gives a note at or beyond
     `until_steps`, so that the meter and tempo of each bar are asked for (`set_header`) as late as
     possible. Several continuations are made as one batch by advancing together what each `wants`.
+
+    The notes depend on state, request, seed and revisions alone, and not on how far ahead of a
+    revision they had been made.
     """
 
     def __init__(
@@ -63,20 +97,27 @@ class Continuation(Generic[S]):
         self._request = request
         self._constraints = Constraints(request.sampling, request.heard, request.avoid)
         self._rng = np.random.default_rng(seed)
-        self._meter, self._tempo_bpm = request.meter, request.tempo_bpm
+        self._next_header = request.meter, request.tempo_bpm
+        self._headers: list[tuple[Meter, float]] = []  # a bar that is made again keeps its own
+        self._opened: list[_OpenedBar[S]] = []
         self._bar_start_steps = 0
-        self._bar_meter = request.meter
         self._proposal: Proposal | None = None
         self._pending: CompletionNote | None = None
+        self._revisions: list[Revision] = []  # that nothing has been made under yet
         self.state = state
         self.seed = seed
         self.bars = request.bars
         self.bar = 0  # the bar that is open, or opens next
         self.finished = False
 
+    @property
+    def broken(self) -> dict[str, int]:
+        """How often each constraint had to give way."""
+        return dict(self._constraints.broken)
+
     def set_header(self, meter: Meter, tempo_bpm: float) -> None:
         """What the next bars to open shall say."""
-        self._meter, self._tempo_bpm = meter, tempo_bpm
+        self._next_header = meter, tempo_bpm
 
     def next_note(self, until_steps: int) -> CompletionNote | None:
         """The next note that starts before `until_steps`; None when there is none yet, or when
@@ -103,38 +144,119 @@ class Continuation(Generic[S]):
         if self.finished or self._pending is not None:
             return None
         if self._proposal is None and self._bar_start_steps < until_steps:
+            self._forget_states(until_steps - _REACH_STEPS)
             self._proposal = self._open()
         return self._proposal
+
+    def revise(self, revision: Revision) -> None:
+        """Let it be drawn otherwise from a place on. What was made beyond it is made again."""
+        earlier = [kept for kept in self._revisions if kept.place < revision.place]
+        self._revisions = [*earlier, revision]
+        made = self._opened[revision.bar].notes if revision.bar < len(self._opened) else ()
+        if self.bar > revision.bar or any(note.onset >= revision.step for note in made):
+            self._go_back()
 
     def _collect(self) -> None:
         """See what the last advance has brought: a note, or the end of the bar."""
         if self._proposal is None or self._pending is not None:
             return
         note = self._proposal.take()
-        if note is not None:
-            start_step = self._bar_start_steps + note.onset
-            self._pending = CompletionNote(self.bar, note, start_step)
-        elif self._proposal.over:
+        over = note is None and self._proposal.over
+        reached = self._bar_end if note is None else (self.bar, note.onset)
+        if (note is not None or over) and self._revisions and reached >= self._revisions[0].place:
+            self._go_back()
+        elif note is not None:
+            self._opened[self.bar].notes.append(note)
+            self._pending = CompletionNote(self.bar, note, self._bar_start_steps + note.onset)
+        elif over:
             self._proposal = None
-            self._bar_start_steps += self._bar_meter.steps
+            self._bar_start_steps += self._opened[self.bar].meter.steps
             self.bar += 1
             self.finished = self.bar == self.bars
 
+    @property
+    def _bar_end(self) -> tuple[int, int]:
+        """What has been decided when the open bar is over: everything before the next line."""
+        return self.bar + 1, -1
+
     def _open(self) -> Proposal:
+        joins = self.bar == 0 and self._request.opened
+        if self.bar == len(self._headers):
+            self._headers.append(self._next_header)
+        meter, tempo_bpm = self._headers[self.bar]
+        if joins:
+            meter = self._request.meter
+        else:
+            self._model.open_bar(self.state, meter, tempo_bpm)
+        state = self._model.fork(self.state)
+        self._opened.append(_OpenedBar(self._bar_start_steps, meter, tempo_bpm, state))
+        return self._begin()
+
+    def _begin(self, first_step: int = 0) -> Proposal:
+        """Make the open bar, or go on with it from `first_step`."""
         wish = self._request
         first = self.bar == 0
-        joins = first and wish.opened
-        if not joins:
-            self._bar_meter = self._meter
-            self._model.open_bar(self.state, self._meter, self._tempo_bpm)
-        room = (self.bars - self.bar) * self._bar_meter.steps
+        bar = self._opened[self.bar]
+        room = (self.bars - self.bar) * bar.meter.steps
         request = BarRequest(
-            meter=self._bar_meter,
-            first_step=wish.first_step if first else 0,
-            needs_note=first,
+            meter=bar.meter,
+            first_step=max(first_step, wish.first_step if first else 0),
+            needs_note=first and not bar.notes,
             steps_to_end=None if wish.let_ring else room,
-            after=wish.after if joins else None,
+            after=bar.notes[-1] if bar.notes else self._heard_before(self.bar),
             sampling=wish.sampling,
             constraints=self._constraints,
         )
         return self._model.begin(self.state, request, self._rng)
+
+    def _heard_before(self, bar: int) -> Note | None:
+        """The note of this bar that was heard before the completion began."""
+        return self._request.after if bar == 0 and self._request.opened else None
+
+    # --- revising ------------------------------------------------------------------------------
+
+    def _go_back(self) -> None:
+        """To the place of the first revision: what is beyond it is made again."""
+        revision = self._revisions.pop(0)
+        self._request = replace(
+            self._request, sampling=revision.sampling, let_ring=revision.let_ring
+        )
+        self._rng = np.random.default_rng((self.seed, *revision.place))
+        del self._opened[revision.bar + 1 :]
+        bar = self._opened[-1]
+        bar.notes = [note for note in bar.notes if note.onset < revision.step]
+        self.bar, self._bar_start_steps = revision.bar, bar.start_steps
+        self._pending, self.finished = None, False
+        self.state = self._state_of_opened()
+        self._constraints = self._constraints_of_earlier()
+        self._proposal = self._begin(revision.step)
+        for note in bar.notes:
+            self._constraints.sound(note)
+
+    def _state_of_opened(self) -> S:
+        """The state after the notes that there are: hearing them is what making them was."""
+        kept = [(i, bar.state) for i, bar in enumerate(self._opened) if bar.state is not None]
+        first, state = kept[-1]  # that of the first bar is always kept
+        state = self._model.fork(state)
+        for i, bar in enumerate(self._opened[first:], first):
+            if i > first:
+                self._model.open_bar(state, bar.meter, bar.tempo_bpm)
+            self._model.hear_notes(state, bar.notes, self._heard_before(i))
+        return state
+
+    def _constraints_of_earlier(self) -> Constraints:
+        """Constraints that know the bars before the open one."""
+        wish = self._request
+        constraints = Constraints(wish.sampling, wish.heard, wish.avoid)
+        constraints.broken = self._constraints.broken
+        for bar in self._opened[:-1]:
+            constraints.open_bar(bar.meter.steps)
+            for note in bar.notes:
+                constraints.sound(note)
+        return constraints
+
+    def _forget_states(self, before_steps: int) -> None:
+        """Of bars that end before there; a revision could still be heard up to, from the first."""
+        for bar in self._opened[1:]:
+            if bar.start_steps + bar.meter.steps <= before_steps:
+                bar.state = None

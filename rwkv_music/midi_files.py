@@ -11,9 +11,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
+from .atomic_file import replacing
 from .bar_lines import Signature, bar_lines
 from .errors import MidiFileError
 from .midi_grid import Struck, Tempos, bars_on_grid
@@ -143,15 +143,9 @@ def write_voices(voices: Mapping[str, Phrase], path: str | os.PathLike[str]) -> 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Put a file in its place in one step: it is never seen half written. Raises MidiFileError."""
-    target = Path(path)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        try:
-            with open(part, "xb") as file:
-                file.write(data)
-            os.replace(part, target)
-        finally:
-            part.unlink(missing_ok=True)
+        with replacing(path) as part:
+            part.write_bytes(data)
     except OSError as error:
         raise MidiFileError(f"{path}: cannot be written: {error.strerror or error}") from error
 

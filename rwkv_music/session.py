@@ -107,11 +107,12 @@ class Session(Generic[S]):
             self._hear_again(later)
         elif not self._bars or number > self._bars[-1].number:
             self._hear_new(number, meter, tempo_bpm, told, closed=closed)
-        elif told and number > self._forgotten:  # it was silent, and not heard
+        elif number > self._forgotten:  # it was silent, or comes after one that is later
             index = next(i for i, bar in enumerate(self._bars) if bar.number > number)
-            later = self._rewind(index)
-            self._hear_new(number, meter, tempo_bpm, told, closed=closed)
-            self._hear_again(later)
+            if told or (closed and self._bars[index].silent < _SILENT_BARS):
+                later = self._rewind(index)
+                self._hear_new(number, meter, tempo_bpm, told, closed=closed)
+                self._hear_again(later)
 
     def _hear_new(
         self,

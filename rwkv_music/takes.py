@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from .constraints import BEGINNING_NOTES
-from .continuation import CompletionNote, CompletionRequest, Continuation
+from .continuation import CompletionNote, CompletionRequest, Continuation, Revision
 from .model.protocol import MusicModel
 from .music import Meter
+from .sampling import Sampling
 
 S = TypeVar("S")
 
@@ -58,11 +59,22 @@ class Takes(Generic[S]):
                 progress = True
         return progress
 
-    def again(self, seeds: Sequence[int]) -> Takes[S]:
+    def revise(self, revision: Revision) -> None:
+        """Let all takes be drawn otherwise from a place on; their notes beyond it are gone."""
+        for take in self.takes:
+            take.continuation.revise(revision)
+            take.notes = [note for note in take.notes if note.place < revision.place]
+
+    def again(self, seeds: Sequence[int], sampling: Sampling, let_ring: bool) -> Takes[S]:
         """New takes from the same state, none of which begins like one that was offered."""
         offered = tuple(
             tuple((n.note.onset, n.note.pitch) for n in take.notes[:BEGINNING_NOTES])
             for take in self.takes
         )
-        request = replace(self._request, avoid=self._request.avoid + offered)
+        request = replace(
+            self._request,
+            sampling=sampling,
+            let_ring=let_ring,
+            avoid=self._request.avoid + offered,
+        )
         return Takes(self._model, self._state, request, seeds)

@@ -4,11 +4,12 @@ It uses nothing of the daemon's own, so that a fault there cannot hide itself he
 """
 
 from .jack_server import JackServer
-from .probe import Probe, Sent, loopback_ms
+from .probe import FrameProbe, Probe, Sent, loopback_ms
 from .service import Service, free_udp_port
 from .synthesizer import Synthesizer, sound_font
 
 __all__ = [
+    "FrameProbe",
     "JackServer",
     "Probe",
     "Sent",

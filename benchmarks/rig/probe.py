@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-_LOOP = Path(__file__).with_name("probe_loop.py")
+_HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +32,21 @@ class Probe:
     Times are those of `time.monotonic_ns`, which all processes of a machine share.
     """
 
+    _loop = "probe_loop.py"
+
     def __init__(self, env: Mapping[str, str], name: str = "Probe") -> None:
-        self.listener, self.player = f"{name} Listener:in", f"{name} Player:out"
+        self.listener, self.player = self._ports(name)
         self._process = subprocess.Popen(
-            [sys.executable, str(_LOOP), name],
+            [sys.executable, str(_HERE / self._loop), name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env=dict(env),
         )
         self._answer()
+
+    def _ports(self, name: str) -> tuple[str, str]:
+        return f"{name} Listener:in", f"{name} Player:out"
 
     def __enter__(self) -> Probe:
         return self
@@ -101,6 +106,20 @@ class Probe:
         if isinstance(answer, str):
             raise RuntimeError(f"the probe says: {answer}")
         return answer
+
+
+class FrameProbe(Probe):
+    """Ports `NAME:in` and `NAME:out` of one JACK client. Its times are exact to a frame of the
+    server's: to the system's clock they were set when something was first played after a rest."""
+
+    _loop = "frame_loop.py"
+
+    def _ports(self, name: str) -> tuple[str, str]:
+        return f"{name}:in", f"{name}:out"
+
+    def stalls(self) -> list[int]:
+        """When a period of the server began milliseconds late, since it was last asked."""
+        return self._ask("stalls")  # type: ignore[return-value]  # numbers, of this order
 
 
 def loopback_ms(probe: Probe, count: int = 200, gap_ms: float = 5.0) -> list[float]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
 
+from rwkv_music.atomic_file import replacing
 from rwkv_music.errors import RwkvMusicError
 from rwkv_music.music import Meter
 
@@ -135,9 +135,8 @@ def _text(path: str) -> str:
 
 def _write(path: Path, text: str) -> None:
     """All of it at once, for somebody may be looking."""
-    part = path.with_name(f"{path.name}.part")
     try:
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
+        with replacing(path) as part:
+            part.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ComposeFileError(f"{path}: cannot be written: {error.strerror}") from error

@@ -67,7 +67,11 @@ _EVENTS = (
     _spec("/rwkv/bar", "i bar, i notes_heard", "When the bar has closed."),
     _spec("/rwkv/note/heard", _NOTE, "At its note-off."),
     _spec("/rwkv/note/played", "i request, " + _NOTE, "At its note-on, the planned length."),
-    _spec("/rwkv/take", "i request, i take, i bars, i notes, i seed", "When it is complete."),
+    _spec(
+        "/rwkv/take",
+        "i request, i take, i bars, i notes, i seed",
+        "When it is complete; once more if new parameters change it while it plays.",
+    ),
     _spec(
         "/rwkv/done",
         "i request, i bars, i notes, i late, i dropped, f worst_ms",

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..config import Config
-from ..parameters import PARAMETERS, Parameter
+from ..parameters import OF_THE_REQUEST, PARAMETERS, Parameter
 from . import script_constants, script_patch
 from .announcements import EVENTS, REPLIES, MessageSpec
 from .arguments import Arg, signature
@@ -120,12 +120,15 @@ def _span(values: list[str]) -> str:
 
 def _parameters() -> Iterator[str]:
     yield "\n## Parameters\n\nFor NAME in `/rwkv/set/NAME`, `/rwkv/once/NAME`, `/rwkv/get/NAME`;"
-    yield " in the configuration they are `generation.NAME`.\n\n"
+    yield " in the configuration they are `generation.NAME`. What is set acts on what plays, too,"
+    yield " within a beat, however far ahead that has been made; where the table says so, it waits"
+    yield " for the next request.\n\n"
     yield "| name | type | default | allowed | meaning |\n|---|---|---|---|---|\n"
     for p in PARAMETERS.values():
         later = [str(value) for value in NOT_YET_VALUES.get(p.name, ())]
         mark = f" *Later: {_span(later)}.*" if later else ""
         mark += " *Not for `once`.*" if p.name in NOT_ONCE else ""
+        mark += " *From the next request on.*" if p.name in OF_THE_REQUEST else ""
         yield f"| `{p.name}` | {p.type} | {p.default} | {p.expected} | {p.help}{mark} |\n"
 
 

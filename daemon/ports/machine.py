@@ -88,8 +88,9 @@ class MachinePorts:
     def _open(self) -> None:
         self._system = open_system(self._config.api, self._clock)
         try:
-            # The output first: when this process is killed, JACK drops its clients in the order of
-            # their coming, and who listens to the output hears nobody until it is dropped.
+            # The output first: of clients that die together JACK drops the first to come first, and
+            # who listens to the output hears nobody until that is dropped. (JackGraph takes care
+            # that its own client is the last.)
             self._output = self._system.open_output(self._config.output)
             self._input = self._system.open_input(self._config.input)
             if self._config.clock_input not in ("", self._config.input):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from rwkv_music.atomic_file import replacing
 from rwkv_music.errors import RwkvMusicError
 
 from . import definitions
@@ -210,11 +211,10 @@ def _logging(command: Sequence[str], folder: Path) -> tuple[str, ...]:
 
 def write(path: Path, text: str, encoding: str = "utf-8") -> None:
     """Write a file as a whole or not at all. Raises ServiceError."""
-    new = path.with_name(f"{path.name}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        new.write_text(text, encoding=encoding)
-        os.replace(new, path)
+        with replacing(path) as part:
+            part.write_text(text, encoding=encoding)
     except OSError as error:
         raise ServiceError(f"{path}: cannot be written: {error}") from error
 

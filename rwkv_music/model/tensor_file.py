@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from ..atomic_file import replacing
 from ..errors import CheckpointError
 
 FloatArray = NDArray[np.float32]
@@ -147,21 +148,17 @@ def write_tensor_file(
         offset = stop
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # so that the data are aligned
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
+        with replacing(path) as part, part.open("xb") as file:
             file.write(struct.pack("<Q", len(text)) + text)
             for tensor in tensors.values():
                 stored = encode_bfloat16(tensor) if bfloat16 else tensor.astype("<f4")
                 file.write(stored.tobytes())
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
     except OSError as error:
         reason = error.strerror or error
         raise CheckpointError(f"{path}: cannot be written ({reason})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def decode_bfloat16(bits: NDArray[np.uint16]) -> FloatArray:

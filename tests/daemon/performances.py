@@ -2,21 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from random import Random
 from typing import Any
 
+import numpy as np
+from rwkv_music_daemon.assembler import AssembledBar
 from rwkv_music_daemon.osc.arguments import OscError
 from rwkv_music_daemon.rehearsal import Rehearsal
 
-from rwkv_music.model.protocol import MusicModel
+from rwkv_music.model.protocol import BarRequest, MusicModel
+from rwkv_music.model.scripted import ScriptedModel, ScriptedProposal, ScriptedState
 from rwkv_music.music import Meter, Note
 from rwkv_music.session import HeardNote, Session
 from rwkv_music.timebase import NS_PER_MS
 
 _DEEDS = ["press"] * 6 + ["lift"] * 6 + ["trigger"] * 2
-_DEEDS += ["stop", "undo", "takes", "choose", "again", "jump", "loop", "meter"]
+_DEEDS += ["stop", "undo", "takes", "choose", "again", "jump", "loop", "meter", "set"]
+_SETTINGS = [
+    ("density", 0.4),
+    ("density", 2.5),
+    ("pitch_low", 60),
+    ("pitch_low", 21),
+    ("let_ring", 1),
+]
+_SETTINGS += [("horizon_beats", 0.5), ("horizon_beats", 7), ("nudge_ms", -200), ("nudge_ms", 20)]
+_SETTINGS += [("channel_out", 1), ("channel_out", 2), ("grid", "triplets"), ("overlap", "merge")]
 _WAITS_MS = (0, 5, 40, 150, 600)
+
+
+class Sparse(ScriptedModel):
+    """Plays in every other bar only, where it may."""
+
+    _begun = 0
+
+    def begin(
+        self, state: ScriptedState, request: BarRequest, rng: np.random.Generator
+    ) -> ScriptedProposal:
+        self._begun += 1
+        if self._begun % 2 or request.needs_note:
+            return super().begin(state, request, rng)
+        return ScriptedProposal(state, request.after, [])
 
 
 def perform(rehearsal: Rehearsal, random: Random, deeds: int) -> None:
@@ -60,6 +87,9 @@ def perform(rehearsal: Rehearsal, random: Random, deeds: int) -> None:
             case "meter":
                 meter = random.choice((Meter(4, 4), Meter(3, 4), Meter(7, 8)))
                 rehearsal.transport.set_meter(meter, rehearsal.clock.now_ns())
+            case "set":
+                name, value = random.choice(_SETTINGS)
+                rehearsal.ask(f"/rwkv/set/{name}", value)
             case "undo":
                 with suppress(OscError):  # there may be nothing to undo
                     rehearsal.conductor.undo(rehearsal.clock.now_ns())
@@ -74,10 +104,15 @@ def _go_to(rehearsal: Rehearsal, beat: float) -> None:
     rehearsal.conductor.follow_transport(now_ns)
 
 
-def fresh_state(rehearsal: Rehearsal, model: MusicModel[Any]) -> Any:
-    """The state of a session that is told once what the rehearsal's assembler has heard."""
+def fresh_state(
+    rehearsal: Rehearsal, model: MusicModel[Any], bars: Sequence[AssembledBar] = ()
+) -> Any:
+    """The state of a session that is told once what the rehearsal's assembler has heard: these
+    bars, or those that it remembers."""
     session: Session[Any] = Session(model)
-    for bar in rehearsal.conductor.assembler.bars:
+    for bar in bars or rehearsal.conductor.assembler.bars:
+        if not (bar.notes or bar.is_silence):
+            continue
         notes = [
             HeardNote(Note(n.onset, n.pitch, n.velocity, n.duration), n.held) for n in bar.notes
         ]

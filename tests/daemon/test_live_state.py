@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from performances import fresh_state, perform
+from performances import Sparse, fresh_state, perform
 from rwkv_music_daemon.parameters import Generation
 from rwkv_music_daemon.rehearsal import Rehearsal
 from rwkv_music_daemon.transport import Transport
@@ -40,7 +40,7 @@ def rehearse(model: object, random: Random, **generation: object) -> Rehearsal:
     meter = random.choice([Meter(4, 4), Meter(3, 4), Meter(6, 8)])
     transport = Transport(random.uniform(50, 220), meter, "internal")
     transport.play(0)
-    wishes = Generation(bars=1, **generation)  # type: ignore[arg-type]
+    wishes = Generation(**{"bars": 1, **generation})  # type: ignore[arg-type]
     rehearsal = Rehearsal(model, wishes, transport)  # type: ignore[arg-type]
     perform(rehearsal, random, random.randint(5, 60))
     return rehearsal
@@ -54,14 +54,17 @@ def rehearse(model: object, random: Random, **generation: object) -> Rehearsal:
             "quantize": st.sampled_from(["bar", "beat", "now"]),
             "overlap": st.sampled_from(["merge", "ignore", "interrupt"]),
             "let_ring": st.integers(0, 1),
-            "nudge_ms": st.sampled_from([0, -60, 30]),
+            "nudge_ms": st.sampled_from([0, -60, 30, -500]),
+            "horizon_beats": st.sampled_from([0.25, 1, 8]),
+            "bars": st.integers(1, 4),
         }
     ),
 )
-@settings(max_examples=tries(80), deadline=None)
-def test_to_the_token(seed: int, wishes: dict[str, object]) -> None:
+@settings(max_examples=tries(30), deadline=None)
+@pytest.mark.parametrize("family", [ScriptedModel, Sparse])
+def test_to_the_token(family: type[ScriptedModel], seed: int, wishes: dict[str, object]) -> None:
     """The scripted model's state is a digest of every token: nothing may differ."""
-    rehearsal = rehearse(ScriptedModel(), Random(seed), **wishes)
+    rehearsal = rehearse(family(), Random(seed), **wishes)
     assert rehearsal.output.sounding == 0
     assert [event for event in rehearsal.events if event[1] == "/rwkv/error"] == []
     assert rehearsal.worker.session.fork() == fresh_state(rehearsal, ScriptedModel())

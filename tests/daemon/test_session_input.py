@@ -141,6 +141,47 @@ def test_a_pedal_does_not_go_round() -> None:
     assert [m for _, m in r.sent] == [m for _, m in played]
 
 
+WHEEL = [bytes((0xB0, 1, value)) for value in (10, 20, 30, 20, 10, 10)]
+BEND = [bytes((0xE0, 0, value)) for value in (64, 70, 64)]
+PRESSURE = [bytes((0xD0, value)) for value in (5, 9, 5)]
+
+
+def test_controllers_do_not_go_round_while_notes_come_back() -> None:
+    """What a player says twice is sent on as often, also while the first is still on its way."""
+    r = running(thru=1)
+    played = [(100, press(60)), (150, lift(60))]
+    played += [(200 + 3 * n, m) for n, m in enumerate([*WHEEL, *BEND, *PRESSURE])]
+    run_looped(r, 1000, played)
+    sent = [m for _, m in r.sent]
+    for kind in (WHEEL, BEND, PRESSURE):
+        assert [m for m in sent if m[0] == kind[0][0]] == kind
+    assert len(sent) == len(played)
+
+
+def test_controllers_that_went_round_stop_with_the_first_note() -> None:
+    r = running(thru=1)
+    run_looped(r, 500, [(100, WHEEL[0]), (200, press(60)), (300, lift(60))])
+    assert max(t for t, m in r.sent if m == WHEEL[0]) < ms(220)
+
+
+def test_without_a_loop_everything_is_sent_on() -> None:
+    r = running(thru=1)
+    clicks = [bytes((0xB0, 20, 1))] * 5  # an encoder that tells steps
+    for n, message in enumerate([press(60), lift(60), *clicks, *WHEEL]):
+        r.play(message, ms(100 + 8 * n))
+    r.run_until_ns(ms(500))
+    assert [m for _, m in r.sent] == [press(60), lift(60), *clicks, *WHEEL]
+
+
+def test_a_loop_that_is_cut_is_noticed() -> None:
+    r = running(thru=1)
+    run_looped(r, 300, [(100, press(60)), (150, lift(60))])
+    for n, message in enumerate([press(62), *WHEEL, *WHEEL]):
+        r.play(message, ms(400 + 60 * n))
+    r.run_until_ns(r.clock.now_ns() + ms(10))
+    assert [m for _, m in r.sent][3:] == [*WHEEL, *WHEEL]
+
+
 def test_an_echo_with_a_velocity_curve_is_not_the_player() -> None:
     r = running(bars=1)
     r.conductor.set_mode("auto", 1, 1)

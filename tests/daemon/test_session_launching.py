@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from performances import Sparse, fresh_state
 from rwkv_music_daemon.osc.arguments import OscError
 from rwkv_music_daemon.parameters import Generation
 from rwkv_music_daemon.rehearsal import Rehearsal
@@ -230,3 +231,18 @@ def test_notes_that_a_stall_makes_too_late_are_dropped_and_counted(from_ms: floa
     assert notes == 48 - dropped == len(onsets_ms(r)) == sum(map(len, heard_bars(r)))
     assert not any(from_ms + 9 < t < last_ms for t in onsets_ms(r))
     assert hung(r) == set()
+
+
+def test_notes_sent_early_leave_an_empty_bar_in_its_place() -> None:
+    """The fourth bar's first note goes out in the third, which is empty and not yet closed."""
+    transport = Transport(120.0, None, "internal")
+    transport.play(0)
+    r = Rehearsal(Sparse(), Generation(bars=4, nudge_ms=-400), transport)
+    play_note(r, 100, 50, 300)
+    r.conductor.trigger(r.clock.now_ns())
+    r.run_until_ns(ms(12_500))
+    bars = r.conductor.assembler.bars
+    assert [bar.number for bar in bars] == list(range(len(bars)))
+    assert [bool(bar.notes) for bar in bars][:6] == [True, True, False, True, False, False]
+    assert onsets_ms(r)[4] == pytest.approx(6000 - 400, abs=0.01)
+    assert r.worker.session.fork() == fresh_state(r, Sparse())

@@ -122,3 +122,39 @@ def test_what_is_queued_moves_with_the_meter_of_what_plays() -> None:
     r.transport.set_meter(Meter(3, 4), r.clock.now_ns())  # from the second bar on
     r.run_until_ns(ms(9000))
     assert onsets_ms(r) == pytest.approx([2000 + k * 500 for k in range(10)], abs=0.001)
+
+
+def test_what_was_set_once_for_an_answer_that_is_withdrawn_is_for_the_next() -> None:
+    r = running(bars=1)
+    r.conductor.set_mode("auto", 1, 1)
+    play_note(r, 100, 50, 300)
+    r.ask("/rwkv/once/channel_out", 3)
+    r.run_until_ns(ms(2900))
+    assert r.conductor.state == "armed"
+    r.ask("/rwkv/once/bars", 2)
+    play_note(r, 3000, 52, 100)
+    r.run_until_ns(ms(9500))
+    assert r.conductor.state == "playing"
+    r.run_until_ns(ms(11_000))
+    assert [m[0] for _, m in r.sent] == [0x92, 0x82] * 8
+
+
+def test_what_was_set_once_is_for_a_request_that_takes_the_place_of_an_answer() -> None:
+    r = running(bars=1)
+    r.conductor.set_mode("auto", 1, 1)
+    play_note(r, 100, 50, 300)
+    r.ask("/rwkv/once/channel_out", 3)
+    r.run_until_ns(ms(2900))
+    r.conductor.trigger(r.clock.now_ns())
+    r.run_until_ns(ms(5900))
+    assert {m[0] for _, m in r.sent} == {0x92, 0x82}
+
+
+def test_with_the_mode_goes_the_answer_that_waits() -> None:
+    r = running(bars=1)
+    r.conductor.set_mode("trade", 1, 1)
+    r.run_until_ns(ms(2900))
+    assert r.conductor.state == "armed"
+    r.conductor.set_mode("manual", 1, 1)
+    r.run_until_ns(ms(9000))
+    assert onsets_ms(r) == []

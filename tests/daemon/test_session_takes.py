@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
+from performances import fresh_state
 from rwkv_music_daemon.osc.arguments import OscError
 from rwkv_music_daemon.parameters import Generation
 from rwkv_music_daemon.rehearsal import Rehearsal
@@ -22,7 +24,7 @@ TINY = ModelConfig(1, 64, len(VOCABULARY), 8, 8, 8, 8)
 RWKV = RwkvMusicModel(NumpyEngine(random_weights(TINY, seed=5)), VOCABULARY)
 
 
-def offering(takes: int = 3, **generation: Any) -> Rehearsal:
+def offering(takes: int = 3, until_ms: float = 4100, **generation: Any) -> Rehearsal:
     """A completion of one bar from bar 1 on has been played, and bar 2 is open."""
     transport = Transport(120.0, None, "internal")
     transport.play(0)
@@ -32,7 +34,7 @@ def offering(takes: int = 3, **generation: Any) -> Rehearsal:
     r.play(press(60), ms(100))
     r.play(lift(60), ms(400))
     r.conductor.trigger(r.clock.now_ns())
-    r.run_until_ns(ms(4100))
+    r.run_until_ns(ms(until_ms))
     return r
 
 
@@ -164,3 +166,44 @@ def test_a_second_press_just_before_the_line_takes_the_place_of_the_first(
     r.run_until_ns(ms(23_000))
     assert [done[0] for done in events(r, "/rwkv/done")] == [1, 3]
     assert hung(r) == set()
+
+
+@pytest.mark.parametrize("undone_ms", [2700, 3995, 4100, 8100])  # playing, over, long over
+@pytest.mark.parametrize("asked_ms", [100, 4100])  # later: so much silence has passed since
+def test_undo_then_the_same_seed_gives_the_same_take(undone_ms: float, asked_ms: float) -> None:
+    r = offering(1, until_ms=undone_ms)
+    heard = played(offering(1))[1]
+    r.conductor.undo(r.clock.now_ns())
+    r.run_until_ns(ms(undone_ms + asked_ms))
+    r.conductor.trigger(r.clock.now_ns())
+    r.run_until_ns(r.clock.now_ns() + ms(6000))
+    assert played(r)[2] == heard
+    assert len(heard) > 4
+    assert len(r.conductor.assembler.bars) > 1
+
+
+def test_after_undo_and_a_note_silence_is_music_again() -> None:
+    r = offering(1)
+    r.conductor.undo(r.clock.now_ns())
+    for pitch in (62, 64):
+        r.play(press(pitch))
+        r.run_until_ns(r.clock.now_ns() + ms(200))
+        r.play(lift(pitch))
+        r.run_until_ns(r.clock.now_ns() + ms(6000))
+    silent = [bar.is_silence for bar in r.conductor.assembler.bars if not bar.notes]
+    assert sum(silent) >= 4
+    live, fresh = r.worker.session.fork(), fresh_state(r, RWKV)
+    np.testing.assert_allclose(live.engine, fresh.engine, atol=1e-4)
+
+
+def test_a_selected_take_is_heard_on_the_next_bar_line() -> None:
+    for asked_ms in (4100, 5000, 5970):  # until half a step before the line
+        r = offering(2)
+        r.run_until_ns(ms(asked_ms))
+        first = r.conductor.select(r.clock.now_ns(), 1)
+        assert first == (2, 3)
+        r.run_until_ns(ms(9000))
+        alone = played(offering(1, seed=41))[1]
+        assert played(r)[2] == alone
+        onset_ms = 6000 + alone[0][0] * 500 / 12
+        assert onsets_ms(r)[len(played(r)[1])] == pytest.approx(onset_ms, abs=0.01)

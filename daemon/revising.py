@@ -1,0 +1,85 @@
+"""Parameters that change while a completion plays: they act within a beat, whatever has been made
+ahead. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict
+
+from rwkv_music.music import STEPS_PER_BEAT
+from rwkv_music.timebase import NS_PER_MS, beats_to_steps
+
+from .completion import Completion
+from .messages import Message, Revise
+from .parameters import MADE_BY, OF_THE_REQUEST, Value
+from .performer import Performer
+from .transport import Transport
+from .voices import RELEASE_NS, Voices
+
+
+class Revising:
+    """Has what is beyond a beat from now made again by the parameters that hold now."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        performer: Performer,
+        voices: Voices,
+        to_worker: Callable[[Message], None],
+    ) -> None:
+        self._transport = transport
+        self._performer = performer
+        self._voices = voices
+        self._to_worker = to_worker
+
+    def change(self, name: str, value: Value, now_ns: int) -> None:
+        """A parameter has changed for good: for what plays, what is armed and what is offered too,
+        unless it is one that says what a request is."""
+        if name in OF_THE_REQUEST:
+            return
+        performer = self._performer
+        making = self._in_the_making()
+        is_new = making is not None and making.generation.value(name) != value
+        for completion in (performer.playing, performer.armed):
+            if completion is not None and name == "nudge_ms":
+                self._nudge(completion, float(value), now_ns)
+        for completion in (performer.playing, performer.armed, performer.offered):
+            if completion is not None:
+                completion.generation = completion.generation.with_value(name, value)
+        if making is not None and is_new and name in MADE_BY:
+            self._revise(making, now_ns)
+
+    def _in_the_making(self) -> Completion | None:
+        """The completion that the worker was asked for last, if it plays or will."""
+        playing, armed = self._performer.playing, self._performer.armed
+        if armed is not None and armed.generating:
+            return armed
+        return playing if playing is not None and playing.cut_step is None else None
+
+    def _revise(self, completion: Completion, now_ns: int) -> None:
+        step = max(self._free_step(completion.least_nudge_ns, now_ns), completion.start_step)
+        if step >= beats_to_steps(completion.end_beat(self._transport)):
+            return
+        bar, step_in_bar = completion.revise(step, self._transport)
+        completion.notes -= self._voices.drop(completion.request, step)
+        self._to_worker(
+            Revise(
+                request=completion.request,
+                edition=completion.edition,
+                bar=bar,
+                step=step_in_bar,
+                let_ring=bool(completion.generation.let_ring),
+                wishes=asdict(completion.generation),
+            )
+        )
+
+    def _nudge(self, completion: Completion, nudge_ms: float, now_ns: int) -> None:
+        least_ns = min(completion.least_nudge_ns, round(nudge_ms * NS_PER_MS))
+        completion.nudge_from(self._free_step(least_ns, now_ns), nudge_ms)
+
+    def _free_step(self, nudge_ns: int, now_ns: int) -> int:
+        """A beat from now; later where the worker needs longer, or notes are sent early."""
+        needed_ns = RELEASE_NS + self._performer.lead_ns - min(nudge_ns, 0)
+        soonest = math.ceil(self._transport.beat_at(now_ns + needed_ns) * STEPS_PER_BEAT)
+        return max(math.floor((self._transport.beat_at(now_ns) + 1) * STEPS_PER_BEAT), soonest)
