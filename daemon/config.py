@@ -62,6 +62,8 @@ def _plain(value: Any) -> Any:
         return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
     return value if isinstance(value, bool | int | float | str) else str(value)
 
 
@@ -106,13 +108,15 @@ def _yaml_problem(error: Exception) -> str:
 
 
 def _parse_override(override: str) -> tuple[str, str, object]:
-    """`a.b=c` as section, key and value. Text keys take c as it stands, the others as YAML."""
+    """`a.b=c` as section, key and value: c as it stands for a text, else read as YAML."""
     name, equals, raw = override.partition("=")
     section, dot, key = name.strip().partition(".")
     if not (equals and dot):
         raise ConfigError(f"--set {override}: expected section.key=value, such as osc.port=7770")
     default = getattr(_SECTIONS[section](), key, None) if section in _SECTIONS else None
-    if isinstance(default, str | Meter) or key.startswith("triggers."):
+    is_list = isinstance(default, tuple) and raw.lstrip().startswith("[")
+    is_text = isinstance(default, str | Meter | tuple) or key.startswith("triggers.")
+    if is_text and not is_list:
         return section, key, raw
     try:
         return section, key, yaml.safe_load(raw)

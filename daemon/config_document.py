@@ -86,7 +86,7 @@ def _tables() -> Iterator[str]:
         yield "| key | default | meaning | allowed |\n|---|---|---|---|\n"
         for key, value in values.items():
             meaning, expected = _about(section, key)
-            shown = "" if value in ("", {}) else f"`{value}`"
+            shown = "" if value in ("", {}, []) else f"`{value}`"
             yield f"| `{name}.{key}` | {shown} | {meaning} | {expected} |\n"
 
 

@@ -18,6 +18,7 @@ from .settings import (
     flag,
     host,
     meter,
+    names,
     number,
     setting,
     text,
@@ -43,6 +44,12 @@ class MidiConfig:
     output: str = setting(_PORT, "Port to play on, in the same way.", "RWKV Music Out")
     clock_input: str = setting(
         text("a port name, or nothing"), "Port of the MIDI clock; empty: the input's own.", ""
+    )
+    connect_from: tuple[str, ...] = setting(
+        names, "Others' ports that the input is connected to, whenever they are there.", ()
+    )
+    connect_to: tuple[str, ...] = setting(
+        names, "Others' ports that the output is connected to, in the same way.", ()
     )
     triggers: Mapping[str, MidiTrigger] = field(
         default_factory=dict, metadata=about(triggers, "Messages that are commands.")

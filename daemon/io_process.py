@@ -24,6 +24,7 @@ from .messages import (
     Load,
     Loaded,
     NotLoaded,
+    Patched,
     Ping,
     Pong,
     Serving,
@@ -75,6 +76,7 @@ class IoProcess:
         )
         self._loop.watch(supervisor, self._take_orders)
         self._told: Connections | None = None
+        self._told_patch = Patched((), (), ())
         self._next_look_ns = 0
         where = f"{self._ports.api}: {config.midi.input}, {config.midi.output}; OSC {osc.port}"
         supervisor.send(Listening(self._hub.port, where))
@@ -106,6 +108,8 @@ class IoProcess:
                     self._ending = True
                 case Ping(number):
                     self._tell(Pong(number))
+                case Patched(sources, clock_sources, destinations):
+                    self._ports.patchbay.keep(sources, clock_sources, destinations)
                 case WorkerState(state):
                     self._loop.publish("/rwkv/worker", state)
                 case Loaded():
@@ -130,8 +134,12 @@ class IoProcess:
         if connections != self._told:
             self._told = connections
             self._tell(connections)
+        patch = Patched(*self._ports.patchbay.kept)
+        if patch != self._told_patch:
+            self._told_patch = patch
+            self._tell(patch)
 
-    def _tell(self, message: Pong | Serving | Connections | Load) -> None:
+    def _tell(self, message: Pong | Serving | Connections | Patched | Load) -> None:
         try:
             self._supervisor.send(message)
         except WorkerError:

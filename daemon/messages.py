@@ -244,6 +244,17 @@ class Connections:
 
 
 @dataclass(frozen=True, slots=True)
+class Patched:
+    """io to supervisor: the full names of those that our input hears, its clock's port, and that
+    our output plays to, now or until they went away. And back, to the io that takes a dead one's
+    place."""
+
+    sources: tuple[str, ...]
+    clock_sources: tuple[str, ...]
+    destinations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Load:
     """io to supervisor: start a second worker with this checkpoint, which takes the first's place
     when it is ready."""
@@ -299,6 +310,7 @@ Message = (
     | Listening
     | Serving
     | Connections
+    | Patched
     | Load
     | Loaded
     | NotLoaded

@@ -123,7 +123,16 @@ def _trigger(command: str, message: object) -> MidiTrigger:
         raise ConfigError(f"{command}: {error}") from error
 
 
+def _names(value: object) -> tuple[str, ...]:
+    listed = [value] if isinstance(value, str) else value
+    found = tuple(_typed(name, str).strip() for name in _typed(listed or [], (list, tuple)))
+    if not all(found) and found != ("",):
+        raise ValueError  # an empty part is in every name
+    return tuple(filter(None, found))
+
+
 flag = Reader("true or false", lambda value: _typed(value, bool))
 meter = Reader("one of " + ", ".join(str(m) for m in METERS), _meter)
 host = Reader('an IPv4 address of this machine, such as "127.0.0.1"', _host)
+names = Reader('names of ports or parts of them, such as [Launchkey, "FLUID Synth"]', _names)
 triggers = Reader("a map such as {trigger: cc 64 ch 1, stop: note 21}", _triggers)

@@ -31,6 +31,7 @@ from .messages import (
     Load,
     Loaded,
     NotLoaded,
+    Patched,
     Ping,
     Pong,
     Ready,
@@ -70,6 +71,7 @@ class Supervisor:
         self._rescue = Rescue()
         self._notifier = Notifier()
         self._connections = Connections("", ())
+        self._patched = Patched((), (), ())
         self._record = Record(config.service.data_path, config.osc.port)
         self._has_osc_port = False  # and with it the record: no other service can be there
         self._ending = False
@@ -158,12 +160,15 @@ class Supervisor:
                 case Listening(port, ports):
                     child.serves = True
                     self._io_port, self._ports = port, ports
+                    child.send(self._patched)
                     self._silence_leftovers()
                 case Ready():
                     child.serves = True
                 case Connections():
                     self._record.keep(message)
                     self._connections = message
+                case Patched():
+                    self._patched = message
                 case Serving(worker, model):
                     if self._next is not None and self._next.name == worker:
                         self._promote(self._next)

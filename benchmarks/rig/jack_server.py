@@ -142,6 +142,18 @@ class JackServer:
         finally:
             client.close()
 
+    def peers(self, ending: str) -> set[str]:
+        """Full names of those connected to the port that ends so; none while there is none, or two, as
+        the server has not done with a dead client yet."""
+        client = jack.Client("rig", servername=self.name, no_start_server=True)
+        try:
+            ours = [port for port in client.get_ports() if port.name.endswith(ending)]
+            return (
+                {p.name for p in client.get_all_connections(ours[0])} if len(ours) == 1 else set()
+            )
+        finally:
+            client.close()
+
     def wait_for_port(self, ending: str, timeout_s: float = 10.0) -> str:
         """The full name of the port that ends so, as soon as it is there."""
         ends_s = time.monotonic() + timeout_s

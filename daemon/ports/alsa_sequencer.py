@@ -46,12 +46,14 @@ class AlsaGraph:
     def __init__(self, clients: Path = CLIENTS) -> None:
         self._clients = clients
 
-    def listeners(self, full_name: str) -> tuple[str, ...]:
+    def peers(self, full_name: str) -> tuple[str, ...]:
         try:
             text = self._clients.read_text(errors="replace")
         except OSError:
             return ()
-        return subscriptions(text).get(full_name, ())
+        listening = subscriptions(text)
+        sources = (source for source, targets in listening.items() if full_name in targets)
+        return (*listening.get(full_name, ()), *sources)
 
     def connect(self, source: str, destination: str) -> None:
         program = shutil.which("aconnect")

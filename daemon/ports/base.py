@@ -46,6 +46,41 @@ class OutputPort(Protocol):
         ...
 
 
+class Connectable(Protocol):
+    """A port of our own, which can be connected to those of others."""
+
+    @property
+    def name(self) -> str:
+        """The short name it was opened by."""
+        ...
+
+    @property
+    def full_name(self) -> str:
+        """What the others see; empty when that could not be found out."""
+        ...
+
+    def connections(self) -> tuple[str, ...]:
+        """Full names of those it is connected to, as far as the system tells."""
+        ...
+
+    def others(self) -> tuple[str, ...]:
+        """Full names of those it could be connected to."""
+        ...
+
+    def connect(self, other: str) -> None:
+        """Hear one of those from now on, or play to it. May wait for the system; any thread.
+        Raises PortError."""
+        ...
+
+
+class OwnInput(InputPort, Connectable, Protocol):
+    """What others play to."""
+
+
+class OwnOutput(OutputPort, Connectable, Protocol):
+    """What others hear."""
+
+
 class MidiSystem(Protocol):
     """One MIDI system of the machine: ALSA, JACK, CoreMIDI, Windows, or the fake."""
 
@@ -62,12 +97,12 @@ class MidiSystem(Protocol):
         """Full names of the ports that can be played to."""
         ...
 
-    def open_input(self, name: str) -> InputPort:
+    def open_input(self, name: str) -> OwnInput:
         """A port of our own by that name, or an existing one where the system has no virtual
         ports. Raises PortError."""
         ...
 
-    def open_output(self, name: str) -> OutputPort:
+    def open_output(self, name: str) -> OwnOutput:
         """As `open_input`. Raises PortError."""
         ...
 

@@ -10,8 +10,8 @@ from rwkv_music.errors import PortError
 class Graph(Protocol):
     """The connections of a machine's MIDI system. Any thread."""
 
-    def listeners(self, full_name: str) -> tuple[str, ...]:
-        """Full names of those who listen to that port; none when that cannot be found out."""
+    def peers(self, full_name: str) -> tuple[str, ...]:
+        """Full names of the ports connected to that one; none when that cannot be found out."""
         ...
 
     def connect(self, source: str, destination: str) -> None:
@@ -33,7 +33,7 @@ class Graph(Protocol):
 class NoGraph:
     """For systems that do not tell: CoreMIDI and Windows."""
 
-    def listeners(self, full_name: str) -> tuple[str, ...]:
+    def peers(self, full_name: str) -> tuple[str, ...]:
         return ()
 
     def connect(self, source: str, destination: str) -> None:

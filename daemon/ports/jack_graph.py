@@ -52,7 +52,7 @@ class JackGraph:
         while self._places:
             os.close(self._places.pop())
 
-    def listeners(self, full_name: str) -> tuple[str, ...]:
+    def peers(self, full_name: str) -> tuple[str, ...]:
         with self._lock:
             client = self._ask()
             if client is None:
@@ -64,21 +64,30 @@ class JackGraph:
                 return ()
 
     def connect(self, source: str, destination: str) -> None:
-        with self._lock:
-            if self._jack is None:
-                raise PortError("jack: connecting ports needs JACK-Client: pip install JACK-Client")
-            client = self._ask()
-            if client is None:
-                raise PortError(f"jack: cannot connect {source!r}: the server has gone")
-            try:
-                target = client.get_port_by_name(destination)
-                port = client.get_port_by_name(source)
-                if target not in client.get_all_connections(port):
-                    client.connect(source, destination)
-            except self._jack.JackError as error:
-                raise PortError(
-                    f"jack: cannot connect {source!r} to {destination!r}: {error}"
-                ) from error
+        if self._jack is None:
+            raise PortError("jack: connecting ports needs JACK-Client: pip install JACK-Client")
+        # By a client of its own and without the lock: the server may let us wait, and who asks for
+        # connections must not wait for that.
+        try:
+            client = self._jack.Client("RWKV Music Patch", no_start_server=True)
+        except self._jack.JackError as error:
+            raise PortError(f"jack: cannot connect {source!r}: {error}") from error
+        gone = threading.Event()
+        client.set_shutdown_callback(lambda status, reason: gone.set())
+        try:
+            target = client.get_port_by_name(destination)
+            port = client.get_port_by_name(source)
+            if target not in client.get_all_connections(port):
+                client.connect(source, destination)
+        except self._jack.JackError as error:
+            raise PortError(
+                f"jack: cannot connect {source!r} to {destination!r}: {error}"
+            ) from error
+        finally:
+            if gone.is_set():
+                abandon(client)
+            else:
+                client.close()
 
     def alive(self) -> bool:
         with self._lock:

@@ -9,7 +9,8 @@ from rwkv_music.timebase import NS_PER_S
 
 from ..clock import Clock
 from ..config_sections import MidiConfig
-from .base import Arrival, InputPort, MidiSystem, OutputPort
+from .base import Arrival, MidiSystem, OwnInput, OwnOutput
+from .patchbay import Patchbay
 from .rtmidi import open_system
 
 _RETRY_NS = NS_PER_S
@@ -22,8 +23,9 @@ class MachinePorts:
     """Input, clock input and output as one: an InputPort and an OutputPort.
 
     The constructor raises PortError. When the MIDI system goes later, what is sent is lost, as
-    nobody could hear it, and `look` opens the ports again when the system is back. `poll`, `look`
-    and `connections` are for one thread; `send` may be called by another.
+    nobody could hear it, and `look` opens the ports again when the system is back. It also makes
+    the connections that are configured, and those that were there until something went away.
+    `poll`, `look` and `connections` are for one thread; `send` may be called by another.
     """
 
     def __init__(self, config: MidiConfig, clock: Clock) -> None:
@@ -31,10 +33,11 @@ class MachinePorts:
         self._config = config
         self._clock = clock
         self._system: MidiSystem
-        self._input: InputPort | None = None
-        self._clock_input: InputPort | None = None
-        self._output: OutputPort | None = None
+        self._input: OwnInput | None = None
+        self._clock_input: OwnInput | None = None
+        self._output: OwnOutput | None = None
         self._next_try_ns = 0
+        self.patchbay = Patchbay(config.connect_from, config.connect_to)
         self._open()
 
     @property
@@ -64,6 +67,7 @@ class MachinePorts:
         """Notice that the system has gone, or try to reach it again; true when it has just gone."""
         if self._output is not None:
             if self._system.alive():
+                self.patchbay.look()
                 return False
             log.error("%s has gone: waiting for it to come back", self._system.api)
             self.close()
@@ -79,6 +83,7 @@ class MachinePorts:
         return False
 
     def close(self) -> None:
+        self.patchbay.end()
         for port in (self._input, self._clock_input, self._output):
             if port is not None:
                 port.close()
@@ -95,6 +100,7 @@ class MachinePorts:
             self._input = self._system.open_input(self._config.input)
             if self._config.clock_input not in ("", self._config.input):
                 self._clock_input = self._system.open_input(self._config.clock_input)
+            self.patchbay.begin(self._input, self._clock_input, self._output, self._system.alive)
         except PortError:
             self.close()
             raise

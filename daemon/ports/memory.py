@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 
 from rwkv_music.errors import PortError
 
@@ -14,9 +15,13 @@ from .base import Arrival
 class MemoryInput:
     """An input fed by `push`; a message arrives when the clock has reached its time."""
 
-    def __init__(self, name: str, clock: Clock) -> None:
-        self.name = name
+    def __init__(
+        self, name: str, clock: Clock, others: Callable[[], tuple[str, ...]] = tuple
+    ) -> None:
+        self.name = self.full_name = name
         self.closed = False
+        self.sources: list[str] = []
+        self.others = others
         self._clock = clock
         self._lock = threading.Lock()
         self._waiting: deque[Arrival] = deque()
@@ -34,6 +39,12 @@ class MemoryInput:
                 arrived.append(self._waiting.popleft())
         return arrived
 
+    def connections(self) -> tuple[str, ...]:
+        return tuple(self.sources)
+
+    def connect(self, other: str) -> None:
+        _connect(self.name, other, self.others(), self.sources)
+
     def close(self) -> None:
         self.closed = True
 
@@ -41,11 +52,14 @@ class MemoryInput:
 class MemoryOutput:
     """An output that remembers what was sent, and when."""
 
-    def __init__(self, name: str, clock: Clock) -> None:
-        self.name = name
+    def __init__(
+        self, name: str, clock: Clock, others: Callable[[], tuple[str, ...]] = tuple
+    ) -> None:
+        self.name = self.full_name = name
         self.closed = False
         self.sent: list[Arrival] = []
         self.listeners: list[str] = []
+        self.others = others
         self._clock = clock
 
     def send(self, message: bytes) -> None:
@@ -53,6 +67,9 @@ class MemoryOutput:
 
     def connections(self) -> tuple[str, ...]:
         return tuple(self.listeners)
+
+    def connect(self, other: str) -> None:
+        _connect(self.name, other, self.others(), self.listeners)
 
     def close(self) -> None:
         self.closed = True
@@ -89,13 +106,13 @@ class MemorySystem:
     def open_input(self, name: str) -> MemoryInput:
         held = self.opened_inputs.get(name)
         if held is None or held.closed:
-            held = self.opened_inputs[name] = MemoryInput(name, self._clock)
+            held = self.opened_inputs[name] = MemoryInput(name, self._clock, self.inputs)
         return held
 
     def open_output(self, name: str) -> MemoryOutput:
         held = self.opened_outputs.get(name)
         if held is None or held.closed:
-            held = self.opened_outputs[name] = MemoryOutput(name, self._clock)
+            held = self.opened_outputs[name] = MemoryOutput(name, self._clock, self.outputs)
         return held
 
     def add_source(self, name: str) -> MemoryInput:
@@ -115,8 +132,11 @@ class MemorySystem:
     def connect(self, source: str, destination: str) -> None:
         if source not in self.opened_outputs:
             raise PortError(f"memory: no port {source!r}; there are {self.inputs()}")
-        if destination not in self.outputs():
-            raise PortError(f"memory: no port {destination!r}; there are {self.outputs()}")
-        listeners = self.opened_outputs[source].listeners
-        if destination not in listeners:
-            listeners.append(destination)
+        self.opened_outputs[source].connect(destination)
+
+
+def _connect(name: str, other: str, others: tuple[str, ...], connected: list[str]) -> None:
+    if other not in others:
+        raise PortError(f"memory: {name}: no port {other!r}; there are {others}")
+    if other not in connected:
+        connected.append(other)

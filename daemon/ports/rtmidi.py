@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import rtmidi
 
@@ -13,6 +15,7 @@ from rwkv_music.errors import PortError
 from ..clock import Clock
 from .alsa_sequencer import AlsaGraph
 from .base import MidiSystem
+from .cables import Cables, OwnCables, SystemCables
 from .graph import Graph, NoGraph
 from .jack_graph import JackGraph, no_server
 from .rtmidi_ports import RtMidiInput, RtMidiOutput
@@ -33,6 +36,7 @@ REMEDIES = {
     "coremidi": "this is only there on macOS",
     "winmm": "this is only there on Windows",
 }
+_NO_CABLES: Cables[Any] = SystemCables(NoGraph(), "", plays=False)
 _GRAPHS: dict[str, type[AlsaGraph] | type[JackGraph]] = {"alsa": AlsaGraph, "jack": JackGraph}
 
 
@@ -57,25 +61,26 @@ class RtMidiSystem:
         return tuple(_full_names(rtmidi.MidiOut, self._api))
 
     def open_input(self, name: str) -> RtMidiInput:
+        before = set(self.outputs())
         port = self._client(rtmidi.MidiIn)
-        self._open(port, name)
-        return RtMidiInput(name, port, self._clock, self._graph)
+        full_name = self._open(port, name) or _new(name, before, self.outputs())
+        cables = self._cables(full_name, self.open_input_from, self.inputs, plays=False)
+        return RtMidiInput(name, full_name, port, self._clock, self._graph, cables)
 
     def open_output(self, name: str) -> RtMidiOutput:
         before = set(self.inputs())
         port = self._client(rtmidi.MidiOut)
-        self._open(port, name)
-        # An output of ours is an input to the others: the new one of that name.
-        new = [full for full in self.inputs() if full not in before and name in full]
-        return RtMidiOutput(name, port, self._graph, new[0] if new else "")
+        full_name = self._open(port, name) or _new(name, before, self.inputs())
+        cables = self._cables(full_name, self.open_output_to, self.outputs, plays=True)
+        return RtMidiOutput(name, full_name, port, self._graph, cables)
 
     def open_input_from(self, source: str) -> RtMidiInput:
         port = self._open_existing(rtmidi.MidiIn, source)
-        return RtMidiInput(source, port, self._clock, self._graph)
+        return RtMidiInput(source, "", port, self._clock, self._graph, _NO_CABLES)
 
     def open_output_to(self, destination: str) -> RtMidiOutput:
         port = self._open_existing(rtmidi.MidiOut, destination)
-        return RtMidiOutput(destination, port, self._graph, "")
+        return RtMidiOutput(destination, "", port, self._graph, _NO_CABLES)
 
     def connect(self, source: str, destination: str) -> None:
         self._graph.connect(source, destination)
@@ -86,6 +91,19 @@ class RtMidiSystem:
     def close(self) -> None:
         """Let go of what watches the connections; the ports are closed on their own."""
         self._graph.close()
+
+    def _cables(
+        self,
+        full_name: str,
+        open_end: Callable[[str], Any],
+        there: Callable[[], tuple[str, ...]],
+        *,
+        plays: bool,
+    ) -> Cables[Any]:
+        if self.api in _GRAPHS:
+            return SystemCables(self._graph, full_name, plays=plays)
+        taken = (full_name,) if self.api in NO_VIRTUAL_PORTS else ()
+        return OwnCables(open_end, there, taken)
 
     def _client(self, kind: type[rtmidi.MidiIn] | type[rtmidi.MidiOut]) -> rtmidi.MidiIn:
         try:
@@ -111,12 +129,16 @@ class RtMidiSystem:
             raise PortError(f"{self.api}: cannot connect to {full_name!r}: {error}") from error
         return port
 
-    def _open(self, port: rtmidi.MidiIn, name: str) -> None:
+    def _open(self, port: rtmidi.MidiIn, name: str) -> str:
+        """The full name of the existing port that was opened; empty for one of our own."""
         try:
             if self.api in NO_VIRTUAL_PORTS:
-                port.open_port(index_of(name, port.get_ports(), self.api))
-            else:
-                port.open_virtual_port(name)
+                names = port.get_ports()
+                index = index_of(name, names, self.api)
+                port.open_port(index)
+                return str(names[index])
+            port.open_virtual_port(name)
+            return ""
         except (rtmidi.RtMidiError, PortError) as error:
             port.delete()
             if isinstance(error, PortError):
@@ -178,6 +200,12 @@ def _full_names(kind: type[rtmidi.MidiIn] | type[rtmidi.MidiOut], api: int) -> l
         return names
     finally:
         client.delete()
+
+
+def _new(name: str, before: set[str], now: tuple[str, ...]) -> str:
+    """The full name of the port of ours that has just been made; empty when nobody sees it. An
+    output of ours is an input to the others."""
+    return next((full for full in now if full not in before and name in full), "")
 
 
 def _no_such_port(api: str, name: str, names: list[str]) -> str:

@@ -9,7 +9,8 @@ import rtmidi
 
 from ..clock import Clock
 from .arrival import ArrivalTimes
-from .base import Arrival
+from .base import Arrival, InputPort, OutputPort
+from .cables import Cables
 from .graph import Graph
 from .jack_graph import abandon
 
@@ -37,6 +38,13 @@ def _release(port: rtmidi.MidiIn | rtmidi.MidiOut, graph: Graph) -> None:
         abandon(port)
 
 
+def _names(port: rtmidi.MidiIn | rtmidi.MidiOut) -> tuple[str, ...]:
+    try:
+        return tuple(port.get_ports())
+    except rtmidi.RtMidiError:
+        return ()
+
+
 class _Complaints:
     """Logs what the driver says the first time, and then at every tenfold."""
 
@@ -54,8 +62,18 @@ class RtMidiInput:
     """Polled, not called back: a callback needs the GIL at the driver's moment and loses messages
     when it is busy."""
 
-    def __init__(self, name: str, port: rtmidi.MidiIn, clock: Clock, graph: Graph) -> None:
+    def __init__(
+        self,
+        name: str,
+        full_name: str,
+        port: rtmidi.MidiIn,
+        clock: Clock,
+        graph: Graph,
+        cables: Cables[InputPort],
+    ) -> None:
         self.name = name
+        self.full_name = full_name
+        self._cables = cables
         self._port = port
         self._clock = clock
         self._graph = graph
@@ -66,6 +84,27 @@ class RtMidiInput:
         port.set_error_callback(self._complaints)
 
     def poll(self) -> list[Arrival]:
+        arrived = self._poll_own()
+        ends = self._cables.ends
+        if ends:
+            arrived += (arrival for end in ends for arrival in end.poll())
+            arrived.sort(key=lambda arrival: arrival[0])
+        return arrived
+
+    def connections(self) -> tuple[str, ...]:
+        return self._cables.connected()
+
+    def others(self) -> tuple[str, ...]:
+        return _names(self._port)
+
+    def connect(self, other: str) -> None:
+        self._cables.connect(other)
+
+    def close(self) -> None:
+        self._cables.close()
+        _release(self._port, self._graph)
+
+    def _poll_own(self) -> list[Arrival]:
         arrived: list[Arrival] = []
         polled_ns = self._clock.now_ns()
         for _ in range(_POLL_MESSAGES):
@@ -85,17 +124,22 @@ class RtMidiInput:
                 arrived.append((t_ns, bytes(message)))
         return arrived
 
-    def close(self) -> None:
-        _release(self._port, self._graph)
-
 
 class RtMidiOutput:
     """Sends at once, except that a burst rests before it would overrun the driver's ring. What a
     system that stands still would not take any more is dropped, and counts as a failure."""
 
-    def __init__(self, name: str, port: rtmidi.MidiOut, graph: Graph, full_name: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        full_name: str,
+        port: rtmidi.MidiOut,
+        graph: Graph,
+        cables: Cables[OutputPort],
+    ) -> None:
         self.name = name
-        self.full_name = full_name  # as the others see it; empty when it could not be found out
+        self.full_name = full_name
+        self._cables = cables
         self._port = port
         self._graph = graph
         self._burst = 0
@@ -111,6 +155,8 @@ class RtMidiOutput:
         return self._complaints.count
 
     def send(self, message: bytes) -> None:
+        for end in self._cables.ends:
+            end.send(message)
         self._pace()
         size = _LENGTH_BYTES + len(message)
         if self._waiting_bytes + size > _RING_BYTES:
@@ -123,11 +169,18 @@ class RtMidiOutput:
             self._complaints(None, str(error))
 
     def connections(self) -> tuple[str, ...]:
-        return self._graph.listeners(self.full_name) if self.full_name else ()
+        return self._cables.connected()
+
+    def others(self) -> tuple[str, ...]:
+        return _names(self._port)
+
+    def connect(self, other: str) -> None:
+        self._cables.connect(other)
 
     def close(self) -> None:
         # The driver hands over at its next period; closing at once would swallow the last words.
         time.sleep(_FLUSH_S)
+        self._cables.close()
         _release(self._port, self._graph)
 
     def _pace(self) -> None:

@@ -81,6 +81,8 @@ def test_overrides_are_typed_by_their_key() -> None:
             "midi.input=24:0",  # YAML 1.1 would read a sexagesimal number
             "midi.output=12",
             "midi.clock_input=",
+            "midi.connect_from=24:0",
+            "midi.connect_to=[A synth, 'in: 2']",
             "transport.meter=6/8",
             "transport.tempo_bpm=90",
             "generation.temperature=1",
@@ -91,6 +93,9 @@ def test_overrides_are_typed_by_their_key() -> None:
         ],
     )
     assert (config.midi.input, config.midi.output, config.midi.clock_input) == ("24:0", "12", "")
+    assert config.midi.connect_from == ("24:0",)
+    assert config.midi.connect_to == ("A synth", "in: 2")
+    assert from_dict(to_dict(config)) == config
     assert config.transport.meter == Meter(6, 8)
     assert config.transport.tempo_bpm == 90.0
     assert config.generation.temperature == 1.0
@@ -106,6 +111,11 @@ def test_overrides_are_typed_by_their_key() -> None:
     ("text", "expected"),
     [
         ("midi: {input: 3}", "config.yaml: midi.input: expected a port name, got 3"),
+        (
+            "midi: {connect_to: [Synth, '']}",
+            "config.yaml: midi.connect_to: expected names of ports or parts of them",
+        ),
+        ("midi: {connect_from: [3]}", "midi.connect_from: expected names of ports"),
         ("midi: {input: }", "config.yaml: midi.input: expected a port name, got nothing"),
         (
             "midi: {inptu: X}",

@@ -45,6 +45,9 @@ def test_nonsense_has_no_connections() -> None:
 
 def test_a_machine_without_a_sequencer(tmp_path) -> None:
     graph = AlsaGraph(tmp_path / "clients")
-    assert graph.listeners("any:port 1:0") == ()
+    assert graph.peers("any:port 1:0") == ()
     (tmp_path / "clients").write_text(CLIENTS)
-    assert len(graph.listeners("RWKV Music:RWKV Music Out 129:0")) == 3
+    assert len(graph.peers("RWKV Music:RWKV Music Out 129:0")) == 3
+    assert graph.peers('FLUID Synth (411): \\"x\\":Synth input port (411:0) 130:0') == (
+        "RWKV Music:RWKV Music Out 129:0",
+    )

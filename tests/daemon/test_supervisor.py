@@ -12,6 +12,7 @@ from rwkv_music_daemon.links import call
 from rwkv_music_daemon.messages import (
     Connections,
     Failed,
+    Patched,
     Ping,
     Ready,
     Serving,
@@ -88,6 +89,16 @@ def test_an_io_that_dies_is_silenced_and_everything_begins_again(house: House) -
     assert ("silence", SYNTH) in house.rescued
     assert worker.killed  # its io is gone
     house.run_until(lambda: len(house.children["worker"]) == 2)
+
+
+def test_the_next_io_is_told_what_the_dead_one_was_connected_to(house: House) -> None:
+    patched = Patched(("keys:out",), (), ("synth:in",))
+    house.come_up()
+    house.io.say(patched)
+    house.run_until(lambda: house.supervisor._patched == patched)
+    house.io.die()
+    house.run_until(lambda: len(house.children["io"]) == 2)
+    house.run_until(lambda: patched in house.io.heard)
 
 
 def test_who_crashes_again_and_again_is_started_less_and_less_often(

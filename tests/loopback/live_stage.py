@@ -44,6 +44,14 @@ class Stage:
         self.probe.listen_to(self.server.wait_for_port("RWKV Music Out", WITHIN_S))
         self.probe.play_to(self.server.wait_for_port("RWKV Music In", WITHIN_S))
 
+    def wait_for_connections(self) -> None:
+        """Return when the service has connected its ports to the probe's again."""
+        for ours, theirs in (
+            ("RWKV Music In", self.probe.player),
+            ("RWKV Music Out", self.probe.listener),
+        ):
+            wait_for(lambda o=ours, t=theirs: t in self.server.peers(o), f"{ours} is not connected")
+
     def wait_until_answers(self) -> None:
         """Return when a ping is answered."""
         wait_for(lambda: self._pongs(), "no pong came")
