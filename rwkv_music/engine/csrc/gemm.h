@@ -131,15 +131,17 @@ void tile(const Place& place, const Input& input, float* y, int stride) {
   for (int p = 0; p < P; ++p)
     for (int t = 0; t < T; ++t) {
       if constexpr (Kind::kFormat == Format::int8)
-        total[p][t] = S::mul(total[p][t], S::load(m.output_scales + place.output(p)));
+        total[p][t] = S::mul(total[p][t], S::load(m.output_scales() + place.output(p)));
       S::store(y + static_cast<std::size_t>(place.row + t) * stride + place.output(p), total[p][t]);
     }
 }
 
-// The widest tile whose sums fit the registers: T rows of P panels.
+// The widest tile whose sums fit the registers: T rows of P panels. Integer sums begin anew with every
+// group; where there are registers for all of them, what they add up to may wait in the cache.
 template <class S, bool integer>
 constexpr int panels_for(int rows) {
-  const int sums = rows * (integer ? 2 : 1), free = S::kRegisters - (rows > 1 ? 6 : 0);
+  const bool waits = S::kRegisters >= 32;
+  const int sums = rows * (integer && !waits ? 2 : 1), free = S::kRegisters - (rows > 1 ? 6 : 0);
   return sums * 4 <= free ? 4 : sums * 2 <= S::kRegisters ? 2 : 1;
 }
 
