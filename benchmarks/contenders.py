@@ -175,7 +175,7 @@ def peer_contenders(
 
 
 def memories_of(contenders: Sequence[Contender]) -> dict[tuple[int, int], Contender]:
-    """For each number of bytes that a token reads, and of threads, the reading of so much memory."""
+    """The reading of so many bytes by so many threads, for each engine here."""
     if native.absence():
         return {}
     from rwkv_music.engine import _native

@@ -5,15 +5,15 @@
 
 Every engine of a model takes its turn in every round: a few calls to warm up, then the calls that
 count; medians are over all rounds. In the same turns a block of memory, as large as what a token
-reads, is read and nothing else, by as many threads: `share_of_bandwidth` is a token's bytes (weights
-once, the state read and written) by its time, over the bytes a second of that reading.
+reads, is read and nothing else, by as many threads: `share_of_bandwidth` is a token's bytes
+(weights once, the state read and written) by its time, over the bytes a second of that reading.
 
 Modes: decode (one token a call; batch 4: four states), prefill (64 tokens a call). Peers run in the
-same rounds on one thread each, in the environment that `make bench-peers` makes: the `rwkv` package,
-llama.cpp, and a transformer of as many weights with a KV cache. `ratio_to_peer` is over llama.cpp at
-the same bits, and where there is none over the best of the `rwkv` package. --folder keeps what is
-converted for them. `round_trip_ns` is how long a line of the cache takes between two cores and back,
-before and after: two threads are as fast as that allows.
+same rounds on one thread each, in the environment that `make bench-peers` makes: the `rwkv`
+package, llama.cpp, and a transformer of as many weights with a KV cache. `ratio_to_peer` is over llama.cpp
+at the same bits, and where there is none over the best of the `rwkv` package. --folder keeps what
+is converted for them. `round_trip_ns` is how long a line of the cache takes between two cores and
+back, before and after: two threads are as fast as that allows.
 
 --quick measures the default model alone, the one that is shipped.
 """

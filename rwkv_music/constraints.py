@@ -109,9 +109,7 @@ class Constraints:
             return vocabulary.velocity_id(min(max(scaled, 1), 127))
         return token
 
-    def _choose_onset(
-        self, logits: Scores, grammar: BarGrammar, v: Vocabulary, u: float
-    ) -> int:
+    def _choose_onset(self, logits: Scores, grammar: BarGrammar, v: Vocabulary, u: float) -> int:
         """A position, a pitch or the end of the bar; of the constraints, the cheapest that must be
         is broken."""
         ranges = free = grammar.ranges()
@@ -144,7 +142,7 @@ class Constraints:
                 same.add(pitch - LOWEST_PITCH)
         possible = range(ranges.now - v.pitch.start, ranges.now_stop - v.pitch.start)
         same.intersection_update(possible)
-        return sorted(same) if len(same) < ranges.count else []
+        return sorted(same) if len(same) < ranges.size else []
 
     def _free(self, ranges: Ranges, position: int, v: Vocabulary) -> Ranges:
         """The ranges without the places where an onset would be one voice too many."""

@@ -118,9 +118,7 @@ def draw_numpy(
     )
 
 
-def _thin(
-    scores: NDArray[np.float64], now: int, later: int, end: float, density: float
-) -> None:
+def _thin(scores: NDArray[np.float64], now: int, later: int, end: float, density: float) -> None:
     """Multiply the odds of stopping by the density, at this place and then at each later one.
 
     With m_i the probability that the next onset is the i-th possible one (0: at this place, all

@@ -29,7 +29,8 @@ class Peer:
 
     def __init__(self, module: str, *arguments: object) -> None:
         command = [interpreter(), "-m", f"{__package__}.{module}", *map(str, arguments)]
-        self._errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # a pipe could fill up
+        # A pipe could fill up. Closed by `close`.
+        self._errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

@@ -1,7 +1,7 @@
 """A checkpoint of ours as a GGUF file that llama.cpp runs: architecture `rwkv7`.
 
-What belongs to which name, and what stays in float32 or float16 whatever the type, is as llama.cpp's
-own converter and quantiser have it: the others would not be the files that people run.
+What belongs to which name, and what stays in float32 or float16 whatever the type, is as
+llama.cpp's own tools have it, so that these are the files that people run.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def main() -> None:
         histories[f"step {start}"] = history, start
     places = {what: start for what, (_, start) in histories.items()}
 
-    def call(tokens: list[int]) -> None:
+    def call(tokens: list[int], what: str) -> None:
         ids = torch.tensor([tokens])
         if len(tokens) > 1:  # a prefill begins without a history: the cheapest there is
             model(input_ids=ids, use_cache=True, logits_to_keep=1)

@@ -1,8 +1,8 @@
 """What an inference engine is: token ids in, logits out, and a state that can be copied.
 
 Shapes: V vocabulary, B batch, S = config.state_size.
-State layout, float32 [S], layer by layer: wkv [H, 64 (value i), 64 (key j)], then the token shift of
-the time-mix [C], then that of the channel-mix [C]. Every engine uses this layout, so a state can
+State layout, float32 [S], layer by layer: wkv [H, 64 (value i), 64 (key j)], then the token shift
+of the time-mix [C], then that of the channel-mix [C]. Every engine uses this layout, so a state can
 move from one engine to another.
 """
 

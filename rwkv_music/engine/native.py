@@ -64,8 +64,8 @@ class NativeEngine:
         _require()
         from . import _native
 
-        packed = weights if isinstance(weights, PackedWeights) else None
         self.config = weights.config
+        packed = weights if isinstance(weights, PackedWeights) else None
         self.bits = (packed.bits if packed else DEFAULT_BITS) if bits is None else bits
         if self.bits not in BITS:
             raise ConfigError(f"bits: got {self.bits!r}, expected one of {BITS}")
@@ -86,8 +86,8 @@ class NativeEngine:
         self._weights = packed  # whose memory the model reads
         settings = (_shape(self.config), self.bits, threads, chosen)
         try:
-            if packed:
-                self._model = _native.Model.packed(*settings, _blocks(packed))
+            if isinstance(weights, PackedWeights):
+                self._model = _native.Model.packed(*settings, _blocks(weights))
             else:
                 check_memory(self.config.parameters * self.bits // 8, weights.source)
                 self._model = _native.Model(*settings, _official(weights))

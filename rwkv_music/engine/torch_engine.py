@@ -108,11 +108,11 @@ class TorchEngine:
             count = (BLOCK if left >= BLOCK else 1) if on_gpu else min(left, _LONGEST_PREFILL)
             logits_BV = self._run([state], tokens[start : start + count])
             start += count
-        return self._numbers(logits_BV)[0]
+        return self._row(logits_BV)
 
     def step(self, state: TorchState, token: int) -> Logits:
         self._check((token,))
-        return self._numbers(self._run([state], (token,)))[0]
+        return self._row(self._run([state], (token,)))
 
     def step_batch(self, states: Sequence[TorchState], tokens: Sequence[int]) -> Logits:
         if len(states) != len(tokens) or not tokens:
@@ -143,8 +143,13 @@ class TorchEngine:
         if min(tokens) < 0 or max(tokens) >= self.config.vocabulary:
             raise TokenError(f"token ids: expected 0 to {self.config.vocabulary - 1}, got {tokens}")
 
+    def _row(self, logits_1V: torch.Tensor) -> Logits:
+        logits_V: Logits = self._numbers(logits_1V)[0]
+        return logits_V
+
     def _numbers(self, logits_BV: torch.Tensor) -> Logits:
-        return np.array(logits_BV.cpu().numpy(), np.float32)
+        numbers: Logits = logits_BV.cpu().numpy()
+        return numbers.copy()
 
     @torch.inference_mode()
     def _run(
@@ -176,7 +181,7 @@ class TorchEngine:
         place = 0
         for number, layer in enumerate(self._layers):
             wkv_BHNN = state_BS[:, place : place + c * HEAD_SIZE]
-            wkv_BHNN = wkv_BHNN.unflatten(1, (self.config.heads, HEAD_SIZE, HEAD_SIZE))
+            wkv_BHNN = wkv_BHNN.view(states, self.config.heads, HEAD_SIZE, HEAD_SIZE)
             place += c * HEAD_SIZE
             ln_RC = F.layer_norm(x_RC, (c,), *layer.ln1, LAYER_NORM_EPS)
             dx_RC = _difference(ln_RC, state_BS[:, place : place + c], states)
@@ -200,7 +205,7 @@ class TorchEngine:
                 out_RC = out_RC * layer.enn_VC[ids_R]
             x_RC = x_RC + out_RC
             place += c
-        last_BC = x_RC.unflatten(0, (states, -1))[:, -1]
+        last_BC = x_RC.view(states, -1, c)[:, -1]
         normal_BC = F.layer_norm(last_BC, (c,), *self._ln_out, LAYER_NORM_EPS)
         return F.linear(normal_BC.to(self._dtype), self._head_VC).float()
 
@@ -220,7 +225,7 @@ class _Graph:
             logits_BV = engine.forward(self._state_BS, self._ids_R)
             return draw_ids(logits_BV, self._allowed_BV, self._wishes_B5) if draws else logits_BV
 
-        aside = torch.cuda.Stream(device)
+        aside = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(aside):  # what is compiled or allocated once is not recorded
             for _ in range(3):
@@ -248,11 +253,9 @@ class _Graph:
         return self._out
 
 
-def _difference(
-    x_RC: torch.Tensor, shift_BC: torch.Tensor, states: int
-) -> torch.Tensor:
+def _difference(x_RC: torch.Tensor, shift_BC: torch.Tensor, states: int) -> torch.Tensor:
     """What stood before each row, less the row. `shift` is where states keep their last row."""
-    x_BTC = x_RC.unflatten(0, (states, -1))
+    x_BTC = x_RC.view(states, -1, x_RC.shape[1])
     before_BTC = torch.cat([shift_BC[:, None], x_BTC[:, :-1]], dim=1)
     shift_BC.copy_(x_BTC[:, -1])
     return before_BTC.flatten(0, 1) - x_RC

@@ -119,7 +119,8 @@ def mix_heads(
     r_k_HN = r_k_C.reshape(heads, HEAD_SIZE)
     bonus_BTH1 = (r_BTHN * k_BTHN * r_k_HN).sum(-1, keepdim=True)
     y_RC = (y_RC + (bonus_BTH1 * v_BTHN).reshape(v_RC.shape)) * gates_4RC[3].float()
-    return y_RC.to(rkv_3RC.dtype)
+    mixed_RC: torch.Tensor = y_RC.to(rkv_3RC.dtype)
+    return mixed_RC
 
 
 def draw_ids(
@@ -127,7 +128,7 @@ def draw_ids(
 ) -> torch.Tensor:
     """Ids [B], as `sampling.draw_numpy` draws them. wishes, float64: temperature, top_p, top_k,
     min_p, and u in [0, 1)."""
-    temperature_B1, top_p_B1, top_k_B1, min_p_B1, u_B1 = wishes_B5.split(1, dim=1)
+    temperature_B1, top_p_B1, top_k_B1, min_p_B1, u_B1 = torch.split(wishes_B5, 1, dim=1)
     scores_BV = logits_BV.double().masked_fill(~allowed_BV, -torch.inf)
     scores_BV, ids_BV = scores_BV.sort(dim=1, descending=True, stable=True)
     coldness_B1 = temperature_B1.clamp_min(1e-9)

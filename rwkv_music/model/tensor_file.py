@@ -33,7 +33,7 @@ _REMEDY = "copy or download the file again"
 
 @dataclass(frozen=True, slots=True)
 class TensorEntry:
-    """Where a tensor lies: stored dtype (F32, BF16, F16 or U8), shape, bytes [start, stop) of data."""
+    """Where a tensor lies: its dtype (F32, BF16, F16 or U8), shape, bytes [start, stop) of data."""
 
     dtype: str
     shape: tuple[int, ...]

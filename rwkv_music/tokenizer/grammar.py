@@ -40,7 +40,7 @@ class Ranges(NamedTuple):
     may_end: bool
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
         return self.now_stop - self.now + self.later_stop - self.later + self.may_end
 
 
@@ -74,7 +74,7 @@ class BarGrammar:
         self.stage = POSITION
         if after is not None and after.onset >= first_step:
             self.stage, self.pitch = NEXT, after.pitch
-        if needs_note and not self.ranges().count:
+        if needs_note and not self.ranges().size:
             self._needs_note = False  # no room is left in this bar
 
     def ranges(self) -> Ranges:

@@ -14,6 +14,7 @@ from rwkv_music.model.config import ModelConfig
 from rwkv_music.model.random_weights import random_weights
 from rwkv_music.model.reference import ReferenceModel
 
+
 def torch_engine(weights):
     pytest.importorskip("torch")
     from rwkv_music.engine.torch_engine import TorchEngine

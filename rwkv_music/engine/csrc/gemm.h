@@ -136,12 +136,10 @@ void tile(const Place& place, const Input& input, float* y, int stride) {
     }
 }
 
-// The widest tile whose sums fit the registers: T rows of P panels. Integer sums begin anew with every
-// group; where there are registers for all of them, what they add up to may wait in the cache.
+// The widest tile whose sums fit the registers: T rows of P panels.
 template <class S, bool integer>
 constexpr int panels_for(int rows) {
-  const bool waits = S::kRegisters >= 32;
-  const int sums = rows * (integer && !waits ? 2 : 1), free = S::kRegisters - (rows > 1 ? 6 : 0);
+  const int sums = rows * (integer ? 2 : 1), free = S::kRegisters - (rows > 1 ? 6 : 0);
   return sums * 4 <= free ? 4 : sums * 2 <= S::kRegisters ? 2 : 1;
 }
 

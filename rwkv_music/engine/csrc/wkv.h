@@ -27,6 +27,9 @@ typename S::F row_products(const float* rows, const typename S::F (&vector)[kHea
   return S::sums(parts);
 }
 
+// States are rarely in the nearest cache: rows are asked for so far ahead.
+constexpr int kFetchedRows = 16;
+
 template <class S>
 void wkv_step(float* state, const HeadStep& head) {
   using F = typename S::F;
@@ -56,6 +59,8 @@ void wkv_step(float* state, const HeadStep& head) {
     alignas(64) float removed[16];
     S::store(removed, minus_removed);
     for (int b = 0; b < 16; ++b) {
+      for (int j = 0; j < kParts; ++j)
+        S::prefetch(reinterpret_cast<const std::byte*>(rows + (b + kFetchedRows) * N + 16 * j));
       const F from = S::set(removed[b]), v = S::set(head.v[i + b]);
       for (int j = 0; j < kParts; ++j) {
         float* s = rows + b * N + 16 * j;
