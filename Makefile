@@ -8,7 +8,7 @@ FOLDERS := rwkv_music daemon
 INSTALLED_FROM := pyproject.toml setup.py constraints.txt $(wildcard rwkv_music/engine/csrc/*)
 ARGS ?=
 
-.PHONY: demo test check lint types tests bench abuse docs clean
+.PHONY: demo test check lint types tests bench bench-peers abuse docs clean
 
 demo: .venv/demo.stamp
 	$(BIN)/rwkv-music-daemon demo --out out $(ARGS)
@@ -29,6 +29,13 @@ tests: .venv/test.stamp
 
 bench: .venv/test.stamp
 	$(BIN)/python -m benchmarks $(ARGS)
+
+# What the engines are compared with, in an environment of its own: llama.cpp is compiled for this
+# processor. Takes half an hour on two cores.
+bench-peers:
+	@test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet -r benchmarks/peers/requirements.txt
+	CMAKE_ARGS="-DGGML_NATIVE=ON -DLLAMA_CURL=OFF" .venv-peers/bin/python -m pip install --no-binary llama-cpp-python llama-cpp-python==0.3.36
 
 abuse: .venv/test.stamp
 	RWKV_MUSIC_ABUSE=1000000 $(BIN)/python -m pytest --timeout 3600 tests/daemon/test_osc_framing.py $(ARGS)

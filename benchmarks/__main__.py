@@ -26,7 +26,7 @@ _BENCHMARKS: dict[str, tuple[list[str], list[str]]] = {
     "silence": (["silence"], ["--quick"]),
     "flood": (["flood"], ["--quick"]),
     "history": (["history"], ["--tokens=20000"]),
-    "engine": (["engine", "--no-peers"], ["--quick"]),
+    "engine": (["engine", "--peers="], ["--quick"]),
 }
 
 

@@ -28,6 +28,7 @@ EVERYTHING = Sampling(
     polyphony=6,
     velocity_scale=1.1,
 )
+TAKES = 4
 
 
 class StopWatch:
@@ -37,22 +38,29 @@ class StopWatch:
         self._engine = engine
         self.config = engine.config
         self.seconds = 0.0
-        self.steps = 0
+        self.tokens = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)
 
     def step(self, state: Any, token: int) -> Any:
+        return self._timed(1, self._engine.step, state, token)
+
+    def step_batch(self, states: Any, tokens: Any) -> Any:
+        return self._timed(len(tokens), self._engine.step_batch, states, tokens)
+
+    def _timed(self, tokens: int, call: Any, *arguments: Any) -> Any:
         start = perf_counter()
-        logits = self._engine.step(state, token)
+        logits = call(*arguments)
         self.seconds += perf_counter() - start
-        self.steps += 1
+        self.tokens += tokens
         return logits
 
 
 def first_notes(weights: Weights, trials: int) -> dict[str, Any]:
     """Of the fastest engine here: a bar line heard and its first note proposed, `trials` times;
-    then whole bars under every constraint, to see what choosing adds to a token."""
+    then whole bars under every constraint, to see what choosing adds to a token; then the bars of
+    four takes at once, to see what they cost against one, choosing and all."""
     from rwkv_music.engine import native
 
     engine = NumpyEngine(weights) if native.absence() else native.NativeEngine(weights)
@@ -63,7 +71,8 @@ def first_notes(weights: Weights, trials: int) -> dict[str, Any]:
     request = BarRequest(meter, needs_note=True, sampling=EVERYTHING)
     rng = np.random.default_rng(0)
     heard = model.start()
-    waits, added = [], []
+    waits, added, tokens_us = [], [], []
+    alone, together = [], []
     for _ in range(trials):
         model.open_bar(heard, meter, 120.0)
         model.hear_notes(heard, played)
@@ -73,14 +82,40 @@ def first_notes(weights: Weights, trials: int) -> dict[str, Any]:
         notes = propose(model, state, request, rng)
         next(notes)
         waits.append((perf_counter() - start) * 1e3)
-        watch.seconds, watch.steps, start = 0.0, 0, perf_counter()
+        watch.seconds, watch.tokens, start = 0.0, 0, perf_counter()
         for _ in notes:
             pass
-        if watch.steps:
-            added.append((perf_counter() - start - watch.seconds) / watch.seconds)
+        taken = perf_counter() - start
+        if watch.tokens:
+            added.append((taken - watch.seconds) / watch.seconds)
+            tokens_us.append(1e6 * (taken - watch.seconds) / watch.tokens)
+        alone += _advances(model, heard, request, rng, 1)
+        together += _advances(model, heard, request, rng, TAKES)
     return {
         "engine": engine.name,
         "first_note_ms_p50": percentile(waits, 50),
         "first_note_ms_p99": percentile(waits, 99),
         "choosing_adds": median(added),
+        "choosing_us_a_token": median(tokens_us),
+        "advance_ms_1_take": 1e3 * median(alone),
+        "advance_ms_4_takes": 1e3 * median(together),
     }
+
+
+def _advances(
+    model: RwkvMusicModel, heard: Any, request: BarRequest, rng: np.random.Generator, takes: int
+) -> list[float]:
+    """Seconds of each of the steps that so many takes make together while all of them go on."""
+    proposals = []
+    for _ in range(takes):
+        state = model.fork(heard)
+        model.open_bar(state, request.meter, 120.0)
+        proposals.append(model.begin(state, request, rng))
+    seconds = []
+    while True:
+        start = perf_counter()
+        model.advance(proposals)
+        taken = perf_counter() - start
+        if any(proposal.over for proposal in proposals):
+            return seconds
+        seconds.append(taken)

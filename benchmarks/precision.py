@@ -23,8 +23,8 @@ from rwkv_music.engine.native import NativeEngine
 from rwkv_music.model.weights import load_weights
 from rwkv_music.tokenizer import load_vocabulary
 
-from .engine import default_weights
 from .figures import machine, table, write
+from .models import default_weights
 
 LONGEST = 500  # tokens of a piece
 

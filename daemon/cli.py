@@ -23,6 +23,7 @@ _SUMMARIES = {
     "doctor": "Say what is there, what is missing, and how to get it.",
     "config": "Check a configuration, or show the effective one.",
     "compose": "Let the running service continue a list of notes: for scripts inside DAWs.",
+    "models": "List, look at and quantise models.",
     "service": "Run it in the background, from login on.",
     "bridges": "List or install the scripts that run inside DAWs.",
 }

@@ -19,7 +19,7 @@ from .memories import MEMORIES, Memories
 from .messages import Composed, Memory, Message, Ready
 from .midi_bytes import SYSTEM, is_message
 from .midi_map import MidiMap
-from .models import Models
+from .models import MODELS, Models
 from .osc.encoding import Value
 from .osc.server import OscServer
 from .output_thread import Output
@@ -36,7 +36,6 @@ _HEARTBEAT_NS = 2 * NS_PER_S
 _SLEEP_LOOK_NS = 100 * NS_PER_MS
 _REPLIES_PER_STEP = 64
 _PLAYING = ("armed", "playing")
-_MODELS = "models"  # the folder of checkpoints, in the service's own
 
 _Came = tuple[list[tuple[selectors.SelectorKey, int]], list[Arrival]]  # to be read; MIDI
 
@@ -74,7 +73,7 @@ class IoLoop:
         )
         midi_map = MidiMap(config.midi.triggers)
         data = config.service.data_path
-        memories, models = Memories(data / MEMORIES), Models(data / _MODELS)
+        memories, models = Memories(data / MEMORIES), Models(data / MODELS)
         self.aside = Aside(self.conductor, memories, models, load_model)
         self.control = Control(self.conductor, midi_map, self.silence, keep_triggers, self.aside)
         self._started_ns = clock.now_ns()

@@ -11,6 +11,7 @@ from .osc.arguments import OscError
 from .osc.subscribers import Address
 
 EMBEDDED = "starter"
+MODELS = "models"  # the folder, in the service's own
 SUFFIX = ".safetensors"
 
 

@@ -1,13 +1,27 @@
-"""Logits, a mask and a generator to one id: temperature, top-k, top-p, min-p."""
+"""Logits, what may come, what is wished and a random number to one id.
+
+`draw` is the native module's where that was built, else `draw_numpy`: the same sums in float64 and
+in the same order, so the same ids (but where exp differs in its last bit right at an edge).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .music import HIGHEST_PITCH, LOWEST_PITCH
+from .tokenizer.grammar import Ranges
+
+try:
+    from .engine import _native
+except ImportError:  # not built: engine.native.absence() says why
+    _native = None  # type: ignore[assignment]
+
+_NOTHING = -1e4  # as a logarithm: of a group that has no ids left
+_LEAST = 1e-300  # of what is left for later: its logarithm is taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +46,66 @@ class Sampling:
     velocity_scale: float = 1.0
 
 
+class Wishes(NamedTuple):
+    """How the odds differ from the model's. All but `density` are about the ids at this place,
+    [now, now_stop): arrays count from id `first`.
+
+    kept: which of them are left (None: all). recent, log_penalty: an id's logit becomes less by
+    their product, those of all together stay as likely as they were. density: multiplies the odds
+    of stopping here, and then at each position further on; what is left goes to the end.
+    """
+
+    kept: NDArray[np.bool_] | None = None
+    recent: NDArray[np.float64] | None = None
+    first: int = 0
+    log_penalty: float = 0.0
+    density: float = 1.0
+
+
+NO_WISHES = Wishes()
+
+
 def draw(
-    logits: NDArray[np.float32],
-    allowed: NDArray[np.bool_],
-    sampling: Sampling,
-    rng: np.random.Generator,
+    logits: NDArray[np.float32], ranges: Ranges, wishes: Wishes, sampling: Sampling, u: float
 ) -> int:
-    """Draw one of the allowed ids. Exactly one random number is used, whatever the settings."""
-    u = rng.random()
-    ids = np.flatnonzero(allowed)
+    """One of the ids that may come, drawn by `u` in [0, 1); -1 when none is left."""
+    if _native is None:
+        return draw_numpy(logits, ranges, wishes, sampling, u)
+    return _native.draw(
+        logits,
+        ranges,
+        *wishes,
+        sampling.temperature,
+        sampling.top_p,
+        sampling.top_k,
+        sampling.min_p,
+        u,
+    )
+
+
+def draw_numpy(
+    logits: NDArray[np.float32], ranges: Ranges, wishes: Wishes, sampling: Sampling, u: float
+) -> int:
+    """What `draw` means."""
+    now = np.arange(ranges.now, ranges.now_stop)
+    if wishes.kept is not None:
+        now = now[wishes.kept[now - wishes.first]]
+    later = np.arange(ranges.later, ranges.later_stop)
+    ids = np.concatenate([now, later, [ranges.end] if ranges.may_end else []]).astype(np.intp)
+    if not len(ids):
+        return -1
     scores = logits[ids].astype(np.float64)
-    if sampling.temperature <= 0 or len(ids) == 1:
-        return int(ids[scores.argmax()])
-    order = np.argsort(-scores, kind="stable")
+    if wishes.recent is not None and len(now):
+        chord = scores[: len(now)]
+        before = _log_sum(chord)
+        chord -= wishes.log_penalty * wishes.recent[now - wishes.first]
+        chord += before - _log_sum(chord)
+    if wishes.density != 1:
+        _thin(scores, len(now), len(later), float(logits[ranges.end]), wishes.density)
+    order = np.lexsort((ids, -scores))  # of equal scores, the lower id first
     ids, scores = ids[order], scores[order]
+    if sampling.temperature <= 0:
+        return int(ids[0])
     weights = np.exp((scores - scores[0]) / sampling.temperature)
     keep = len(ids) if sampling.top_k <= 0 else min(sampling.top_k, len(ids))
     if sampling.min_p > 0:
@@ -56,3 +116,31 @@ def draw(
     return int(
         ids[min(int(np.searchsorted(cumulative[:keep], u * cumulative[keep - 1])), keep - 1)]
     )
+
+
+def _thin(scores: NDArray[np.float64], now: int, later: int, end: float, density: float) -> None:
+    """Multiply the odds of stopping by the density, at this place and then at each later one.
+
+    With m_i the probability that the next onset is the i-th possible one (0: at this place, all
+    ids together) and T_i that it comes later or not in this bar, the odds m_i : T_i become
+    d m_i : T_i. The end keeps the probability that no place took. scores: of `now` ids, `later`
+    positions, and the end where it may come; `end`: the end's, also where it may not.
+    """
+    here = _log_sum(scores[:now]) if now else _NOTHING
+    groups = np.array([here, *scores[now : now + later], end])
+    groups -= groups.max()
+    masses = np.exp(groups)
+    beyond = np.cumsum(masses[:0:-1])[::-1] + _LEAST
+    sums = np.log(density * masses[:-1] + beyond)
+    reached = np.cumsum(np.log(beyond) - sums)  # log of the odds that no place up to i took
+    groups[:-1] += np.log(density) - sums
+    groups[1:-1] += reached[:-1]
+    scores[:now] += groups[0] - here
+    scores[now : now + later] = groups[1:-1]
+    scores[now + later :] = reached[-1]
+
+
+def _log_sum(scores: NDArray[np.float64]) -> float:
+    """log of the sum of exp, added up in order."""
+    top = scores.max()
+    return float(top + np.log(np.cumsum(np.exp(scores - top))[-1]))

@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+_ROOT = Path(__file__).parents[2]
+_PLACES = (_ROOT / ".venv-peers/bin/python", _ROOT / ".venv-peers/Scripts/python.exe")
 
 
 class PeerError(RuntimeError):
     """The peer is not installed, or its process ended."""
 
 
+def interpreter() -> str:
+    """That of `make bench-peers`; without it our own, which may have some of the peers."""
+    return next((str(place) for place in _PLACES if place.exists()), sys.executable)
+
+
 class Peer:
     """A running peer. `ask("step", 20)` gives the seconds of each of 20 calls."""
 
-    def __init__(self, module: str, *arguments: str) -> None:
-        command = [sys.executable, "-m", f"benchmarks.peers.{module}", *arguments]
+    def __init__(self, module: str, *arguments: object) -> None:
+        command = [interpreter(), "-m", f"{__package__}.{module}", *map(str, arguments)]
+        # A pipe could fill up. Closed by `close`.
+        self._errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self._errors,
             text=True,
+            cwd=_ROOT,
+            env={**os.environ, "PYTHONPATH": str(_ROOT)},
         )
         ready: dict[str, Any] = self._line()
         self.name: str = ready["name"]
@@ -50,12 +65,14 @@ class Peer:
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait(30)
+        self._errors.close()
 
     def _line(self) -> Any:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            assert self._process.stderr is not None
-            lines = self._process.stderr.read().strip().splitlines()
-            raise PeerError(lines[-1] if lines else f"ended with {self._process.wait()}")
+            code = self._process.wait()
+            self._errors.seek(0)
+            lines = self._errors.read().strip().splitlines()
+            raise PeerError(lines[-1] if lines else f"ended with {code}")
         return json.loads(line)

@@ -6,14 +6,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
 
 def instruction_sets() -> list[str]: ...
+def draw(
+    logits: Floats,
+    ranges: tuple[int, int, int, int, int, bool],
+    kept: NDArray[np.bool_] | None,
+    recent: NDArray[np.float64] | None,
+    first: int,
+    log_penalty: float,
+    density: float,
+    temperature: float,
+    top_p: float,
+    top_k: int,
+    min_p: float,
+    u: float,
+) -> int: ...
 
 class Memory:
-    def __init__(self, bytes: int) -> None: ...
+    def __init__(self, bytes: int, threads: int = 1) -> None: ...
     @property
     def bytes(self) -> int: ...
     def read(self) -> float: ...
+
+def round_trip_ns() -> float: ...
 
 class Shape:
     def __init__(
@@ -29,6 +46,13 @@ class Shape:
         enn: bool,
     ) -> None: ...
 
+def pack(
+    shape: Shape,
+    bits: int,
+    tensor: Callable[[str], Floats],
+    tell: Callable[[str, Bytes], None],
+) -> None: ...
+
 class Model:
     def __init__(
         self,
@@ -38,6 +62,14 @@ class Model:
         instruction_set: str,
         tensor: Callable[[str], Floats],
     ) -> None: ...
+    @staticmethod
+    def packed(
+        shape: Shape,
+        bits: int,
+        threads: int,
+        instruction_set: str,
+        block: Callable[[str], Bytes],
+    ) -> Model: ...
     @property
     def instruction_set(self) -> str: ...
     @property

@@ -1,15 +1,15 @@
 """What an inference engine is: token ids in, logits out, and a state that can be copied.
 
 Shapes: V vocabulary, B batch, S = config.state_size.
-State layout, float32, layer by layer: wkv [H, 64 (value i), 64 (key j)], then the token shift of
-the time-mix [C], then that of the channel-mix [C]. Every engine uses this layout, so a state can
+State layout, float32 [S], layer by layer: wkv [H, 64 (value i), 64 (key j)], then the token shift
+of the time-mix [C], then that of the channel-mix [C]. Every engine uses this layout, so a state can
 move from one engine to another.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from ..model.config import ModelConfig
 
 Logits = NDArray[np.float32]
-EngineState = NDArray[np.float32]  # [S], contiguous: fork is `state.copy()`, restore `state[:] = s`
+# [S] float32: an array, or what is used like one where states live on another device. A fork is
+# `state.copy()`; `state[:] = numbers` restores it, `np.asarray(state)` reads it.
+EngineState = Any
 
 
 class Engine(Protocol):

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import TokenError
 from ..model.config import HEAD_SIZE
-from ..model.weights import Weights
+from ..model.weights import Weights, check_memory
 from .base import EngineState, Logits
 from .numpy_layers import (
     F32,
@@ -41,6 +41,7 @@ class NumpyEngine:
 
     def __init__(self, weights: Weights) -> None:
         self.config = weights.config
+        check_memory(4 * self.config.parameters, weights.source)
         c = self.config.width
         self._embedding_VC = prepare_embedding(weights)
         self._layers = [prepare_layer(weights, i) for i in range(self.config.layers)]

@@ -81,7 +81,8 @@ def prepare_layer(weights: Weights, i: int) -> Layer:
     """Block i of the checkpoint, copied out of it."""
     c = weights.config.width
     prefix = f"blocks.{i}."
-    p = {n.removeprefix(prefix): t for n, t in weights.tensors.items() if n.startswith(prefix)}
+    names = [name for name in weights.tensors if name.startswith(prefix)]
+    p = {name.removeprefix(prefix): weights.tensors[name] for name in names}
 
     def flat(name: str) -> F32:
         return p[name].reshape(-1).copy()

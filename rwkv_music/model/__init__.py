@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
-from importlib import resources
+import os
+import sys
+from importlib import resources, util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +15,15 @@ from .protocol import BarRequest, MusicModel, propose
 
 if TYPE_CHECKING:
     from ..engine.base import Engine
+    from .packed_weights import PackedWeights
     from .weights import Weights
 
 __all__ = ["ENGINES", "BarRequest", "MusicModel", "load_model", "propose"]
 
 ENGINES = ("auto", "native", "numpy", "torch", "scripted")
+# Parameters. Below, one thread is faster than the way to a GPU and back, or to another core.
+_LARGE = 100_000_000
+_CORES_FOR_TWO_THREADS = 4  # two are left to the service
 log = logging.getLogger(__name__)
 _STARTER = "starter.safetensors"
 
@@ -32,11 +39,6 @@ def load_model(path: str = "", engine: str = "auto") -> MusicModel[Any]:
         from .scripted import ScriptedModel
 
         return ScriptedModel(path)
-    if engine == "torch":
-        raise ConfigError(
-            "model.engine: torch is not part of this version; choose native or numpy, or auto for"
-            " the fastest there is"
-        )
     if engine not in ENGINES:
         raise ConfigError(f"model.engine: got {engine!r}, expected one of {', '.join(ENGINES)}")
     if path:
@@ -53,23 +55,35 @@ def load_model(path: str = "", engine: str = "auto") -> MusicModel[Any]:
 
 def _load(path: Path, kind: str) -> MusicModel[Any]:
     from ..tokenizer import load_vocabulary
+    from .packed_weights import load_checkpoint
     from .rwkv import RwkvMusicModel
-    from .weights import load_weights
 
     vocabulary = load_vocabulary()
-    weights = load_weights(path)
+    weights = load_checkpoint(path)
     weights.check_vocabulary(vocabulary)
     engine = _engine(weights, kind)
     name = f"{path.stem} ({engine.name})"
     return RwkvMusicModel(engine, vocabulary, name, weights.fingerprint)
 
 
-def _engine(weights: Weights, kind: str) -> Engine:
-    """The engine of that name; `auto`: native where it was built, else NumPy, and a word on it."""
+def _engine(weights: Weights | PackedWeights, kind: str) -> Engine:
+    """The engine of that name. `auto`: for a large model PyTorch where it has a GPU, else native
+    where it was built, else NumPy, and a word on it."""
     from ..engine import native
 
+    large = weights.config.parameters >= _LARGE
+    if kind == "torch" or (kind == "auto" and large and _has_gpu()):
+        if util.find_spec("torch") is None:
+            raise ConfigError(
+                "model.engine: torch is not installed; pip install 'rwkv-music[gpu]', or choose"
+                " native or numpy"
+            )
+        from ..engine.torch_engine import TorchEngine
+
+        return TorchEngine(_floats(weights))
     if kind == "native" or (kind == "auto" and not native.absence()):
-        return native.NativeEngine(weights)
+        spare = (os.cpu_count() or 1) >= _CORES_FOR_TWO_THREADS
+        return native.NativeEngine(weights, threads=2 if large and spare else 1)
     if kind == "auto":
         log.warning(
             "The native engine is not there (%s): the slower NumPy engine serves. Install a C++"
@@ -78,4 +92,24 @@ def _engine(weights: Weights, kind: str) -> Engine:
         )
     from ..engine.numpy_engine import NumpyEngine
 
-    return NumpyEngine(weights)
+    return NumpyEngine(_floats(weights))
+
+
+def _floats(weights: Weights | PackedWeights) -> Weights:
+    from .packed_weights import PackedWeights
+
+    return weights.unpacked() if isinstance(weights, PackedWeights) else weights
+
+
+def _has_gpu() -> bool:
+    """Whether PyTorch is installed and the CUDA driver knows a device: asked of the driver, since
+    importing PyTorch takes seconds."""
+    if util.find_spec("torch") is None:
+        return False
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    count = ctypes.c_int(0)
+    found = driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0
+    return bool(found and count.value > 0)

@@ -86,11 +86,11 @@ class RwkvMusicModel:
         return self._fingerprint
 
     def tensors_of(self, state: RwkvState) -> dict[str, NDArray[np.float32]]:
-        return {"state": state.engine, "logits": state.logits}
+        return {"state": np.asarray(state.engine), "logits": state.logits}
 
     def state_of(self, tensors: Mapping[str, NDArray[np.float32]]) -> RwkvState:
         state = self.fork(self._start)
-        for name, place in self.tensors_of(state).items():
+        for name, place in (("state", state.engine), ("logits", state.logits)):
             kept = tensors.get(name)
             if kept is None or kept.shape != place.shape or not np.isfinite(kept).all():
                 got = "nothing" if kept is None else f"{kept.shape}, or not all finite"

@@ -11,7 +11,7 @@ import json
 import mmap
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -24,15 +24,17 @@ from ..atomic_file import replacing
 from ..errors import CheckpointError
 
 FloatArray = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
 
-_ITEM_SIZES = {"F32": 4, "BF16": 2, "F16": 2}
+_ITEM_SIZES = {"F32": 4, "BF16": 2, "F16": 2, "U8": 1}
+_ALIGNMENT = 64  # of the data in files that we write: a line of the cache
 _LONGEST_HEADER = 16 << 20
 _REMEDY = "copy or download the file again"
 
 
 @dataclass(frozen=True, slots=True)
 class TensorEntry:
-    """Where a tensor lies: stored dtype (F32, BF16 or F16), shape, bytes [start, stop) of data."""
+    """Where a tensor lies: its dtype (F32, BF16, F16 or U8), shape, bytes [start, stop) of data."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -76,6 +78,8 @@ class TensorFile:
     def read(self, name: str) -> FloatArray:
         """A tensor as float32: a read-only view of the map where it is stored so, else decoded."""
         entry = self.entries[name]
+        if entry.dtype == "U8":
+            self._refuse(f"{name}: stored as U8, expected F32, BF16 or F16", _REMEDY)
         count = prod(entry.shape)
         start = self._data + entry.start
         if entry.dtype == "F32":
@@ -86,6 +90,12 @@ class TensorFile:
             return half.astype(np.float32).reshape(entry.shape)
         bits = np.frombuffer(self._map, np.dtype("<u2"), count, start)
         return decode_bfloat16(bits).reshape(entry.shape)
+
+    def block(self, name: str) -> Bytes:
+        """A tensor's bytes as they are stored: a read-only view of the map."""
+        entry = self.entries[name]
+        count = entry.stop - entry.start
+        return np.frombuffer(self._map, np.uint8, count, self._data + entry.start)
 
     def _header(self, text: bytes) -> dict[str, Any]:
         def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -112,7 +122,7 @@ class TensorFile:
             self._refuse(f"{name}: the header's entry is damaged", _REMEDY)
         if not isinstance(dtype, str) or dtype not in _ITEM_SIZES:
             self._refuse(
-                f"{name}: stored as {dtype}, expected F32, BF16 or F16",
+                f"{name}: stored as {dtype}, expected F32, BF16, F16 or U8",
                 "convert the weights with `train import`",
             )
         if stop - start != prod(shape) * _ITEM_SIZES[dtype]:
@@ -132,13 +142,38 @@ class TensorFile:
         raise CheckpointError(f"{self.path}: {what}; {remedy}") from cause
 
 
+class StoredTensors(Mapping[str, FloatArray]):
+    """Tensors of a file, decoded when they are asked for: so a model takes no more memory than it
+    becomes."""
+
+    def __init__(self, file: TensorFile, names: Sequence[str]) -> None:
+        self._file, self._names = file, dict.fromkeys(names)
+
+    def __getitem__(self, name: str) -> FloatArray:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._file.read(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
 def write_tensor_file(
-    path: Path, tensors: Mapping[str, FloatArray], metadata: Mapping[str, str], *, bfloat16: bool
+    path: Path,
+    tensors: Mapping[str, FloatArray] | Mapping[str, Bytes],
+    metadata: Mapping[str, str],
+    *,
+    bfloat16: bool = False,
 ) -> None:
-    """Write all or nothing: the file appears under its name when it is complete."""
+    """Write all or nothing: the file appears under its name when it is complete. Bytes are stored
+    as they are, other tensors as float32 or bfloat16."""
     header: dict[str, Any] = {"__metadata__": dict(metadata)}
-    dtype, offset = ("BF16", 0) if bfloat16 else ("F32", 0)
+    offset = 0
     for name, tensor in tensors.items():
+        dtype = "U8" if tensor.dtype == np.uint8 else "BF16" if bfloat16 else "F32"
         stop = offset + tensor.size * _ITEM_SIZES[dtype]
         header[name] = {
             "dtype": dtype,
@@ -147,18 +182,24 @@ def write_tensor_file(
         }
         offset = stop
     text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # so that the data are aligned
+    text += b" " * (-(8 + len(text)) % _ALIGNMENT)
     try:
         with replacing(path) as part, part.open("xb") as file:
             file.write(struct.pack("<Q", len(text)) + text)
             for tensor in tensors.values():
-                stored = encode_bfloat16(tensor) if bfloat16 else tensor.astype("<f4")
-                file.write(stored.tobytes())
+                file.write(_stored(tensor, bfloat16))
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
         reason = error.strerror or error
         raise CheckpointError(f"{path}: cannot be written ({reason})") from error
+
+
+def _stored(tensor: FloatArray | Bytes, bfloat16: bool) -> bytes:
+    if tensor.dtype == np.uint8:
+        return tensor.tobytes()
+    floats = tensor.astype("<f4", copy=False)
+    return encode_bfloat16(floats).tobytes() if bfloat16 else floats.tobytes()
 
 
 def decode_bfloat16(bits: NDArray[np.uint16]) -> FloatArray:

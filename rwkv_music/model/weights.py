@@ -20,9 +20,10 @@ import numpy as np
 from ..errors import CheckpointError
 from ..tokenizer import Vocabulary
 from .config import HEAD_SIZE, ModelConfig
-from .tensor_file import FloatArray, TensorFile, write_tensor_file
+from .tensor_file import FloatArray, StoredTensors, TensorFile, write_tensor_file
 
 FORMAT = "rwkv-music-weights-1"
+PACKED = "rwkv-music-packed-"  # how formats of packed_weights.py begin
 
 # Names that tell other members of the family, whose state or equations differ from x070's.
 _FOREIGN = (
@@ -37,7 +38,7 @@ _UNUSED = re.compile(r"^blocks\.0\.att\.v[012]$")  # layer 0 has no value residu
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A checkpoint in memory: float32 tensors by official name and shape, all finite.
+    """A checkpoint: float32 tensors by official name and shape, all finite.
 
     `vocabulary_hash` is empty for weights that do not say for which tokens they were trained.
     """
@@ -60,17 +61,35 @@ class Weights:
 
     def check_vocabulary(self, vocabulary: Vocabulary) -> None:
         """Raises CheckpointError unless the model speaks these tokens."""
-        if self.config.vocabulary != len(vocabulary):
-            raise CheckpointError(
-                f"{self.source}: the model has {self.config.vocabulary} tokens, the tokenizer"
-                f" {len(vocabulary)}; choose a model trained with rwkv-music's vocabulary"
-            )
-        if self.vocabulary_hash and self.vocabulary_hash != vocabulary.hash:
-            raise CheckpointError(
-                f"{self.source}: trained on the vocabulary {self.vocabulary_hash[:12]}…, this"
-                f" installation has {vocabulary.hash[:12]}…; install the version of rwkv-music"
-                " that the model was trained with, or train it again"
-            )
+        check_vocabulary(self.config, self.vocabulary_hash, vocabulary, self.source)
+
+
+def check_vocabulary(
+    config: ModelConfig, vocabulary_hash: str, vocabulary: Vocabulary, source: str
+) -> None:
+    """Raises CheckpointError unless a model of these tokens speaks `vocabulary`."""
+    if config.vocabulary != len(vocabulary):
+        raise CheckpointError(
+            f"{source}: the model has {config.vocabulary} tokens, the tokenizer"
+            f" {len(vocabulary)}; choose a model trained with rwkv-music's vocabulary"
+        )
+    if vocabulary_hash and vocabulary_hash != vocabulary.hash:
+        raise CheckpointError(
+            f"{source}: trained on the vocabulary {vocabulary_hash[:12]}…, this"
+            f" installation has {vocabulary.hash[:12]}…; install the version of rwkv-music"
+            " that the model was trained with, or train it again"
+        )
+
+
+def check_memory(needed: int, source: str) -> None:
+    """Raises CheckpointError, before anything is read, for what this machine cannot hold."""
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not a POSIX system: MemoryError will tell
+        return
+    if needed > memory:
+        sizes = f"it needs {needed >> 20} MB here, this machine has {memory >> 20} MB"
+        _refuse(source, sizes, "use a smaller model, or fewer bits")
 
 
 def tensor_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
@@ -132,25 +151,24 @@ def infer_config(shapes: Mapping[str, tuple[int, ...]], source: str = "weights")
 
 
 def load_weights(path: str | Path) -> Weights:
-    """Read a safetensors checkpoint, memory-mapped. Raises CheckpointError for anything unsound."""
+    """A safetensors checkpoint, memory-mapped: its tensors are read when they are asked for. Raises
+    CheckpointError for anything unsound."""
     file = TensorFile(Path(path))
     source = str(path)
+    if file.metadata.get("format", "").startswith(PACKED):
+        _refuse(source, "its weights are quantised", "name the checkpoint that it was made from")
     shapes = {name: entry.shape for name, entry in file.entries.items()}
     config = infer_config(shapes, source)
     if "config" in file.metadata:
-        stated = _parse_config(file.metadata["config"], source)
+        stated = parse_config(file.metadata["config"], source)
         if config.layers == 1:  # nothing tells the size of a residual that is not there
             config = replace(config, rank_v=stated.rank_v)
         if stated != config:
             _refuse(source, f"{stated} contradicts its tensors, {config}", "save it again")
     names = _checked_names(shapes, config, source)
-    _check_memory(config, source)
-    try:
-        tensors = {name: file.read(name) for name in names}
-    except MemoryError as error:
-        raise CheckpointError(f"{source}: too large for the memory; use a smaller model") from error
+    tensors = StoredTensors(file, names)
     _check_finite(tensors, source)
-    facts = _parse_table(file.metadata.get("facts", "{}"), "facts", source)
+    facts = parse_table(file.metadata.get("facts", "{}"), "facts", source)
     return Weights(config, tensors, file.metadata.get("vocabulary_hash", ""), facts, source)
 
 
@@ -209,26 +227,14 @@ def _check_finite(tensors: Mapping[str, FloatArray], source: str) -> None:
             )
 
 
-def _check_memory(config: ModelConfig, source: str) -> None:
-    """Refuse before reading what this machine cannot hold as float32."""
-    try:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # not a POSIX system: MemoryError will tell
-        return
-    needed = 4 * config.parameters
-    if needed > memory:
-        sizes = f"it needs {needed >> 20} MB as float32, this machine has {memory >> 20} MB"
-        _refuse(source, sizes, "use a smaller model")
-
-
-def _parse_config(text: str, source: str) -> ModelConfig:
-    table = _parse_table(text, "config", source)
+def parse_config(text: str, source: str) -> ModelConfig:
+    table = parse_table(text, "config", source)
     if set(table) != {field.name for field in fields(ModelConfig)}:
         _refuse(source, f"its config has the keys {sorted(table)}", "save it with this version")
     return ModelConfig(**table)
 
 
-def _parse_table(text: str, what: str, source: str) -> dict[str, Any]:
+def parse_table(text: str, what: str, source: str) -> dict[str, Any]:
     try:
         table = json.loads(text)
     except (ValueError, RecursionError) as error:

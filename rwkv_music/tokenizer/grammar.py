@@ -7,6 +7,8 @@ tokens of a completion are the tokens of hearing it. The header is forced, not s
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,8 +28,24 @@ POSITION, PITCH, VELOCITY, DURATION, NEXT, OVER = (
 )
 
 
+class Ranges(NamedTuple):
+    """The ids that may come: all [now, now_stop) at this place of the bar, the positions
+    [later, later_stop) further on, in their order, and `end`, which ends the bar, if it may."""
+
+    now: int
+    now_stop: int
+    later: int
+    later_stop: int
+    end: int
+    may_end: bool
+
+    @property
+    def size(self) -> int:
+        return self.now_stop - self.now + self.later_stop - self.later + self.may_end
+
+
 class BarGrammar:
-    """The sampled part of one bar: ask `allowed`, sample, `push`, until `stage` is OVER.
+    """The sampled part of one bar: ask `ranges`, sample, `push`, until `stage` is OVER.
 
     first_step: positions before it are masked (a launch inside the bar).
     needs_note: the bar may not end empty.
@@ -56,26 +74,39 @@ class BarGrammar:
         self.stage = POSITION
         if after is not None and after.onset >= first_step:
             self.stage, self.pitch = NEXT, after.pitch
-        if needs_note and not self.allowed().any():
+        if needs_note and not self.ranges().size:
             self._needs_note = False  # no room is left in this bar
 
-    def allowed(self) -> Mask:
-        """Which ids may come now, as a boolean array [V]; at least one is true until OVER."""
-        v = self._v
-        mask = np.zeros(len(v), np.bool_)
-        if self.stage in (POSITION, NEXT):
-            mask[v.position.start + self.position + 1 : v.position.start + max(self._end, 0)] = True
-            mask[v.bar] = not self._needs_note
-        if self.stage == PITCH or (self.stage == NEXT and self.position < self._end):
-            lowest = max(self.pitch + 1 - LOWEST_PITCH, 0)
-            mask[v.pitch.start + lowest : v.pitch.stop] = True
-        elif self.stage == VELOCITY:
-            mask[v.velocity.start : v.velocity.stop] = True
-        elif self.stage == DURATION:
+    def ranges(self) -> Ranges:
+        """Which ids may come now; at least one until OVER."""
+        v, stage = self._v, self.stage
+        now = now_stop = later = later_stop = 0
+        may_end = False
+        if stage == VELOCITY:
+            now, now_stop = v.velocity.start, v.velocity.stop
+        elif stage == DURATION:
             longest = LONGEST_STEPS
             if self._steps_to_end is not None:
                 longest = min(longest, self._steps_to_end - self.position)
-            mask[v.duration.start : v.duration.start + longest] = True
+            now = v.duration.start
+            now_stop = now + longest
+        elif stage != OVER:
+            if stage == PITCH or (stage == NEXT and self.position < self._end):
+                now = v.pitch.start + max(self.pitch + 1 - LOWEST_PITCH, 0)
+                now_stop = v.pitch.stop
+            if stage != PITCH:
+                later = v.position.start + self.position + 1
+                later_stop = max(v.position.start + self._end, later)
+                may_end = not self._needs_note
+        return Ranges(now, now_stop, later, later_stop, v.bar, may_end)
+
+    def allowed(self) -> Mask:
+        """The same as a boolean array [V]."""
+        mask = np.zeros(len(self._v), np.bool_)
+        ranges = self.ranges()
+        mask[ranges.now : ranges.now_stop] = True
+        mask[ranges.later : ranges.later_stop] = True
+        mask[ranges.end] = ranges.may_end
         return mask
 
     def push(self, token: int) -> Note | None:

@@ -7,18 +7,33 @@ import numpy as np
 import pytest
 
 from rwkv_music.engine import native
-from rwkv_music.engine.native import NativeEngine
+from rwkv_music.engine.native import NativeEngine, pack
 from rwkv_music.engine.numpy_engine import NumpyEngine
 from rwkv_music.errors import TokenError
 from rwkv_music.model.config import ModelConfig
 from rwkv_music.model.random_weights import random_weights
 from rwkv_music.model.reference import ReferenceModel
 
+
+def torch_engine(weights):
+    pytest.importorskip("torch")
+    from rwkv_music.engine.torch_engine import TorchEngine
+
+    return TorchEngine(weights, device="cpu")
+
+
+def quantised(weights):
+    """The file's own form: packed, at 32 bits, so that nothing is lost."""
+    return NativeEngine(pack(weights, 32))
+
+
 NEEDS_NATIVE = pytest.mark.skipif(bool(native.absence()), reason="the native engine is not built")
 ENGINES = [
     pytest.param(NumpyEngine, id="numpy"),
     pytest.param(partial(NativeEngine, bits=32), id="native", marks=NEEDS_NATIVE),
     pytest.param(partial(NativeEngine, bits=32, threads=2), id="threads", marks=NEEDS_NATIVE),
+    pytest.param(quantised, id="packed", marks=NEEDS_NATIVE),
+    pytest.param(torch_engine, id="torch"),
 ]
 SHAPES = {
     "one layer, one head": ModelConfig(1, 64, 11, 8, 8, 8, 8),
@@ -151,8 +166,8 @@ def test_dtypes_and_shapes(engine):
     state = engine.new_state()
     assert state.shape == (engine.config.state_size,)
     assert state.dtype == np.float32
-    assert state.flags.c_contiguous
-    assert not state.any()
+    assert np.asarray(state).flags.c_contiguous
+    assert not np.asarray(state).any()
     for logits in (engine.prefill(state, [1]), engine.step(state, 2)):
         assert logits.shape == (engine.config.vocabulary,)
         assert logits.dtype == np.float32

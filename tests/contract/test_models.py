@@ -1,6 +1,7 @@
 """One suite for every model family: what protocol.MusicModel promises."""
 
 from dataclasses import astuple, replace
+from importlib.util import find_spec
 from itertools import pairwise
 
 import numpy as np
@@ -9,6 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rwkv_music.constraints import Constraints
+from rwkv_music.engine import native
+from rwkv_music.engine.native import NativeEngine
 from rwkv_music.engine.numpy_engine import NumpyEngine
 from rwkv_music.errors import TokenError
 from rwkv_music.model.config import ModelConfig
@@ -24,13 +27,23 @@ FOUR = Meter(4, 4)
 CHORD = (Note(0, 60, 79, 12), Note(0, 64, 67, 12), Note(7, 21, 3, 1), Note(36, 108, 127, 96))
 
 
-def tiny_rwkv():
+def tiny_rwkv(engine):
     vocabulary = load_vocabulary()
     config = ModelConfig(2, 64, len(vocabulary), 8, 8, 8, 8)
-    return RwkvMusicModel(NumpyEngine(random_weights(config, seed=2)), vocabulary)
+    return RwkvMusicModel(engine(random_weights(config, seed=2)), vocabulary)
 
 
-FAMILIES = {"beats": ScriptedModel(), "steps": ScriptedModel("steps"), "rwkv": tiny_rwkv()}
+FAMILIES = {
+    "beats": ScriptedModel(),
+    "steps": ScriptedModel("steps"),
+    "rwkv": tiny_rwkv(NumpyEngine),
+}
+if not native.absence():
+    FAMILIES["rwkv, native"] = tiny_rwkv(NativeEngine)
+if find_spec("torch"):
+    from rwkv_music.engine.torch_engine import TorchEngine
+
+    FAMILIES["rwkv, torch"] = tiny_rwkv(lambda weights: TorchEngine(weights, device="cpu"))
 
 
 @pytest.fixture(params=FAMILIES)

@@ -68,7 +68,8 @@ def test_dependencies_run_one_way(folder: str, strangers: set[str]) -> None:
 @pytest.mark.parametrize(
     ("package", "homes"),
     [
-        ("torch", ("train/", "rwkv_music/engine/torch_engine.py", "tests/", "benchmarks/")),
+        ("torch", ("train/", "rwkv_music/engine/torch_", "tests/", "benchmarks/")),
+        ("triton", ("train/", "rwkv_music/engine/torch_")),
         ("miditok", ("train/", "tests/", "benchmarks/")),
         ("pytest", ("tests/",)),
         ("hypothesis", ("tests/",)),

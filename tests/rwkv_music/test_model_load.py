@@ -6,10 +6,10 @@ import pytest
 
 from rwkv_music.engine import native
 from rwkv_music.errors import CheckpointError, ConfigError
-from rwkv_music.model import load_model
+from rwkv_music.model import _engine, _has_gpu, load_model
 from rwkv_music.model.config import ModelConfig
 from rwkv_music.model.random_weights import random_weights
-from rwkv_music.model.weights import save_weights
+from rwkv_music.model.weights import load_weights, save_weights
 from rwkv_music.music import Meter
 from rwkv_music.tokenizer import load_vocabulary
 
@@ -38,8 +38,9 @@ def test_the_scripts_are_models():
     assert load_model("steps", "scripted").name == "scripted (steps)"
 
 
-def test_an_engine_that_is_not_there_says_so(checkpoint):
-    with pytest.raises(ConfigError, match="torch is not part of this"):
+def test_an_engine_that_is_not_there_says_so(checkpoint, monkeypatch):
+    monkeypatch.setattr("rwkv_music.model.util.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match="torch is not installed"):
         load_model(str(checkpoint), "torch")
 
 
@@ -76,3 +77,46 @@ def test_the_scripted_model_loads_no_engine_and_nothing_loads_torch():
     )
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert loaded.stdout.strip() == b"[]"
+
+
+def test_auto_takes_a_gpu_for_large_models_alone(checkpoint, monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.setattr("rwkv_music.model._has_gpu", lambda: True)
+    assert "torch" not in load_model(str(checkpoint)).name
+    monkeypatch.setattr("rwkv_music.model._LARGE", 1)
+    assert load_model(str(checkpoint)).name == "tiny (torch)"
+
+
+@pytest.mark.skipif(bool(native.absence()), reason="the native engine is not built")
+@pytest.mark.parametrize(("cores", "large", "threads"), [(4, 1, 2), (2, 1, 1), (8, 10**9, 1)])
+def test_a_second_thread_is_for_large_models_where_cores_are_left(
+    checkpoint, monkeypatch, cores, large, threads
+):
+    monkeypatch.setattr("rwkv_music.model._LARGE", large)
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    assert _engine(load_weights(checkpoint), "native").threads == threads
+
+
+def test_no_driver_is_no_gpu(monkeypatch):
+    def none(name):
+        raise OSError(name)
+
+    monkeypatch.setattr("ctypes.CDLL", none)
+    assert not _has_gpu()
+
+
+@pytest.mark.parametrize(
+    ("answers", "devices", "found"), [(0, 1, True), (0, 0, False), (1, 1, False)]
+)
+def test_the_driver_is_asked_for_devices(monkeypatch, answers, devices, found):
+    class Driver:
+        def cuInit(self, flags):
+            return answers
+
+        def cuDeviceGetCount(self, count):
+            count._obj.value = devices
+            return 0
+
+    monkeypatch.setattr("rwkv_music.model.util.find_spec", lambda name: True)
+    monkeypatch.setattr("ctypes.CDLL", lambda name: Driver())
+    assert _has_gpu() == found

@@ -6,6 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rwkv_music.engine import native
+from rwkv_music.engine.native import NativeEngine
+from rwkv_music.engine.numpy_engine import NumpyEngine
 from rwkv_music.errors import CheckpointError
 from rwkv_music.model.config import ModelConfig
 from rwkv_music.model.random_weights import random_weights
@@ -19,6 +22,8 @@ from rwkv_music.model.weights import infer_config, load_weights, save_weights, t
 from rwkv_music.tokenizer import load_vocabulary
 
 CONFIG = ModelConfig(layers=2, width=64, vocabulary=20, rank_w=8, rank_a=16, rank_v=4, rank_g=24)
+
+ENGINES = [NumpyEngine] if native.absence() else [NumpyEngine, NativeEngine]
 
 
 @pytest.fixture
@@ -262,9 +267,11 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
 def test_what_does_not_fit_in_memory_is_refused_before_it_is_read(tmp_path, monkeypatch):
     path = tmp_path / "model.safetensors"
     save_weights(path, random_weights(CONFIG).tensors, CONFIG, "", {})
-    monkeypatch.setattr("os.sysconf", lambda name: 100, raising=False)
-    with pytest.raises(CheckpointError, match="this machine has"):
-        load_weights(path)
+    weights = load_weights(path)
+    monkeypatch.setattr("os.sysconf", lambda name: 10, raising=False)
+    for engine in ENGINES:
+        with pytest.raises(CheckpointError, match="this machine has"):
+            engine(weights)
 
 
 def test_layers_far_apart_do_not_allocate(tmp_path):

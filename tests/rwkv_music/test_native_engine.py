@@ -234,3 +234,20 @@ def test_one_token_reads_each_weight_once():
     for bits in (32, 16, 8):
         read = NativeEngine(weights, bits=bits).bytes_per_token - state_bytes
         assert matrices * bits / 8 < read < 1.1 * matrices * bits / 8
+
+
+def test_what_benchmarks_measure_against():
+    from rwkv_music.engine import _native
+
+    for threads in (1, 3):
+        memory = _native.Memory(1_000_000, threads)
+        assert 999_000 < memory.bytes <= 1_000_000
+        assert memory.read() == 0
+    assert _native.round_trip_ns() > 0
+
+
+def test_memory_that_cannot_be_had_is_said_before_anything_is_packed(monkeypatch):
+    weights = random_weights(SMALL)
+    monkeypatch.setattr("os.sysconf", lambda name: 100, raising=False)
+    with pytest.raises(CheckpointError, match="this machine has"):
+        NativeEngine(weights)

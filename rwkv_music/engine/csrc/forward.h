@@ -22,9 +22,8 @@ void forward(const Pass& pass, int logit_rows, float* logits) {
   Workspace& space = pass.space;
   const int c = weights.width, rows = pass.rows.count;
   for (int r = 0; r < rows; ++r)
-    std::memcpy(pass.row(space.x, r),
-                weights.embedding + static_cast<std::size_t>(pass.rows.tokens[r]) * c,
-                c * sizeof(float));
+    normalise<S>(weights.embedding + static_cast<std::size_t>(pass.rows.tokens[r]) * c, c,
+                 kLayerNormEps, weights.ln0.weight, weights.ln0.bias, pass.row(space.x, r));
   std::size_t place = 0;
   for (const Layer *layer = weights.layers.data(), *end = layer + weights.layers.size();
        layer != end; ++layer, place += weights.layer_state()) {

@@ -131,7 +131,7 @@ void tile(const Place& place, const Input& input, float* y, int stride) {
   for (int p = 0; p < P; ++p)
     for (int t = 0; t < T; ++t) {
       if constexpr (Kind::kFormat == Format::int8)
-        total[p][t] = S::mul(total[p][t], S::load(m.output_scales + place.output(p)));
+        total[p][t] = S::mul(total[p][t], S::load(m.output_scales() + place.output(p)));
       S::store(y + static_cast<std::size_t>(place.row + t) * stride + place.output(p), total[p][t]);
     }
 }

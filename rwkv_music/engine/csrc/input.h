@@ -23,24 +23,37 @@ struct Input {
   int groups() const { return inputs / kGroup; }
 };
 
+constexpr float kLeastLargest = 1e-30f;  // a group with nothing larger is zeros
+
+// Sixteen groups at a time, so that their largest values, scales and sums are a vector each.
 template <class S>
 void quantise_row(const float* x, const Input& input, int r) {
+  using F = typename S::F;
   std::int8_t* bytes = input.row<std::int8_t>(r);
-  float* scales = input.scales + r * input.groups();
-  std::int32_t* sums = input.sums + r * input.groups();
-  for (int g = 0; g < input.groups(); ++g, x += kGroup, bytes += kGroup) {
-    typename S::F most = S::abs(S::load(x));
-    for (int i = 16; i < kGroup; i += 16) most = S::max(most, S::abs(S::load(x + i)));
-    const float largest = S::maximum(most);
-    const typename S::F inverse = S::set(largest > 0 ? 127 / largest : 0);
-    typename S::I sum = S::zero_int();
-    for (int i = 0; i < kGroup; i += 16) {
-      const typename S::I q = S::to_int(S::mul(S::load(x + i), inverse));
-      S::store_int8(bytes + i, q);
-      sum = S::add_int(sum, q);
+  const int groups = input.groups();
+  for (int first = 0; first < groups; first += kLanes) {
+    const int count = groups - first < kLanes ? groups - first : kLanes;
+    F most[kLanes], sums[kLanes];
+    for (int g = 0; g < kLanes; ++g) most[g] = sums[g] = S::zero();
+    for (int g = 0; g < count; ++g)
+      most[g] = S::max(S::abs(S::load(x + g * kGroup)), S::abs(S::load(x + g * kGroup + 16)));
+    const F largest = S::maxima(most);
+    alignas(64) float scales[kLanes], inverses[kLanes];
+    S::store(scales, S::div(largest, S::set(127)));
+    S::store(inverses, S::div(S::set(127), S::max(largest, S::set(kLeastLargest))));
+    for (int g = 0; g < count; ++g, x += kGroup, bytes += kGroup) {
+      const F inverse = S::set(inverses[g]);
+      const typename S::I low = S::to_int(S::mul(S::load(x), inverse)),
+                          high = S::to_int(S::mul(S::load(x + 16), inverse));
+      S::store_int8(bytes, low);
+      S::store_int8(bytes + 16, high);
+      sums[g] = S::to_float(S::add_int(low, high));
     }
-    scales[g] = largest / 127;
-    sums[g] = S::sum_int(sum);
+    alignas(64) std::int32_t totals[kLanes];
+    S::store_int(totals, S::to_int(S::sums(sums)));
+    const int at = r * groups + first;
+    std::memcpy(input.scales + at, scales, count * sizeof(float));
+    std::memcpy(input.sums + at, totals, count * sizeof(std::int32_t));
   }
 }
 

@@ -31,8 +31,8 @@ struct Layer {
 struct Weights {
   int width = 0, vocabulary = 0;
   std::vector<Layer> layers;
-  const float* embedding = nullptr;  // [V, C], after ln0
-  Norm ln_out{};
+  const float* embedding = nullptr;  // [V, C]
+  Norm ln0{}, ln_out{};
   Matrix head;
 
   int heads() const { return width / kHeadSize; }

@@ -45,10 +45,9 @@ class Model::Lease {
   std::unique_ptr<Workspace> space_;
 };
 
-Model::Model(const Shape& shape, int bits, int threads, const std::string& isa,
-             const Tensors& tensors)
+Model::Model(const Loading& loading, int threads, const std::string& isa)
     : arena_(kArenaBlockBytes),
-      weights_(load(arena_, shape, bits, tensors)),
+      weights_(loading(arena_)),
       isa_(instruction_set(isa)),
       bytes_per_token_(rwkv::bytes_per_token(weights_)),
       pool_(checked_threads(threads)) {}

@@ -11,25 +11,15 @@
 #include "cpu.h"
 #include "layer.h"
 #include "pool.h"
-#include "quantize.h"
 #include "workspace.h"
 
 namespace rwkv {
 
-struct Shape {
-  int layers, width, vocabulary;
-  int rank_w, rank_a, rank_v, rank_g;
-  bool enn;
-};
-
-// The official tensor of that name, contiguous, of `values` values; good until the next call.
-using Tensors = std::function<const float*(const std::string& name, std::size_t values)>;
-
 class Model {
  public:
-  // `bits`: 32, 16, 8 or 4 for a weight. With 4, low ranks and the head keep 8.
-  // Throws std::invalid_argument, std::bad_alloc, and what `tensors` throws.
-  Model(const Shape& shape, int bits, int threads, const std::string& isa, const Tensors& tensors);
+  // `loading` may put weights into the model's own memory, or leave them where they are.
+  using Loading = std::function<Weights(Arena& arena)>;
+  Model(const Loading& loading, int threads, const std::string& isa);
 
   const Weights& weights() const { return weights_; }
   const InstructionSet& isa() const { return isa_; }

@@ -31,10 +31,15 @@ struct Matrix {
   Format format = Format::float32;
   int outputs = 0;  // padded to kLanes
   int inputs = 0;   // padded to kGroup
-  std::size_t panel_bytes = 0;
-  std::byte* data = nullptr;
-  float* output_scales = nullptr;          // int8: [outputs]
-  std::uint16_t* group_scales = nullptr;   // int4: bfloat16 [strip][group][output of the strip]
+  const std::byte* data = nullptr;
+  // int8: float [outputs]; int4: bfloat16 [strip][group][output of the strip]; else nothing.
+  const std::byte* scales = nullptr;
+
+  Matrix() = default;
+  Matrix(Format its_format, int its_outputs, int its_inputs)
+      : format(its_format),
+        outputs(round_up(its_outputs, kLanes)),
+        inputs(round_up(its_inputs, kGroup)) {}
 
   int panels() const { return outputs / kLanes; }
   int strips() const { return (panels() + kStripPanels - 1) / kStripPanels; }
@@ -43,10 +48,26 @@ struct Matrix {
     const int left = panels() - strip * kStripPanels;
     return left < kStripPanels ? left : kStripPanels;
   }
-  std::size_t bytes() const { return panels() * panel_bytes; }
-  std::byte* strip(int strip) const { return data + strip * (kStripPanels * panel_bytes); }
-  std::uint16_t* strip_scales(int strip) const {
-    return group_scales + static_cast<std::size_t>(strip) * kStripPanels * kLanes * groups();
+  std::size_t panel_bytes() const {
+    return static_cast<std::size_t>(inputs / inputs_per_unit(format)) * kUnitBytes;
+  }
+  std::size_t bytes() const { return panels() * panel_bytes(); }
+  std::size_t scale_bytes() const {  // whole lines, so that in a file all that follows is aligned
+    const std::size_t bytes =
+        format == Format::int8   ? outputs * sizeof(float)
+        : format == Format::int4 ? static_cast<std::size_t>(outputs) * groups() * 2
+                                 : 0;
+    return (bytes + kUnitBytes - 1) / kUnitBytes * kUnitBytes;
+  }
+  // Where a strip begins: in bytes, and in group scales.
+  std::size_t strip_start(int strip) const { return strip * (kStripPanels * panel_bytes()); }
+  std::size_t strip_scales_start(int strip) const {
+    return static_cast<std::size_t>(strip) * kStripPanels * kLanes * groups();
+  }
+  const std::byte* strip(int strip) const { return data + strip_start(strip); }
+  const float* output_scales() const { return reinterpret_cast<const float*>(scales); }
+  const std::uint16_t* strip_scales(int strip) const {
+    return reinterpret_cast<const std::uint16_t*>(scales) + strip_scales_start(strip);
   }
 };
 

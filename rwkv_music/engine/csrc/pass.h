@@ -53,7 +53,7 @@ void multiply(Pool& pool, int rows, const Product (&products)[count]) {
       for (int strip = 0; strip < m.strips(); ++strip) {
         if (at >= start && at < stop)
           multiply_strip<S>(m, strip, *product.input, rows, product.y, product.stride);
-        at += m.strip_panels(strip) * m.panel_bytes;
+        at += m.strip_panels(strip) * m.panel_bytes();
       }
     }
   });

@@ -58,7 +58,8 @@ float int4_scale(const float* x) {
 // Writes rows of a matrix to their places, row by row.
 class Packer {
  public:
-  Packer(Matrix& matrix) : m_(matrix), unit_(inputs_per_unit(matrix.format)) {}
+  Packer(const Matrix& layout, std::byte* data, std::byte* scales)
+      : m_(layout), unit_(inputs_per_unit(layout.format)), data_(data), scales_(scales) {}
 
   void put(int output, const float* row) {
     output_ = output;
@@ -86,12 +87,14 @@ class Packer {
   std::byte* place(int i) const {
     const int panel = output_ / kLanes, strip = panel / kStripPanels;
     const int at = i / unit_ * m_.strip_panels(strip) + panel % kStripPanels;
-    return m_.strip(strip) + static_cast<std::size_t>(at) * kUnitBytes + output_ % kLanes * 4;
+    return data_ + m_.strip_start(strip) + static_cast<std::size_t>(at) * kUnitBytes +
+           output_ % kLanes * 4;
   }
 
   void put_int8(const float* row) {
     const float most = largest(row, m_.inputs), inverse = most > 0 ? 127 / most : 0;
-    m_.output_scales[output_] = most / 127;
+    const float scale = most / 127;
+    std::memcpy(scales_ + output_ * sizeof scale, &scale, sizeof scale);
     for (int i = 0; i < m_.inputs; ++i)
       place(i)[i % 4] = static_cast<std::byte>(
           static_cast<int>(quantised(row[i], inverse, -127, 127)) + 128);
@@ -102,7 +105,9 @@ class Packer {
     for (int g = 0; g < m_.groups(); ++g) {
       const float scale = int4_scale(row + g * kGroup), inverse = scale == 0 ? 0 : 1 / scale;
       const int at = g * m_.strip_panels(strip) + panel % kStripPanels;
-      m_.strip_scales(strip)[at * kLanes + output_ % kLanes] = to_bf16(scale);
+      const std::uint16_t bits = to_bf16(scale);
+      const std::size_t scale_at = m_.strip_scales_start(strip) + at * kLanes + output_ % kLanes;
+      std::memcpy(scales_ + scale_at * sizeof bits, &bits, sizeof bits);
       for (int i = g * kGroup; i < (g + 1) * kGroup; ++i) {
         const int q = static_cast<int>(quantised(row[i], inverse, -8, 7)) + 8;
         place(i)[i % 4] |= static_cast<std::byte>(i % 8 < 4 ? q : q << 4);
@@ -110,23 +115,15 @@ class Packer {
     }
   }
 
-  Matrix& m_;
+  const Matrix& m_;
   int unit_, output_ = 0;
+  std::byte *data_, *scales_;
 };
 
 }  // namespace
 
-Matrix pack(Arena& arena, Format format, const Source& source) {
-  Matrix m;
-  m.format = format;
-  m.outputs = round_up(source.outputs, kLanes);
-  m.inputs = round_up(source.inputs, kGroup);
-  m.panel_bytes = static_cast<std::size_t>(m.inputs / inputs_per_unit(format)) * kUnitBytes;
-  m.data = arena.items<std::byte>(m.bytes());
-  if (format == Format::int8) m.output_scales = arena.items<float>(m.outputs);
-  if (format == Format::int4)
-    m.group_scales = arena.items<std::uint16_t>(static_cast<std::size_t>(m.outputs) * m.groups());
-  Packer packer(m);
+void pack(const Matrix& m, const Source& source, std::byte* data, std::byte* scales) {
+  Packer packer(m, data, scales);
   std::vector<float> row(m.inputs);  // zero where it is padded
   for (int output = 0; output < m.outputs; ++output) {
     for (int i = 0; i < source.inputs; ++i)
@@ -135,7 +132,6 @@ Matrix pack(Arena& arena, Format format, const Source& source) {
                    : 0;
     packer.put(output, row.data());
   }
-  return m;
 }
 
 }  // namespace rwkv

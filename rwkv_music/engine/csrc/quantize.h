@@ -3,7 +3,6 @@
 
 #include <cstddef>
 
-#include "arena.h"
 #include "packed.h"
 
 namespace rwkv {
@@ -15,8 +14,9 @@ struct Source {
   std::ptrdiff_t output_stride, input_stride;
 };
 
+// Fills data [layout.bytes()] and scales [layout.scale_bytes()], which are zero before.
 // bfloat16: to the nearest, ties to even. int8: one scale for each output, its largest weight at
 // 127. int4: for each output and group of inputs the scale with the least squared error of a few.
-Matrix pack(Arena& arena, Format format, const Source& source);
+void pack(const Matrix& layout, const Source& source, std::byte* data, std::byte* scales);
 
 }  // namespace rwkv

@@ -71,15 +71,18 @@ struct Avx2 {
     return {_mm256_set_m128(y[1], y[0]), _mm256_set_m128(y[3], y[2])};
   }
 
+  static F maxima(const F (&v)[16]) {
+    float most[16];
+    for (int i = 0; i < 16; ++i) most[i] = maximum(v[i]);
+    return load(most);
+  }
+
   static I to_int(F x) { return {_mm256_cvtps_epi32(x.a), _mm256_cvtps_epi32(x.b)}; }
   static F to_float(I x) { return {_mm256_cvtepi32_ps(x.a), _mm256_cvtepi32_ps(x.b)}; }
-  static I zero_int() { return set_int(0); }
   static I add_int(I x, I y) { return {_mm256_add_epi32(x.a, y.a), _mm256_add_epi32(x.b, y.b)}; }
-  static std::int32_t sum_int(I x) {
-    const __m256i y = _mm256_add_epi32(x.a, x.b);
-    __m128i z = _mm_add_epi32(_mm256_castsi256_si128(y), _mm256_extracti128_si256(y, 1));
-    z = _mm_add_epi32(z, _mm_shuffle_epi32(z, 0x4e));
-    return _mm_cvtsi128_si32(_mm_add_epi32(z, _mm_shuffle_epi32(z, 0xb1)));
+  static void store_int(std::int32_t* p, I x) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), x.a);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 8), x.b);
   }
   static void store_int8(std::int8_t* p, I x) {
     const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(x.a, x.b), 0xd8);

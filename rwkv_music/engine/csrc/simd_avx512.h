@@ -45,23 +45,16 @@ struct Avx512 {
   static float maximum(F a) { return _mm512_reduce_max_ps(a); }
 
   static F sums(const F (&v)[16]) {
-    F a[8], b[4];
-    for (int i = 0; i < 8; ++i)
-      a[i] = add(_mm512_unpacklo_ps(v[2 * i], v[2 * i + 1]),
-                 _mm512_unpackhi_ps(v[2 * i], v[2 * i + 1]));
-    for (int i = 0; i < 4; ++i) {
-      const __m512d x = _mm512_castps_pd(a[2 * i]), y = _mm512_castps_pd(a[2 * i + 1]);
-      b[i] = add(_mm512_castpd_ps(_mm512_unpacklo_pd(x, y)),
-                 _mm512_castpd_ps(_mm512_unpackhi_pd(x, y)));
-    }
-    return halves(halves(b[0], b[1]), halves(b[2], b[3]));
+    return folded(v, [](F a, F b) { return add(a, b); });
+  }
+  static F maxima(const F (&v)[16]) {
+    return folded(v, [](F a, F b) { return max(a, b); });
   }
 
   static I to_int(F a) { return _mm512_cvtps_epi32(a); }
   static F to_float(I a) { return _mm512_cvtepi32_ps(a); }
-  static I zero_int() { return _mm512_setzero_si512(); }
   static I add_int(I a, I b) { return _mm512_add_epi32(a, b); }
-  static std::int32_t sum_int(I a) { return _mm512_reduce_add_epi32(a); }
+  static void store_int(std::int32_t* p, I a) { _mm512_storeu_si512(p, a); }
   static void store_int8(std::int8_t* p, I a) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtsepi32_epi8(a));
   }
@@ -116,8 +109,22 @@ struct Avx512 {
     std::memcpy(&bits, four_bytes, sizeof bits);
     return _mm512_set1_epi32(bits);
   }
-  static F halves(F a, F b) {  // adds neighbouring quarters: a's two sums, then b's
-    return add(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
+  // The sixteen lanes of each vector put together by f, in the same order for each.
+  template <class Function>
+  static F folded(const F (&v)[16], Function f) {
+    F a[8], b[4];
+    for (int i = 0; i < 8; ++i)
+      a[i] = f(_mm512_unpacklo_ps(v[2 * i], v[2 * i + 1]),
+               _mm512_unpackhi_ps(v[2 * i], v[2 * i + 1]));
+    for (int i = 0; i < 4; ++i) {
+      const __m512d x = _mm512_castps_pd(a[2 * i]), y = _mm512_castps_pd(a[2 * i + 1]);
+      b[i] = f(_mm512_castpd_ps(_mm512_unpacklo_pd(x, y)),
+               _mm512_castpd_ps(_mm512_unpackhi_pd(x, y)));
+    }
+    const auto halves = [&](F x, F y) {  // folds neighbouring quarters: two of x, then of y
+      return f(_mm512_shuffle_f32x4(x, y, 0x88), _mm512_shuffle_f32x4(x, y, 0xdd));
+    };
+    return halves(halves(b[0], b[1]), halves(b[2], b[3]));
   }
 };
 

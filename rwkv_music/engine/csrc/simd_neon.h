@@ -85,6 +85,16 @@ struct Neon {
     });
   }
 
+  static F maxima(const F (&v)[16]) {
+    const auto most = [](const F& x) {
+      return vmaxq_f32(vmaxq_f32(x.q[0], x.q[1]), vmaxq_f32(x.q[2], x.q[3]));
+    };
+    return each([&](int i) {
+      return vpmaxq_f32(vpmaxq_f32(most(v[4 * i]), most(v[4 * i + 1])),
+                        vpmaxq_f32(most(v[4 * i + 2]), most(v[4 * i + 3])));
+    });
+  }
+
   static I to_int(F x) {
     return each_int([&](int i) { return vcvtnq_s32_f32(x.q[i]); });
   }
@@ -95,8 +105,8 @@ struct Neon {
   static I add_int(I x, I y) {
     return each_int([&](int i) { return vaddq_s32(x.q[i], y.q[i]); });
   }
-  static std::int32_t sum_int(I x) {
-    return vaddvq_s32(vaddq_s32(vaddq_s32(x.q[0], x.q[1]), vaddq_s32(x.q[2], x.q[3])));
+  static void store_int(std::int32_t* p, I x) {
+    for (int i = 0; i < 4; ++i) vst1q_s32(p + 4 * i, x.q[i]);
   }
   static void store_int8(std::int8_t* p, I x) {
     const int16x8_t low = vcombine_s16(vqmovn_s32(x.q[0]), vqmovn_s32(x.q[1]));

@@ -87,6 +87,10 @@ struct Scalar {
     return each([&](int i) { return sum(v[i]); });
   }
 
+  static F maxima(const F (&v)[16]) {  // their sixteen largest lanes
+    return each([&](int i) { return maximum(v[i]); });
+  }
+
   static I to_int(const F& a) {  // to the nearest, ties to even
     I y;
     for (int i = 0; i < 16; ++i) y.lane[i] = static_cast<std::int32_t>(std::nearbyint(a.lane[i]));
@@ -95,17 +99,12 @@ struct Scalar {
   static F to_float(const I& a) {
     return each([&](int i) { return static_cast<float>(a.lane[i]); });
   }
-  static I zero_int() { return I{}; }
   static I add_int(const I& a, const I& b) {
     I y;
     for (int i = 0; i < 16; ++i) y.lane[i] = a.lane[i] + b.lane[i];
     return y;
   }
-  static std::int32_t sum_int(const I& a) {
-    std::int32_t y = 0;
-    for (const std::int32_t x : a.lane) y += x;
-    return y;
-  }
+  static void store_int(std::int32_t* p, const I& a) { std::memcpy(p, a.lane, sizeof a.lane); }
   static void store_int8(std::int8_t* p, const I& a) {
     for (int i = 0; i < 16; ++i) p[i] = static_cast<std::int8_t>(a.lane[i]);
   }

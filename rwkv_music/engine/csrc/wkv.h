@@ -27,6 +27,9 @@ typename S::F row_products(const float* rows, const typename S::F (&vector)[kHea
   return S::sums(parts);
 }
 
+// States are rarely in the nearest cache: rows are asked for so far ahead.
+constexpr int kFetchedRows = 16;
+
 template <class S>
 void wkv_step(float* state, const HeadStep& head) {
   using F = typename S::F;
@@ -42,6 +45,12 @@ void wkv_step(float* state, const HeadStep& head) {
   }
   const F read_of_removed = S::set(S::sum(kka_r)), read_of_added = S::set(S::sum(k_r));
 
+  F w[kParts], kka[kParts], k[kParts];
+  for (int j = 0; j < kParts; ++j) {
+    w[j] = S::load(head.w + 16 * j);
+    kka[j] = S::load(head.kka + 16 * j);
+    k[j] = S::load(head.k + 16 * j);
+  }
   for (int i = 0; i < N; i += 16) {
     float* rows = state + i * N;
     const F minus_removed = S::sub(S::zero(), row_products<S>(rows, kk));
@@ -49,13 +58,13 @@ void wkv_step(float* state, const HeadStep& head) {
     S::store(head.y + i, S::fma(S::load(head.v + i), read_of_added, kept));
     alignas(64) float removed[16];
     S::store(removed, minus_removed);
-    for (int j = 0; j < kParts; ++j) {
-      const F w = S::load(head.w + 16 * j), kka = S::load(head.kka + 16 * j),
-              k = S::load(head.k + 16 * j);
-      for (int b = 0; b < 16; ++b) {
+    for (int b = 0; b < 16; ++b) {
+      for (int j = 0; j < kParts; ++j)
+        S::prefetch(reinterpret_cast<const std::byte*>(rows + (b + kFetchedRows) * N + 16 * j));
+      const F from = S::set(removed[b]), v = S::set(head.v[i + b]);
+      for (int j = 0; j < kParts; ++j) {
         float* s = rows + b * N + 16 * j;
-        const F moved = S::fma(S::set(removed[b]), kka, S::mul(S::load(s), w));
-        S::store(s, S::fma(S::set(head.v[i + b]), k, moved));
+        S::store(s, S::fma(v, k[j], S::fma(from, kka[j], S::mul(S::load(s), w[j]))));
       }
     }
   }
