@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from rwkv_music.model.config import HEAD_SIZE, ModelConfig
 
 from . import initialisation as start
-from .wkv import wkv7
+from .kernels import wkv7
 
 DECAY_SCALE = -exp(-0.5)
 

@@ -1,12 +1,7 @@
-"""The WKV-7 recurrence in plain PyTorch: step by step (the truth) and in chunks (fast).
+"""The WKV-7 recurrence in plain PyTorch, as matrix products over chunks of 16 steps.
 
-Per head, with S the state [i value, j key]:
-    S_t = S_{t-1} diag(w_t) + (S_{t-1} a_t) b_t^T + v_t k_t^T,    y_t = S_t r_t
-In RWKV-7, a = -kk and b = kk * (in-context learning rate).
-
-Decay unit: `log_w` is the natural logarithm of w, so -exp(-0.5) * sigmoid(u), in (-0.607, 0).
-State layout: [B, H, 64 (value i), 64 (key j)], float32 or float64, whatever the inputs'.
-Shapes: B batch, T time, H heads, N = 64; n chunks of L steps.
+For every device and for float64, and where no kernel can be built. Shapes: B batch, T time, H
+heads, N = 64; n chunks of L steps.
 """
 
 from __future__ import annotations
@@ -14,71 +9,54 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 CHUNK = 16  # w^-16 is at most 1.6e4: safe in float32
 
 
-def wkv7(
+def wkv7_chunked(
     r_BTHN: Tensor,
     log_w_BTHN: Tensor,
     k_BTHN: Tensor,
     v_BTHN: Tensor,
     a_BTHN: Tensor,
     b_BTHN: Tensor,
-    state_BHNN: Tensor | None = None,
+    initial_state_BHNN: Tensor | None = None,
+    resets_BT: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Outputs [B, T, H, N] and the final state, for any T; the state starts at zero by default."""
-    inputs = (r_BTHN, log_w_BTHN, k_BTHN, v_BTHN, a_BTHN, b_BTHN)
-    steps = r_BTHN.shape[1]
-    state_BHNN = _start(r_BTHN) if state_BHNN is None else state_BHNN
-    whole = steps - steps % CHUNK
-    if whole == steps:
-        return wkv7_chunked(*inputs, state_BHNN)
-    y_rest = []
-    if whole:
-        y, state_BHNN = wkv7_chunked(*(x[:, :whole] for x in inputs), state_BHNN)
-        y_rest.append(y)
-    y, state_BHNN = wkv7_naive(*(x[:, whole:] for x in inputs), state_BHNN)
-    return torch.cat([*y_rest, y], dim=1), state_BHNN
-
-
-def wkv7_naive(
-    r: Tensor, log_w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, state: Tensor
-) -> tuple[Tensor, Tensor]:
-    """The recurrence as it is written, one step at a time."""
-    r, log_w, k, v, a, b = (x.to(state.dtype) for x in (r, log_w, k, v, a, b))
-    w = log_w.exp()
-    outputs = []
-    for t in range(r.shape[1]):
-        u = torch.einsum("bhij,bhj->bhi", state, a[:, t])
-        state = (
-            state * w[:, t, :, None, :]
-            + u[..., None] * b[:, t, :, None, :]
-            + v[:, t, :, :, None] * k[:, t, :, None, :]
-        )
-        outputs.append(torch.einsum("bhij,bhj->bhi", state, r[:, t]))
-    return torch.stack(outputs, dim=1), state
-
-
-def wkv7_chunked(
-    r: Tensor, log_w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, state: Tensor
-) -> tuple[Tensor, Tensor]:
-    """The recurrence as matrix products; T must be a multiple of CHUNK.
+    """Takes and gives what `operator.wkv7` does, differentiably.
 
     With W_t the product of the decays from the chunk's start, the vectors u_t = S_{t-1} a_t of a
     chunk solve (I - A_ab) U = A S_0^T + A_ak V, where A_ab is strictly lower triangular. Solved
     for A and A_ak V at once, only U = P S_0^T + Q and the chunk's last state run in sequence.
+    A reset cuts the chunk: pairs of steps on its two sides do not meet.
     """
-    batch, steps, heads, size = r.shape
-    count = steps // CHUNK
+    with torch.autocast(r_BTHN.device.type, enabled=False):  # it would multiply in bfloat16
+        return _chunked(
+            (r_BTHN, log_w_BTHN, k_BTHN, v_BTHN, a_BTHN, b_BTHN), initial_state_BHNN, resets_BT
+        )
+
+
+def _chunked(
+    inputs: tuple[Tensor, ...], initial_state_BHNN: Tensor | None, resets_BT: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    batch, steps, heads, size = inputs[0].shape
+    dtype = torch.promote_types(inputs[0].dtype, torch.float32)
+    if initial_state_BHNN is None:
+        state = inputs[0].new_zeros(batch, heads, size, size, dtype=dtype)
+    else:
+        state = initial_state_BHNN.to(dtype)
+    missing = -steps % CHUNK  # steps of zeros (so w = 1) leave the state as it is
+    count = (steps + missing) // CHUNK
     r, log_w, k, v, a, b = (
-        x.reshape(batch, count, CHUNK, heads, size)
+        F.pad(x, (0, 0, 0, 0, 0, missing))
+        .reshape(batch, count, CHUNK, heads, size)
         .permute(0, 3, 1, 2, 4)
-        .to(state.dtype, memory_format=torch.contiguous_format)
-        for x in (r, log_w, k, v, a, b)
+        .to(dtype, memory_format=torch.contiguous_format)
+        for x in inputs
     )  # [B, H, n, L, N]
-    lower = torch.ones(CHUNK, CHUNK, dtype=r.dtype, device=r.device).tril()
+    lower = torch.ones(CHUNK, CHUNK, dtype=dtype, device=r.device).tril()
     log_W = lower @ log_w
     log_W_end = log_W[..., -1:, :]
     after, before = (-log_W).exp(), (log_W_end - log_W).exp()  # decay undone; still to come
@@ -86,14 +64,23 @@ def wkv7_chunked(
     bk_T = torch.cat([b * after, k * after], dim=-2).transpose(-1, -2)  # [.., N, 2L]
     a_bk = a_in @ bk_T * lower.tril(-1).repeat(1, 2)
     r_bk = r_in @ bk_T * lower.repeat(1, 2)
+    b_end, k_end, w_end = b * before, k * before, log_W_end.exp()
+    if resets_BT is not None:
+        part = F.pad(resets_BT, (0, missing)).view(batch, 1, count, CHUNK).cumsum(-1)
+        same = (part[..., :, None] == part[..., None, :]).to(dtype).repeat(1, 1, 1, 1, 2)
+        from_start = (part == 0).to(dtype)[..., None]
+        to_end = (part == part[..., -1:]).to(dtype)[..., None]
+        a_bk, r_bk = a_bk * same, r_bk * same
+        a_in, r_in = a_in * from_start, r_in * from_start
+        b_end, k_end, w_end = b_end * to_end, k_end * to_end, w_end * from_start[..., -1:, :]
     known = torch.cat([a_in, a_bk[..., CHUNK:] @ v], dim=-1)
     solved = _inverse_of_one_minus(a_bk[..., :CHUNK]) @ known
-    fresh = v.transpose(-1, -2) @ (k * before)
     u, starts, end = _Scan.apply(
-        solved[..., :size], solved[..., size:], b * before, fresh, log_W_end.exp(), state
+        solved[..., :size], solved[..., size:], b_end, v.transpose(-1, -2) @ k_end, w_end, state
     )
     y = r_in @ starts.transpose(-1, -2) + r_bk @ torch.cat([u, v], dim=-2)
-    return y.permute(0, 2, 3, 1, 4).reshape(batch, steps, heads, size), end
+    y = y.permute(0, 2, 3, 1, 4).reshape(batch, steps + missing, heads, size)
+    return y[:, :steps].to(inputs[0].dtype), end
 
 
 def _inverse_of_one_minus(a: Tensor) -> Tensor:
@@ -135,9 +122,3 @@ class _Scan(torch.autograd.Function):
             d_state = d_state + d_u[:, :, c].transpose(-1, -2) @ p[:, :, c]
         d_w = (d_fresh * starts).sum(-2, keepdim=True)
         return d_u @ starts, d_u, u @ d_fresh, d_fresh, d_w, d_state
-
-
-def _start(r_BTHN: Tensor) -> Tensor:
-    batch, _, heads, size = r_BTHN.shape
-    dtype = torch.promote_types(r_BTHN.dtype, torch.float32)
-    return torch.zeros(batch, heads, size, size, dtype=dtype, device=r_BTHN.device)
