@@ -11,7 +11,6 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rwkv_music.errors import ConfigError
 from rwkv_music.tokenizer import Vocabulary
 
 from .augment import shift_levels
@@ -36,11 +35,6 @@ def make_reader(
 ) -> Reader:
     """The reader that `data.order` names, for steps of `batch` rows."""
     if options.order == "pieces":
-        if options.set_weights:
-            raise ConfigError(
-                "data.set_weights: whole pieces are read once an epoch each, whatever their set;"
-                " leave it out, or choose data.order random"
-            )
         return WholePieces(pieces, vocabulary, options, seed)
     return WindowRows(pieces, vocabulary, options, batch, seed)
 

@@ -16,6 +16,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from rwkv_music.errors import RwkvMusicError
+from rwkv_music.midi_isolated import limit_memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,7 @@ class _Worker:
 
 
 def _serve(function: Callable[[Any], Any], pipe: Connection) -> None:
+    limit_memory()
     while True:
         try:
             item = pipe.recv()
@@ -112,5 +114,7 @@ def _serve(function: Callable[[Any], Any], pipe: Connection) -> None:
             pipe.send((function(item), ""))
         except RwkvMusicError as error:
             pipe.send((None, str(error)))
+        except MemoryError:
+            pipe.send((None, "reading it takes more memory than any piece of music should"))
         except Exception as error:  # any bug met on a stranger's file costs that file alone
             pipe.send((None, f"{type(error).__name__}: {error}"))
