@@ -23,7 +23,9 @@ class Board:
     """Event files in `folder`, and below it the samples as MIDI files and pictures."""
 
     def __init__(self, folder: Path, pieces: Sequence[Piece], samples: int) -> None:
-        self._folder, self._pieces, self._samples = folder, pieces, samples
+        self._folder = folder
+        self._pieces = [piece for piece in pieces if len(piece.bars) > CONTEXT_BARS + BARS]
+        self._samples = samples if self._pieces else 0
         self._writer = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
 
     def __enter__(self) -> Board:

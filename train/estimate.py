@@ -153,7 +153,7 @@ def _probe(
     kept = Inputs.kept_on(slice_of(counted, 1, length), device)
     targets = torch.zeros(len(counted), dtype=torch.long, device=device)
     own = {p.untyped_storage().data_ptr() for p in model.parameters()}
-    with _weighing(own) as sizes, torch.autocast(device.type, torch.bfloat16, enabled=in_bfloat16):
+    with weighing(own) as sizes, torch.autocast(device.type, torch.bfloat16, enabled=in_bfloat16):
         loss = objective(Inputs(tokens, kept, targets))[0]
         total = sum(sizes.values())
     del loss
@@ -161,7 +161,7 @@ def _probe(
 
 
 @contextmanager
-def _weighing(left_out: set[int]) -> Iterator[dict[int, int]]:
+def weighing(left_out: set[int]) -> Iterator[dict[int, int]]:
     """The sizes of all storages that autograd keeps meanwhile, by their address."""
     sizes: dict[int, int] = {}
 

@@ -19,10 +19,11 @@ from typing import Any
 import numpy as np
 
 from rwkv_music.errors import MidiFileError
-from rwkv_music.midi_files import ReadOptions, read_phrase
-from rwkv_music.tokenizer import encode_bar, load_vocabulary
+from rwkv_music.midi_files import ReadOptions
+from rwkv_music.tokenizer import load_vocabulary
 
 from .data_statistics import statistics_of
+from .encoding import encode_file
 from .note_table import NoteTable
 from .pieces import FORMAT, Piece, PieceWriter, shard_path, split_files
 from .sources import SPLITS, Source, find_sources
@@ -152,18 +153,12 @@ def read_all(
 
 def convert(source: Source, options: ReadOptions) -> Piece:
     """Read and encode one file. Raises MidiFileError."""
-    phrase = read_phrase(source.file, options)
-    while phrase and not phrase[0].notes:  # silence before the first note is not heard
-        phrase = phrase[1:]
-    if len(phrase) < FEWEST_BARS:
-        raise MidiFileError(f"{len(phrase)} bars with notes, expected at least {FEWEST_BARS}")
-    tokens: list[int] = []
-    bars = [0]
-    for bar in phrase:
-        tokens += encode_bar(bar)
-        bars.append(len(tokens))
+    made = encode_file(source.file, options)
+    bars = len(made.bars) - 1
+    if bars < FEWEST_BARS:
+        raise MidiFileError(f"{bars} bars with notes, expected at least {FEWEST_BARS}")
     return Piece(
-        source.path, source.set, np.array(tokens, np.uint16), np.array(bars, np.int32)
+        source.path, source.set, made.tokens.astype(np.uint16), made.bars.astype(np.int32)
     )
 
 
