@@ -1,14 +1,14 @@
-"""Do five pieces of a composer help with a sixth? `train personalize`, against no memory and against
-the memory of others.
+"""Do five pieces of a composer help with a sixth? `train personalize`, against no memory and
+against the memory of others.
 
     python -m benchmarks.personalize --midi FOLDER [--model FILE] [--composers 6] [--json FILE]
 
 FOLDER holds MIDI files and a manifest.csv with the columns path, split and composer. For each
 composer who has a validation piece and five training pieces, drawn at random: the initial state is
-tuned on the five, and the loss of the validation piece, which the model has never seen, is measured
-from the zero state and from the tuned one, in windows of 512 tokens that begin anywhere without
-context. `others`: the same from a state tuned on one piece each of five other composers, which tells
-what is the composer's and what any piano music would do.
+tuned on the five, and the loss of the validation piece, which the model has never seen, is
+measured from the zero state and from the tuned one, in windows of 512 tokens that begin anywhere
+without context. `others`: the same from a state tuned on one piece each of five other composers,
+which tells what is the composer's and what any piano music would do.
 """
 
 from __future__ import annotations
@@ -80,7 +80,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         windows = validation_windows(sixth, vocabulary, LENGTH, 0, 8)
         before, targets = loss_from(model, windows, None)
         after, _ = loss_from(model, windows, tune_state(weights, own, tune))
-        against, _ = loss_from(model, windows, tune_state(weights, read(options.midi, others), tune))
+        against, _ = loss_from(
+            model, windows, tune_state(weights, read(options.midi, others), tune)
+        )
         rows.append(
             {
                 "composer": name,

@@ -3,8 +3,8 @@
     python -m benchmarks.precision --data prepared [--model FILE] [--pieces 40] [--json FILE]
 
 The loss is the mean negative log-likelihood, in nats, of every token of the beginnings of pieces
-that were kept from training (`train prepare` makes the folder). `increase_percent` is against 32 bits
-on the same tokens, with its standard error over tokens.
+that were kept from training (`train prepare` makes the folder). `increase_percent` is against 32
+bits on the same tokens, with its standard error over tokens.
 """
 
 from __future__ import annotations

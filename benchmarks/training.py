@@ -7,10 +7,10 @@ part of the vocabulary at a time (what `train` does), each in a process of its o
 2048, width 2048, 65,536 tokens, 100 counted positions a row (--quick: width 256, length 512, 5 %).
 Memory is what PyTorch allocated at once, parameters and the head's gradient apart. `saved_fraction`
 and `time_ratio` are ours over all logits. --peer-python: an interpreter whose environment has
-PyTorch and cut-cross-entropy; `ratio_to_cce` is our memory over the less of its two. Liger's kernels
-need a GPU: `ratio_to_liger` is null without one.
+PyTorch and cut-cross-entropy; `ratio_to_cce` is our memory over the less of its two. Liger's
+kernels need a GPU: `ratio_to_liger` is null without one.
 
-`loop`: whole steps on this machine, of windows drawn from made-up pieces (not with --quick).
+`loop`: whole steps on this machine, of packed windows drawn from made-up pieces (not with --quick).
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ FULL = {"batch": 4, "length": 2048, "width": 2048, "vocabulary": 65536, "counted
 QUICK = {"batch": 4, "length": 512, "width": 256, "vocabulary": 65536, "counted": 26}  # 5 %
 OURS = ("full", "sliced", "parts")
 PEERS = ("cce", "cce_masked")
-LOOP_SIZES = ("tiny", "starter", "small")
+LOOP_SIZES = {"cpu": ("tiny", "starter", "small"), "cuda": ("starter", "0.4B", "1.5B", "3B")}
+LOOP_LENGTH = {"cpu": 1024, "cuda": 2048}
 _ROUNDS = 3
 
 
@@ -61,12 +62,12 @@ def gradient_error(folder: Path, name: str) -> float:
     full, other = (
         torch.load(folder / f"{way}.pt", weights_only=True, mmap=True) for way in ("full", name)
     )
-    return max(
-        float((full[key] - other[key]).abs().max() / full[key].abs().max()) for key in full
-    )
+    return max(float((full[key] - other[key]).abs().max() / full[key].abs().max()) for key in full)
 
 
-def slicing(shape: dict[str, int], rounds: int, peer_python: str, notes: list[str]) -> dict[str, Any]:
+def slicing(
+    shape: dict[str, int], rounds: int, peer_python: str, notes: list[str]
+) -> dict[str, Any]:
     """Every way, and how ours stands to the others."""
     rows: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -98,27 +99,30 @@ def slicing(shape: dict[str, int], rounds: int, peer_python: str, notes: list[st
     }
 
 
-def loop(names: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Whole training steps: batch 4, 1,024 tokens a row, packed."""
+def loop() -> list[dict[str, Any]]:
+    """Whole training steps on the GPU, if there is one: batch 4, packed."""
     import torch
     from rwkv_music_train.config import SIZES, TrainConfig
     from rwkv_music_train.estimate import matrix_rate, step_operations
     from rwkv_music_train.loop import Trainer
+    from rwkv_music_train.ranks import Ranks, choose_device
 
+    device = choose_device("auto")
+    length = LOOP_LENGTH[device.type]
     rows = []
-    for name in names:
+    for name in LOOP_SIZES[device.type]:
         with tempfile.TemporaryDirectory() as folder:
             make_pieces(Path(folder))
-            config = TrainConfig()
+            plain = TrainConfig()
             layers, width = SIZES[name]
+            windows = replace(plain.data.windows, length=length)
             config = replace(
-                config,
-                model=replace(config.model, layers=layers, width=width),
-                data=replace(config.data, folder=folder),
-                run=replace(config.run, folder=f"{folder}/run"),
+                plain,
+                model=replace(plain.model, layers=layers, width=width),
+                data=replace(plain.data, folder=folder, windows=windows),
+                run=replace(plain.run, folder=f"{folder}/run"),
             )
-            trainer = Trainer(config)
-            device = trainer.ranks.device
+            trainer = Trainer(config, Ranks(device=device))
             trainer.step()
             seconds, tokens, targets = [], 0, 0
             for _ in range(_ROUNDS):
@@ -131,6 +135,7 @@ def loop(names: tuple[str, ...]) -> list[dict[str, Any]]:
             rows.append(
                 {
                     "size": name,
+                    "length": length,
                     "parameters": trainer.model.config.parameters,
                     "device": device.type,
                     "threads": torch.get_num_threads(),
@@ -179,7 +184,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     notes: list[str] = []
     shape = QUICK if options.quick else FULL
     sliced = slicing(shape, _ROUNDS if options.quick else 1, options.peer_python, notes)
-    rows = [] if options.quick else loop(LOOP_SIZES)
+    rows = [] if options.quick else loop()
     if options.quick:
         notes.append("loop: not measured with --quick")
     return {"machine": machine(), "slicing": sliced, "loop": rows, "notes": notes}

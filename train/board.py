@@ -26,7 +26,7 @@ class Board:
         self._folder = folder
         self._pieces = [piece for piece in pieces if len(piece.bars) > CONTEXT_BARS + BARS]
         self._samples = samples if self._pieces else 0
-        self._writer = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(str(folder))
 
     def __enter__(self) -> Board:
         return self
@@ -37,14 +37,14 @@ class Board:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._writer.close()  # type: ignore[no-untyped-call]
+        self._writer.close()
 
     def show(self, figures: dict[str, float]) -> None:
         """The loop's figures, each a curve over the steps."""
         step = int(figures["step"])
         for name, value in figures.items():
             if name != "step":
-                self._writer.add_scalar(name, value, step)  # type: ignore[no-untyped-call]
+                self._writer.add_scalar(name, value, step)
 
     def draw(self, trainer: Trainer) -> None:
         """What the model makes of the beginnings of a few validation pieces."""
@@ -62,7 +62,7 @@ class Board:
                 for path in write_completion(completion, folder, str(number))
                 if path.suffix == ".png"
             ]
-            self._writer.add_image(  # type: ignore[no-untyped-call]
+            self._writer.add_image(
                 f"sample {number}: model, truth", _side_by_side(pictures), step, dataformats="HWC"
             )
 

@@ -99,11 +99,12 @@ def program(
     name: str, what: str, use: str, environ: MutableMapping[str, str] = os.environ
 ) -> Finding:
     path = shutil.which(name, path=environ.get("PATH"))
-    return Finding(State.OK, f"{what}: {path}") if path else Finding(State.ABSENT, f"no {what}", use)
+    return (
+        Finding(State.OK, f"{what}: {path}") if path else Finding(State.ABSENT, f"no {what}", use)
+    )
 
 
 def package(name: str, use: str) -> Finding:
     if importlib.util.find_spec(name) is None:
         return Finding(State.MISSING, f"no {name}, which {use}", "pip install 'rwkv-music[train]'")
     return Finding(State.OK, f"{name} {metadata.version(name)}")
-

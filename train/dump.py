@@ -48,7 +48,7 @@ def write_miditok(pieces: Iterable[Piece], folder: Path) -> int:
     count = 0
     for piece in pieces:
         score = to_score({"Piano": decode_phrase(piece.tokens.tolist())})
-        made = tokenizer.encode(score)
+        (made,) = tokenizer.encode(score)  # one track, one sequence
         target = folder / Path(piece.path).with_suffix(".json")
         if not target.resolve().is_relative_to(folder.resolve()):
             raise RwkvMusicError(f"{piece.path}: leads out of {folder}; prepare the set again")

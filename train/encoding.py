@@ -60,9 +60,12 @@ def encode_midi(data: bytes, options: ReadOptions) -> Encoded:
     ]
     lines = bar_lines(signatures, tpq, int(time.max(initial=-1)))
     tempos = Tempos(((int(e.time), float(e.qpm)) for e in score.tempos), tpq)
-    kept = [line for line in lines if line.meter is not None]
     headers = np.array(
-        [[v.bar, v.meter.start + _METER_NUMBER[x.meter], v.tempo_id(tempos.at(x.unit))] for x in kept],
+        [
+            [v.bar, v.meter.start + _METER_NUMBER[line.meter], v.tempo_id(tempos.at(line.unit))]
+            for line in lines
+            if line.meter is not None
+        ],
         np.int64,
     ).reshape(-1, 3)
     units = np.array([line.unit for line in lines], np.int64)
@@ -70,17 +73,17 @@ def encode_midi(data: bytes, options: ReadOptions) -> Encoded:
     meters = np.array([-1 if x.meter is None else _METER_NUMBER[x.meter] for x in lines], np.int64)
 
     unit = time * STEPS_PER_BEAT
-    line = np.searchsorted(units, unit, side="right") - 1
-    onset = np.maximum((2 * (unit - units[line]) + tpq) // (2 * tpq), 0)
-    fits = meters[line] >= 0
-    onset = np.where(fits, np.minimum(onset, _METER_STEPS[meters[line]] - 1), onset)
-    on_next = 2 * (ends[line] - unit) <= tpq
-    line, onset = np.where(on_next, line + 1, line), np.where(on_next, 0, onset)
+    home = np.searchsorted(units, unit, side="right") - 1
+    onset = np.maximum((2 * (unit - units[home]) + tpq) // (2 * tpq), 0)
+    fits = meters[home] >= 0
+    onset = np.where(fits, np.minimum(onset, _METER_STEPS[meters[home]] - 1), onset)
+    on_next = 2 * (ends[home] - unit) <= tpq
+    home, onset = np.where(on_next, home + 1, home), np.where(on_next, 0, onset)
     steps = (2 * duration * STEPS_PER_BEAT + tpq) // (2 * tpq)
     steps = np.clip(steps, 1, LONGEST_STEPS)
 
-    heard = meters[line] >= 0
-    bar = (np.cumsum(meters >= 0) - 1)[line[heard]]
+    heard = meters[home] >= 0
+    bar = (np.cumsum(meters >= 0) - 1)[home[heard]]
     onset, pitch, velocity, steps = (x[heard] for x in (onset, pitch, velocity, steps))
     order = np.lexsort((velocity, steps, pitch, onset, bar))
     bar, onset, pitch, velocity, steps = (x[order] for x in (bar, onset, pitch, velocity, steps))

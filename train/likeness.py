@@ -86,5 +86,6 @@ def _against_truth(
 
 
 def _shares(values: list[int], size: int) -> Histogram:
-    counts = np.bincount(np.array(values, np.int64), minlength=size).astype(float)
-    return counts / max(counts.sum(), 1)
+    counts = np.bincount(np.array(values, np.int64), minlength=size)
+    shares: Histogram = counts / max(int(counts.sum()), 1)
+    return shares

@@ -1,4 +1,5 @@
-"""The training loop: resumable to the bit, stopped by SIGTERM without loss, on one process or many."""
+"""The training loop: resumable to the bit, stopped by SIGTERM without loss, in one process or
+many."""
 
 from __future__ import annotations
 
@@ -116,7 +117,8 @@ class Trainer:
         return progress.step >= options.steps
 
     def step(self) -> tuple[float, int, int, float]:
-        """One optimiser step: summed nats, targets, tokens read, gradient norm; of all processes."""
+        """One optimiser step: summed nats, targets and tokens read, of all processes, and the norm
+        of the gradient."""
         options, step = self.config.run, self.progress.step
         self.model.train()
         torch.manual_seed((options.seed << 32) + (step << 12) + self.ranks.rank)  # dropout
@@ -130,7 +132,7 @@ class Trainer:
             sum(batch.inputs.size for batch in batches),
         )
         targets, read = (int(count) for count in counts)
-        nats = 0.0
+        nats, after = 0.0, []
         for number, batch in enumerate(batches):
             before = self._states[number] if self._states else None
             with self._synchronised(number + 1 == len(batches)):
@@ -140,7 +142,8 @@ class Trainer:
                 (loss * (self.ranks.count / max(targets, 1))).backward()
             nats += loss.item()
             if self.reader.carries:
-                self._states[number : number + 1] = [[end.detached() for end in ends]]
+                after.append([end.detached() for end in ends])
+        self._states = after
         (nats,) = self.ranks.summed(nats)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optimiser.clip)
         set_rate(self.optimiser, rate_at(step, options.steps, self.config.optimiser))
@@ -187,7 +190,9 @@ class Trainer:
             for states in self._states
         ]
         return [
-            LayerState(*(torch.cat(tensors) for tensors in zip(*map(_tensors, layers), strict=True)))
+            LayerState(
+                *(torch.cat(tensors) for tensors in zip(*map(_tensors, layers), strict=True))
+            )
             for layers in zip(*parts, strict=True)
         ]
 

@@ -82,7 +82,8 @@ def summed_loss(model: Rwkv7, inputs: Inputs) -> Tensor:
 def head_loss(
     hidden_RC: Tensor, weight_VC: Tensor, targets_R: Tensor, columns: int | None = None
 ) -> Tensor:
-    """Sum of the cross-entropies of `hidden @ weight.T` with the targets, in float32.
+    """Sum of the cross-entropies of `hidden @ weight.T` with the targets, in float32
+    (float64 for float64, where the head is made at once).
 
     columns: how many of the vocabulary's columns are made at once; by default all of them where
     that is little, else as many as PART_BYTES hold.
@@ -98,13 +99,16 @@ def head_loss(
         whole = rows * vocabulary * 4 <= WHOLE_BYTES.get(device, WHOLE_BYTES["cpu"])
         columns = vocabulary if whole else max(part // (4 * rows), FEWEST_COLUMNS)
     if columns >= vocabulary:
-        logits_RV = F.linear(hidden_RC, weight_VC).float()
-        return F.cross_entropy(logits_RV, targets_R, reduction="sum")
+        logits_RV = F.linear(hidden_RC, weight_VC)
+        exact = torch.promote_types(logits_RV.dtype, torch.float32)
+        return F.cross_entropy(logits_RV.to(exact), targets_R, reduction="sum")
     dtype = hidden_RC.dtype
     device = hidden_RC.device.type
     if torch.is_autocast_enabled(device):
         dtype = torch.get_autocast_dtype(device)
-    loss: Tensor = _HeadLoss.apply(hidden_RC, weight_VC, targets_R, columns, dtype)
+    loss: Tensor = _HeadLoss.apply(  # type: ignore[no-untyped-call]
+        hidden_RC, weight_VC, targets_R, columns, dtype
+    )
     return loss
 
 

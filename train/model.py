@@ -32,9 +32,11 @@ class LayerState:
     wkv_BHNN: Tensor
 
     def detached(self) -> LayerState:
-        """The same numbers, through which no gradient flows."""
+        """A copy through which no gradient flows, and which keeps nothing else in memory."""
         return LayerState(
-            self.att_shift_BC.detach(), self.ffn_shift_BC.detach(), self.wkv_BHNN.detach()
+            self.att_shift_BC.detach().clone(),
+            self.ffn_shift_BC.detach().clone(),
+            self.wkv_BHNN.detach().clone(),
         )
 
 
@@ -159,7 +161,7 @@ class ChannelMix(nn.Module):
     def forward(self, x: Tensor, before: Tensor, tokens: Tensor) -> Tensor:
         """x: inputs [..., C]; before: those one step earlier; tokens [...]: their ids."""
         k = self.key(torch.addcmul(x, before - x, self.x_k.view(-1).to(x.dtype)))
-        out = self.value(torch.relu(k).square())
+        out: Tensor = self.value(torch.relu(k).square())
         return out * self.enn(tokens) if hasattr(self, "enn") else out
 
 

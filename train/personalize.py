@@ -94,9 +94,7 @@ def tune_state(
 def started(states: Sequence[Tensor], config: ModelConfig, batch: int) -> list[LayerState]:
     """The same initial state for every row of a batch; nothing stands before the first token."""
     nothing = torch.zeros(batch, config.width)
-    return [
-        LayerState(nothing, nothing, state.expand(batch, *state.shape)) for state in states
-    ]
+    return [LayerState(nothing, nothing, state.expand(batch, *state.shape)) for state in states]
 
 
 def loss_from(

@@ -1,8 +1,8 @@
 """Prepared pieces on disk: Arrow files, memory-mapped, read without copying tokens.
 
-A split is written in shards, SPLIT-00000.arrow and so on, a row a piece: path, set, tokens (uint16),
-bars (int32: offsets of the bars in the tokens, and the end). Their metadata name the format and the
-vocabulary. They are plain Arrow IPC files: `datasets.Dataset.from_file` reads them as well.
+A split is written in shards, SPLIT-00000.arrow and so on, a row a piece: path, set, tokens
+(uint16), bars (int32: offsets of the bars in the tokens, and the end). Their metadata name the
+format and the vocabulary. They are plain Arrow IPC files.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -127,6 +128,6 @@ def read_pieces(path: Path, vocabulary: Vocabulary) -> list[Piece]:
     return pieces
 
 
-def _flat(column: pa.ListArray) -> tuple[NDArray[np.generic], NDArray[np.int32]]:
+def _flat(column: Any) -> tuple[NDArray[Any], NDArray[np.int32]]:
     """The values of a list column one after another, and where each list starts and ends."""
     return column.values.to_numpy(), column.offsets.to_numpy()

@@ -11,7 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -157,9 +157,7 @@ def convert(source: Source, options: ReadOptions) -> Piece:
     bars = len(made.bars) - 1
     if bars < FEWEST_BARS:
         raise MidiFileError(f"{bars} bars with notes, expected at least {FEWEST_BARS}")
-    return Piece(
-        source.path, source.set, made.tokens.astype(np.uint16), made.bars.astype(np.int32)
-    )
+    return Piece(source.path, source.set, made.tokens.astype(np.uint16), made.bars.astype(np.int32))
 
 
 def read_options(options: PrepareOptions) -> ReadOptions:
@@ -217,9 +215,7 @@ def _make_shard(
     return done
 
 
-def _keys(
-    shards: Iterable[Sequence[Source]], options: PrepareOptions
-) -> list[str]:
+def _keys(shards: Iterable[Sequence[Source]], options: PrepareOptions) -> list[str]:
     """For each shard what changes with everything that it depends on, the shards before it among
     that: a double goes where the first of its kind went."""
     digest = hashlib.sha256()
@@ -252,15 +248,17 @@ def _finished(out: Path, number: int, key: str) -> Prepared | None:
         return None
     if not all(shard_path(out, split, number).exists() for split in SPLITS):
         return None
-    counts = {name: Counter(table.pop(name)) for name in ("pieces", "tokens")}
-    done = Prepared(**counts, **table)
+    for name in ("pieces", "tokens"):
+        table[name] = Counter(table[name])
+    done = Prepared(**table)
     done.reused = sum(done.pieces.values()) + len(done.refused)
     return done
 
 
 def _write_record(out: Path, number: int, key: str, done: Prepared) -> None:
     """Comes last: a shard without it is made again."""
-    write_text(_record(out, number), json.dumps({"key": key, **asdict(done)}) + "\n")
+    table = {"key": key, **{one.name: getattr(done, one.name) for one in fields(done)}}
+    write_text(_record(out, number), json.dumps(table) + "\n")
 
 
 def _remove_others(out: Path, shards: int) -> None:

@@ -17,6 +17,8 @@ from torch import Tensor
 
 from rwkv_music.errors import ConfigError
 
+_CPU = torch.device("cpu")
+
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
@@ -24,7 +26,7 @@ class Ranks:
 
     rank: int = 0
     count: int = 1
-    device: torch.device = torch.device("cpu")  # noqa: RUF009: torch.device is immutable
+    device: torch.device = _CPU
 
     @property
     def first(self) -> bool:

@@ -102,7 +102,7 @@ class WholePieces:
         resets_BT = after_BT[:, :-1] == 0
         return Batch(
             np.ascontiguousarray(inputs_BT),
-            slice_of(rows_R, *inputs_BT.shape, resets_BT),
+            slice_of(rows_R, len(inputs_BT), self._steps, resets_BT),
             tokens_BT[:, 1:].reshape(-1)[rows_R],
             resets_BT if resets_BT.any() else None,
         )

@@ -43,7 +43,9 @@ def take_environment(environ: MutableMapping[str, str] = os.environ) -> Taken:
     try:
         vcvars = find_vcvars(vswhere)
         if vcvars is None:
-            return Taken(False, f"Visual Studio: {vswhere} knows of none with a C++ compiler", _REMEDY)
+            return Taken(
+                False, f"Visual Studio: {vswhere} knows of none with a C++ compiler", _REMEDY
+            )
         found = environment_after(vcvars, environ)
     except (OSError, subprocess.SubprocessError) as error:
         return Taken(False, f"Visual Studio: {error}", "repair it with the Visual Studio Installer")
@@ -53,7 +55,8 @@ def take_environment(environ: MutableMapping[str, str] = os.environ) -> Taken:
     environ.update(changed)
     version = found.get("VSCMD_VER", "unknown version")
     return Taken(
-        True, f"Visual Studio {version}: took {len(changed)} variables from {vcvars} into this process"
+        True,
+        f"Visual Studio {version}: took {len(changed)} variables from {vcvars} into this process",
     )
 
 

@@ -156,5 +156,4 @@ def _fresh_tokens(config: ModelConfig, generator: torch.Generator) -> dict[str, 
     q, r = torch.linalg.qr(gaussian)
     q = q * torch.sign(torch.diagonal(r))
     head = (q if shape[0] >= shape[1] else q.T) * start.head_gain(config)
-    made = {"emb.weight": emb, "head.weight": head}
-    return made
+    return {"emb.weight": emb, "head.weight": head}

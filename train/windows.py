@@ -76,7 +76,6 @@ def target_places(window: Window, sampled: NDArray[np.bool_]) -> NDArray[np.int6
     return np.flatnonzero(counts)
 
 
-
 class RandomWindows:
     """Random windows of a split. A window depends on (seed, number) alone, so a run can resume
     anywhere without a stored random state."""

@@ -2,11 +2,11 @@
 
     python -m benchmarks.peers.head_losses WAY BATCH LENGTH WIDTH VOCABULARY COUNTED ROUNDS FOLDER
 
-WAY: full (all logits, the others masked), sliced (only the rows that count), parts (those, a part of
-the vocabulary at a time: ours), cce (Apple's cut-cross-entropy, torch_compile form, on the rows that
-count), cce_masked (the same, told which rows to ignore). Prints a line of JSON: `peak_bytes`, the
-most that was allocated at once by the step beyond what was there before, the head's gradient left
-out; `seconds` of each round; `loss`. FOLDER gets the gradients, for comparison.
+WAY: full (all logits, the others masked), sliced (only the rows that count), parts (those, a part
+of the vocabulary at a time: ours), cce (Apple's cut-cross-entropy, torch_compile form, on the rows
+that count), cce_masked (the same, told which rows to ignore). Prints a line of JSON: `peak_bytes`,
+the most that was allocated at once by the step beyond what was there before, the head's gradient
+left out; `seconds` of each round; `loss`. FOLDER gets the gradients, for comparison.
 
 It imports nothing of ours but the loss, so that a peer's environment needs no more than PyTorch.
 """

@@ -74,7 +74,7 @@ def test_packed_rows_have_no_padding_and_forget_at_each_window():
     assert starts[:, 0].all()
     starts[:, 0] = False
     np.testing.assert_array_equal(batch.resets, starts)
-    assert starts.sum() >= 6  # 2 to 4 bars a window
+    assert starts.sum() >= 3  # windows of 2 to 4 bars
 
 
 def test_packed_rows_hold_whole_windows_and_their_targets():
@@ -94,7 +94,9 @@ def test_a_batch_depends_on_its_step_alone_and_is_shared_by_rows(order):
     again = reader(pieces, order=order, batch=4)
     for step in (5, 0, 3):
         np.testing.assert_array_equal(again.read(step, range(4)).inputs, batches[step].inputs)
-    halves = [reader(pieces, order=order, batch=4).read(2, rows) for rows in (range(2), range(2, 4))]
+    halves = [
+        reader(pieces, order=order, batch=4).read(2, rows) for rows in (range(2), range(2, 4))
+    ]
     np.testing.assert_array_equal(
         np.concatenate([half.inputs for half in halves]), batches[2].inputs
     )

@@ -58,7 +58,9 @@ def test_from_midi_files_to_a_model_and_a_memory(tmp_path):
     shares = run("copying", out, "--data", data, "--completions", 1)
     assert shares.count("runs of") == 2
     memory = tmp_path / "memories" / "me.safetensors"
-    said = run("personalize", midis / "1.mid", midis / "2.mid", "-m", out, "-o", memory, "--steps", 1)
+    said = run(
+        "personalize", midis / "1.mid", midis / "2.mid", "-m", out, "-o", memory, "--steps", 1
+    )
     assert "from 2 pieces" in said
     assert load_memory(memory, player).engine.any()
 

@@ -8,10 +8,10 @@ torch = pytest.importorskip("torch", reason="training needs torch: pip install .
 from rwkv_music_train.batches import slice_of  # noqa: E402
 from rwkv_music_train.config import read_config  # noqa: E402
 from rwkv_music_train.estimate import (  # noqa: E402
-    weighing,
     estimate,
     matrix_rate,
     step_operations,
+    weighing,
 )
 from rwkv_music_train.loss import Inputs, Objective  # noqa: E402
 from rwkv_music_train.model import Rwkv7  # noqa: E402

@@ -1,4 +1,4 @@
-"""What is done with a model once there is one: judged, heard, exported, imported, made one's own."""
+"""What is done with a model: it is judged, heard, exported, imported, made one's own."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def copying(model: Path, data: Path, completions: int) -> None:
 @click.argument("model", type=_file)
 @click.option("-o", "--out", type=_folder, required=True, help="Folder of the MIDI files.")
 @click.option("--data", type=_folder, help="Continue pieces of this prepared data ...")
-@click.option("--midi", type=_file, help="... or the bars of this MIDI file.")
+@click.option("--midi", type=_file, help="... or the last bars of this MIDI file.")
 @click.option("--count", default=4, show_default=True)
 @click.option("--context-bars", default=8, show_default=True)
 @click.option("--bars", default=8, show_default=True, help="Of each continuation.")
@@ -153,7 +153,7 @@ def sample(
             seed=seed,
         )
     else:
-        heard = read_isolated(str(midi)).phrase[:context_bars]
+        heard = read_isolated(str(midi)).phrase[-context_bars:]
         made = complete_phrase(player, str(midi), heard, bars, count, sampling, seed)
     for number, completion in enumerate(track(made, "playing", total=count, transient=True)):
         for path in write_completion(completion, out, f"{number:02d}"):
