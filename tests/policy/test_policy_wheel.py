@@ -58,6 +58,17 @@ def test_the_data_are_shipped(wheel: zipfile.ZipFile) -> None:
         assert wheel.getinfo(name).file_size > 0
 
 
+def test_the_sources_of_the_kernels_are_shipped(wheel: zipfile.ZipFile) -> None:
+    sources = ROOT / "train" / "kernels" / "csrc"
+    ours = {
+        f"rwkv_music_train/kernels/csrc/{path.name}"
+        for path in project_files()
+        if path.is_relative_to(sources)
+    }
+    assert ours
+    assert {name for name in shipped(wheel) if "/kernels/csrc/" in name} == ours
+
+
 def test_the_scripts_of_the_bridges_are_shipped(wheel: zipfile.ZipFile) -> None:
     scripts = ROOT / "bridge_scripts"
     ours = {

@@ -8,6 +8,10 @@ from torch import Tensor
 
 STRONGEST = -0.6065306597  # log w where sigmoid(u) is 1
 NAMES = ("r", "log_w", "k", "v", "a", "b", "initial_state")
+BOUNDS = {  # relative RMS errors that are allowed, against float64
+    torch.float32: {"y": 2e-6, "end": 2e-6} | dict.fromkeys(NAMES, 2e-5),
+    torch.bfloat16: {"y": 3e-3, "end": 3e-3} | dict.fromkeys(NAMES, 5e-3),
+}
 
 
 def inputs(
@@ -58,3 +62,9 @@ def truth(values, resets=None, seed=7):
 def relative(got: Tensor, want: Tensor) -> float:
     """Relative root mean square error."""
     return ((got.double() - want).norm() / want.norm()).item()
+
+
+def assert_close(got: dict[str, Tensor], want: dict[str, Tensor], bounds: dict[str, float]) -> None:
+    for name, bound in bounds.items():
+        assert torch.isfinite(got[name]).all(), name
+        assert relative(got[name], want[name]) < bound, name
