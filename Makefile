@@ -4,7 +4,7 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3 python,\
 	$(shell $(name) -c 'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)))
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install -c constraints.txt
-FOLDERS := rwkv_music daemon
+FOLDERS := rwkv_music daemon train
 INSTALLED_FROM := pyproject.toml setup.py constraints.txt $(wildcard rwkv_music/engine/csrc/*)
 ARGS ?=
 

@@ -27,6 +27,7 @@ _BENCHMARKS: dict[str, tuple[list[str], list[str]]] = {
     "flood": (["flood"], ["--quick"]),
     "history": (["history"], ["--tokens=20000"]),
     "engine": (["engine", "--peers="], ["--quick"]),
+    "training": (["training"], ["--quick"]),
 }
 
 

@@ -1,9 +1,9 @@
 """How long will a key stay down? The durations given to held notes at the hand-over, against what
 the pianist of the score really did.
 
-    python -m benchmarks.held_notes --data valid.arrow [--model FILE] [--pieces 50] [--json FILE]
+    python -m benchmarks.held_notes --data prepared [--model FILE] [--pieces 50] [--json FILE]
 
-Each piece that was kept from training (`train prepare` makes the file) is heard up to a bar line
+Each piece that was kept from training (`train prepare` makes the folder) is heard up to a bar line
 over which notes are held; they are told as held, as long as they have sounded, and the duration
 with which the state hears each is compared with that in the score. Beside it the two answers that
 need no model: it ends on the line ("cut"), or it fills the next bar ("bar"). Errors are in beats;
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rwkv_music_train.pieces import read_pieces
+from rwkv_music_train.pieces import read_split
 
 from rwkv_music.model import load_model
 from rwkv_music.model.protocol import MusicModel
@@ -75,7 +75,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     vocabulary = load_vocabulary()
     model = load_model(options.model)
     random = np.random.default_rng(options.seed)
-    kept = read_pieces(options.data, vocabulary)
+    kept = read_split(options.data, "valid", vocabulary)
     errors: list[dict[str, float]] = []
     pieces = better = 0
     for i in random.permutation(len(kept)):

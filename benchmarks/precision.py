@@ -1,10 +1,10 @@
 """What fewer bits cost: the loss of the native engine's weights of 16, 8 and 4 bits over 32.
 
-    python -m benchmarks.precision --data valid.arrow [--model FILE] [--pieces 40] [--json FILE]
+    python -m benchmarks.precision --data prepared [--model FILE] [--pieces 40] [--json FILE]
 
 The loss is the mean negative log-likelihood, in nats, of every token of the beginnings of pieces
-that were kept from training (`train prepare` makes the file). `increase_percent` is against 32 bits
-on the same tokens, with its standard error over tokens.
+that were kept from training (`train prepare` makes the folder). `increase_percent` is against 32
+bits on the same tokens, with its standard error over tokens.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rwkv_music_train.pieces import read_pieces
+from rwkv_music_train.pieces import read_split
 
 from rwkv_music.engine.native import NativeEngine
 from rwkv_music.model.weights import load_weights
@@ -44,7 +44,7 @@ def losses(engine: NativeEngine, pieces: Sequence[Sequence[int]]) -> NDArray[np.
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     vocabulary = load_vocabulary()
     weights = load_weights(options.model) if options.model else default_weights()
-    kept = read_pieces(options.data, vocabulary)
+    kept = read_split(options.data, "valid", vocabulary)
     chosen = np.random.default_rng(0).permutation(len(kept))[: options.pieces]
     pieces = [[vocabulary.bos, *kept[int(i)].tokens[:LONGEST].tolist()] for i in chosen]
     rows = []

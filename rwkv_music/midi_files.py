@@ -101,7 +101,7 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
 def parse_midi(data: bytes, options: ReadOptions | None = None) -> Reading:
     """The music in the bytes of a file. Raises MidiFileError."""
     options = options or ReadOptions()
-    score = _parse(data)
+    score = parse_score(data)
     struck, dropped = _struck_notes(score, options)
     tpq = int(score.tpq)
     signatures = [
@@ -182,7 +182,8 @@ def to_score(voices: Mapping[str, Phrase]) -> Any:
     return score
 
 
-def _parse(data: bytes) -> Any:
+def parse_score(data: bytes) -> Any:
+    """A symusic Score, in ticks, of the bytes of a file. Raises MidiFileError."""
     if data[:4] != b"MThd":
         raise MidiFileError("not a standard MIDI file: it does not begin with MThd")
     if data[8:10] == b"\x00\x02":

@@ -143,7 +143,7 @@ def read_many(
 def _serve(pipe: Connection, read: Read) -> None:
     """The child: answers each path with its Reading, or with a text that says what was wrong."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
-    _limit_memory()
+    limit_memory()
     while True:
         try:
             path, options = pipe.recv()
@@ -159,8 +159,9 @@ def _serve(pipe: Connection, read: Read) -> None:
         pipe.send(answer)
 
 
-def _limit_memory() -> None:
-    """Where address space can be limited: macOS reserves too much of it, Windows has no limits."""
+def limit_memory() -> None:
+    """Let this process have no more address space than reading a file can need. Only on Linux:
+    macOS reserves too much of it, Windows has no limits."""
     if sys.platform != "linux":
         return
     import resource

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from rwkv_music.tokenizer import Vocabulary
 
 from .config import WindowOptions
-from .note_table import NoteTable
+from .encoding import cut_at_next
+from .note_table import NoteTable, write_bars
 
 Tokens = NDArray[np.int64]
 
@@ -62,46 +63,8 @@ def play_imprecisely(
     single = np.ones(count, np.bool_)  # of two of a pitch on a step, the longer
     single[1:] = (onset[1:] != onset[:-1]) | (pitch[1:] != pitch[:-1])
     onset, pitch, velocity, duration = (x[single] for x in (onset, pitch, velocity, duration))
-    duration = _cut_at_next(onset, pitch, duration)
+    duration = cut_at_next(onset, pitch, duration)
     bar = np.searchsorted(note.lines, onset, side="right") - 1
-    return _written(note, bar, onset - note.lines[bar], pitch, velocity, duration, v)
-
-
-def _cut_at_next(onset: Tokens, pitch: Tokens, duration: Tokens) -> Tokens:
-    """A key struck again ends its earlier note."""
-    order = np.lexsort((onset, pitch))
-    again = pitch[order][1:] == pitch[order][:-1]
-    room = np.diff(onset[order])
-    cut = duration.copy()
-    earlier = order[:-1][again]
-    cut[earlier] = np.minimum(cut[earlier], room[again])
-    return cut
-
-
-def _written(
-    note: NoteTable,
-    bar: Tokens,
-    onset: Tokens,
-    pitch: Tokens,
-    velocity: Tokens,
-    duration: Tokens,
-    v: Vocabulary,
-) -> Tokens:
-    """Token ids of the bars with these notes, which are in order."""
-    opens_chord = np.ones(len(bar), np.bool_)
-    opens_chord[1:] = (bar[1:] != bar[:-1]) | (onset[1:] != onset[:-1])
-    sizes = 3 + opens_chord
-    before = np.searchsorted(bar, np.arange(len(note.lines)))  # notes before each bar
-    total = np.concatenate([[0], np.cumsum(sizes)])
-    written = np.empty(3 * len(note.lines) + int(total[-1]), np.int64)
-    heads = total[before] + 3 * np.arange(len(note.lines))
-    written[heads[:, None] + np.arange(3)] = note.headers
-    ends = total[1:] + 3 * (bar + 1)
-    for back, ids in (
-        (3, pitch + v.pitch.start),
-        (2, velocity),
-        (1, duration - 1 + v.duration.start),
-    ):
-        written[ends - back] = ids
-    written[ends[opens_chord] - 4] = onset[opens_chord] + v.position.start
-    return written
+    position = onset - note.lines[bar] + v.position.start
+    ids = position, pitch + v.pitch.start, velocity, duration - 1 + v.duration.start
+    return write_bars(note.headers, bar, *ids)[0]

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from rwkv_music.errors import CheckpointError
 from rwkv_music.model.config import ModelConfig
-from rwkv_music.model.weights import save_weights
 from rwkv_music.tokenizer import load_vocabulary
 
-from .config import ModelShape, TrainConfig, config_from_table, config_to_table
-from .model import Rwkv7
+from .config import TrainConfig, config_from_table, config_to_table
+from .model import LayerState, Rwkv7
 
-FORMAT = "rwkv-music-run-1"
+FORMAT = "rwkv-music-run-2"
 _MOMENTS = ("exp_avg", "exp_avg_sq")
+_STATE = tuple(field.name for field in fields(LayerState))
 
 
 @dataclass(slots=True)
@@ -40,35 +42,47 @@ def save_run(
     optimiser: torch.optim.Optimizer,
     config: TrainConfig,
     progress: Progress,
+    states: list[LayerState] | None = None,
 ) -> None:
-    """Write everything that resuming to the bit needs."""
+    """Write everything that resuming to the bit needs; `states`: where rows that go on from step
+    to step stand. Raises CheckpointError."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for name, parameter in model.named_parameters():
         moments = optimiser.state.get(parameter, {})
         tensors |= {f"{m}.{name}": moments[m] for m in _MOMENTS if m in moments}
+    for layer, state in enumerate(states or ()):
+        tensors |= {f"state.{layer}.{name}": getattr(state, name) for name in _STATE}
     metadata = {
         "format": FORMAT,
         "config": json.dumps(config_to_table(config)),
+        "model": json.dumps(asdict(model.config)),
         "progress": json.dumps(asdict(progress)),
         "vocabulary_hash": load_vocabulary().hash,
     }
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    save_file({name: t.detach().contiguous() for name, t in tensors.items()}, part, metadata)
-    os.replace(part, path)
+    stored = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    try:
+        save_file(stored, part, metadata)
+        os.replace(part, path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: cannot be written ({error}); is the disk full?") from error
+    finally:
+        part.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRun:
-    """A run as read from disk."""
+    """A run as read from disk. states: None where rows do not go on from step to step."""
 
     config: TrainConfig
+    model_config: ModelConfig
     progress: Progress
-    tensors: dict[str, torch.Tensor]
+    tensors: Mapping[str, Tensor]
+    states: list[LayerState] | None = None
 
     def model(self) -> Rwkv7:
         """The run's model with its weights."""
-        shape = self.config.model
-        model = Rwkv7(model_config(shape), shape.dropout)
+        model = Rwkv7(self.model_config, self.config.model.dropout)
         self.restore(model)
         return model
 
@@ -84,14 +98,12 @@ class StoredRun:
             return
         for name, parameter in model.named_parameters():
             optimiser.state[parameter] = {
-                "step": torch.tensor(float(self.progress.step)),
-                **{moment: self.tensors[f"{moment}.{name}"].clone() for moment in _MOMENTS},
+                "step": torch.tensor(float(self.progress.step), device=parameter.device),
+                **{
+                    moment: self.tensors[f"{moment}.{name}"].to(parameter.device, copy=True)
+                    for moment in _MOMENTS
+                },
             }
-
-
-def model_config(shape: ModelShape) -> ModelConfig:
-    """The full config of a shape, for this package's vocabulary."""
-    return ModelConfig.sized(shape.layers, shape.width, len(load_vocabulary()), enn=shape.enn)
 
 
 def training_facts(stored: StoredRun) -> dict[str, Any]:
@@ -100,6 +112,7 @@ def training_facts(stored: StoredRun) -> dict[str, Any]:
     table = config_to_table(stored.config)
     table["run"].pop("folder")  # a path on somebody's machine
     table["data"].pop("folder")
+    table["model"]["start"] = Path(stored.config.model.start).name
     return {
         "steps": progress.step,
         "tokens_read": progress.tokens,
@@ -107,6 +120,15 @@ def training_facts(stored: StoredRun) -> dict[str, Any]:
         "last_validation_loss": progress.validation[-1][1] if progress.validation else None,
         "settings": table,
     }
+
+
+def is_run(path: Path) -> bool:
+    """Whether the file says of itself that it is a checkpoint of a run, of whatever version."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return str((file.metadata() or {}).get("format", "")).startswith("rwkv-music-run-")
+    except (OSError, SafetensorError):
+        return False
 
 
 def load_run(path: Path) -> StoredRun:
@@ -118,18 +140,20 @@ def load_run(path: Path) -> StoredRun:
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path}: cannot be read: {error}") from error
     if metadata.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: got {metadata.get('format')}, expected {FORMAT}")
+        raise CheckpointError(
+            f"{path}: got the format {metadata.get('format')}, expected {FORMAT}; is it the"
+            " checkpoint.safetensors of a run of this version?"
+        )
     if metadata.get("vocabulary_hash") != load_vocabulary().hash:
         raise CheckpointError(f"{path}: trained with another vocabulary; start the run anew")
     config = config_from_table(json.loads(metadata["config"]), str(path))
+    model_config = ModelConfig(**json.loads(metadata["model"]))
     progress = json.loads(metadata["progress"])
     progress["validation"] = [tuple(row) for row in progress["validation"] or []]
-    return StoredRun(config, Progress(**progress), tensors)
-
-
-def export_weights(
-    path: Path, model: Rwkv7, facts: dict[str, Any], *, bfloat16: bool = True
-) -> None:
-    """Write the model as the daemon loads it."""
-    tensors = {name: t.detach().float().cpu().numpy() for name, t in model.state_dict().items()}
-    save_weights(path, tensors, model.config, load_vocabulary().hash, facts, bfloat16=bfloat16)
+    states = None
+    if "state.0.wkv_BHNN" in tensors:
+        states = [
+            LayerState(*(tensors[f"state.{layer}.{name}"] for name in _STATE))
+            for layer in range(model_config.layers)
+        ]
+    return StoredRun(config, model_config, Progress(**progress), tensors, states)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from types import NoneType
@@ -12,17 +13,37 @@ import yaml
 
 from rwkv_music.errors import ConfigError
 
+from .text_files import write_text
+
 T = TypeVar("T")
+
+# Layers and width of the sizes that have a name. From 0.1B on they are those of the public RWKV-7
+# models; `deep` is what the public training code advises for music.
+SIZES = {
+    "tiny": (4, 128),
+    "starter": (6, 256),
+    "small": (12, 384),
+    "base": (12, 512),
+    "deep": (29, 512),
+    "0.1B": (12, 768),
+    "0.4B": (24, 1024),
+    "1.5B": (24, 2048),
+    "3B": (32, 2560),
+}
+ORDERS = ("random", "sliding", "pieces")
 
 
 @dataclass(frozen=True, slots=True)
 class ModelShape:
-    """RWKV-7: `layers` deep, `width` wide (a multiple of 64). dropout acts on both mixes."""
+    """RWKV-7: `layers` deep, `width` wide (a multiple of 64); in a file, `size: small` stands for
+    both. enn: RWKV-8's. dropout acts on both mixes. start: weights to begin with, as `train export`
+    and `train import` write them; the shape is then theirs."""
 
     layers: int = 6
     width: int = 256
     enn: bool = False
     dropout: float = 0.02
+    start: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +70,15 @@ class WindowOptions:
 
 @dataclass(frozen=True, slots=True)
 class DataOptions:
-    """folder: what `train prepare` wrote. set_weights: how much more often the windows of a set
-    are drawn than its number of tokens says."""
+    """folder: what `train prepare` wrote. order: `random` windows; `sliding`, each bar in one
+    completion an epoch; `pieces`, whole pieces read through `windows.length` tokens a step, the
+    state going on from step to step. packed: rows are filled with further windows, so that no
+    token is padding. set_weights: how much more often the windows of a set are drawn than its
+    number of tokens says (order random)."""
 
     folder: str = "prepared"
+    order: str = "random"
+    packed: bool = True
     windows: WindowOptions = field(default_factory=WindowOptions)
     set_weights: dict[str, float] = field(default_factory=dict)
 
@@ -74,19 +100,26 @@ class OptimiserOptions:
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """batch: windows a step, in `accumulate` parts. precision: float32 or bfloat16 (products
-    only; the weights stay float32). threads: 0 leaves it to torch."""
+    """batch: rows a step, of all processes together, in `accumulate` parts. device: auto takes the
+    GPU if there is one. precision: float32 or bfloat16 (products only; the weights stay float32).
+    recompute: keep only what enters each layer, for less memory and a third more time. compile:
+    fuse the layers with torch.compile. threads: 0 leaves it to torch. samples: continuations that
+    each validation draws and plays into TensorBoard."""
 
     folder: str = "run"
     steps: int = 4000
     batch: int = 4
     accumulate: int = 1
     seed: int = 0
+    device: str = "auto"
     precision: str = "bfloat16"
+    recompute: bool = False
+    compile: bool = False
     threads: int = 0
     save_every: int = 200
     validate_every: int = 200
     validation_windows: int = 48
+    samples: int = 2
     log_every: int = 20
 
 
@@ -98,12 +131,38 @@ class TrainConfig:
     run: RunOptions = field(default_factory=RunOptions)
 
     def __post_init__(self) -> None:
-        run, optimiser = self.run, self.optimiser
+        run, windows = self.run, self.data.windows
         _one_of("run.precision", run.precision, ("float32", "bfloat16"))
-        _one_of("optimiser.schedule", optimiser.schedule, ("cosine", "wsd"))
+        _one_of("run.device", run.device, ("auto", "cpu", "cuda"))
+        _one_of("optimiser.schedule", self.optimiser.schedule, ("cosine", "wsd"))
+        _one_of("data.order", self.data.order, ORDERS)
         if run.accumulate < 1 or run.batch % run.accumulate:
             raise ConfigError(
                 f"run.accumulate: got {run.accumulate}, expected a divisor of run.batch {run.batch}"
+            )
+        least = {
+            "run.steps": run.steps,
+            "run.batch": run.batch,
+            "run.save_every": run.save_every,
+            "run.validate_every": run.validate_every,
+            "run.log_every": run.log_every,
+            "model.layers": self.model.layers,
+            "data.windows.length": windows.length,
+        }
+        for name, value in least.items():
+            if value < 1:
+                raise ConfigError(f"{name}: got {value}, expected 1 or more")
+        if not windows.context_bars or min(windows.context_bars) < 0:
+            raise ConfigError(
+                f"data.windows.context_bars: got {list(windows.context_bars)}, expected numbers of"
+                " bars, as [0, 4, 8]"
+            )
+        if len(self.optimiser.betas) != 2:
+            raise ConfigError(f"optimiser.betas: got {self.optimiser.betas}, expected two numbers")
+        if self.data.order != "random" and self.data.set_weights:
+            raise ConfigError(
+                "data.set_weights: pieces are read once an epoch each, whatever their set; leave it"
+                " out, or choose data.order random"
             )
 
 
@@ -120,6 +179,7 @@ def read_config(path: Path | None, overrides: tuple[str, ...] = ()) -> TrainConf
         if not equals:
             raise ConfigError(f"--set {override}: expected NAME=VALUE")
         _put(table, name.strip().split("."), yaml.safe_load(text), override)
+    _expand_size(table)
     return _build(TrainConfig, table, "config")
 
 
@@ -130,6 +190,24 @@ def config_from_table(table: Any, where: str) -> TrainConfig:
 
 def config_to_table(config: TrainConfig) -> dict[str, Any]:
     return asdict(config)
+
+
+def write_config(path: Path, config: TrainConfig) -> None:
+    """Write a config as YAML that `read_config` reads again."""
+    table = json.loads(json.dumps(config_to_table(config)))  # tuples become lists
+    write_text(path, yaml.safe_dump(table, sort_keys=False))
+
+
+def _expand_size(table: Any) -> None:
+    """`model.size` as layers and width, where the table does not say otherwise."""
+    model = table.get("model") if isinstance(table, dict) else None
+    if isinstance(model, dict) and "size" in model:
+        size = str(model.pop("size"))
+        if size not in SIZES:
+            raise ConfigError(f"model.size: got {size!r}, expected one of {', '.join(SIZES)}")
+        layers, width = SIZES[size]
+        model.setdefault("layers", layers)
+        model.setdefault("width", width)
 
 
 def _one_of(name: str, got: str, allowed: tuple[str, ...]) -> None:

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rwkv_music.completion import continue_phrase
-from rwkv_music.model import load_model
+from rwkv_music.model.protocol import MusicModel
 from rwkv_music.sampling import Sampling
-from rwkv_music.tokenizer import Vocabulary, decode_phrase, encode_phrase, load_vocabulary
+from rwkv_music.tokenizer import Vocabulary, encode_phrase, load_vocabulary
 
+from .completions import complete_pieces
 from .note_table import NoteTable
-from .pieces import Piece, read_pieces
+from .pieces import Piece, read_split
 
 Runs = NDArray[np.uint64]
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: spreads the bits
@@ -55,7 +56,7 @@ class KnownRuns:
 
 
 def measure_copying(
-    model: Path,
+    player: MusicModel[Any],
     data: Path,
     *,
     completions: int,
@@ -67,20 +68,16 @@ def measure_copying(
 ) -> dict[int, tuple[float, float]]:
     """By length of run: the share of known runs in completions, and in the true continuations."""
     vocabulary = load_vocabulary()
-    player = load_model(str(model))
-    valid = read_pieces(data / "valid.arrow", vocabulary)
-    valid = [piece for piece in valid if len(piece.bars) > context_bars + bars]
+    valid = read_split(data, "valid", vocabulary)
     made: list[NDArray[np.int64]] = []
-    true: list[NDArray[np.generic]] = []
-    for number, index in enumerate(np.linspace(0, len(valid) - 1, completions).astype(int)):
-        piece = valid[index]
-        start, border, end = (piece.bars[n] for n in (0, context_bars, context_bars + bars))
-        heard = decode_phrase(piece.tokens[start:border].tolist())
-        played = continue_phrase(player, heard, bars, sampling, seed=number)
-        made.append(np.array(encode_phrase(played)))
-        true.append(piece.tokens[border:end])
+    true: list[NDArray[np.int64]] = []
+    for completion in complete_pieces(
+        player, valid, completions, context_bars=context_bars, bars=bars, sampling=sampling
+    ):
+        made.append(np.array(encode_phrase(completion.made)))
+        true.append(np.array(encode_phrase(completion.truth)))
         progress()
-    train = read_pieces(data / "train.arrow", vocabulary)
+    train = read_split(data, "train", vocabulary)
     shares: dict[int, tuple[float, float]] = {}
     for length in lengths:
         known = KnownRuns(train, vocabulary, length)
@@ -88,7 +85,7 @@ def measure_copying(
     return shares
 
 
-def _share(known: KnownRuns, phrases: list[NDArray[np.generic]]) -> float:
+def _share(known: KnownRuns, phrases: list[NDArray[np.int64]]) -> float:
     counts = np.array([known.found(tokens) for tokens in phrases])
     found, total = counts.sum(axis=0)
     return float(found / max(total, 1))

@@ -48,4 +48,4 @@ def orthogonal(rows: int, columns: int, gain: float) -> Tensor:
 
 def head_gain(config: ModelConfig) -> float:
     ratio = config.vocabulary / config.width
-    return 0.5 * max(ratio, 1.0) ** 0.5
+    return 0.5 * float(max(ratio, 1.0) ** 0.5)

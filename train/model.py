@@ -1,6 +1,7 @@
 """RWKV-7 (x070) for training: official parameter names, official start values, optional `enn`.
 
-Shapes: B batch, T time, C width, V vocabulary, H heads, N = 64, R rows that count.
+Shapes: B batch, T time, C width, V vocabulary, H heads, N = 64; R positions that count, K positions
+that the last layer works out for them (see batches.Slice).
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from math import exp
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from rwkv_music.model.config import HEAD_SIZE, ModelConfig
 
 from . import initialisation as start
+from .batches import Slice
 from .kernels import wkv7
 
 DECAY_SCALE = -exp(-0.5)
@@ -28,12 +31,22 @@ class LayerState:
     ffn_shift_BC: Tensor
     wkv_BHNN: Tensor
 
+    def detached(self) -> LayerState:
+        """A copy through which no gradient flows, and which keeps nothing else in memory."""
+        return LayerState(
+            self.att_shift_BC.detach().clone(),
+            self.ffn_shift_BC.detach().clone(),
+            self.wkv_BHNN.detach().clone(),
+        )
 
-def shifted(x_BTC: Tensor, before_BC: Tensor | None) -> Tensor:
-    """x one step earlier; `before` (or zero) comes first."""
+
+def shifted(x_BTC: Tensor, before_BC: Tensor | None, resets_BT: Tensor | None) -> Tensor:
+    """x one step earlier; `before` (or zero) comes first, and zero where a window begins."""
     if before_BC is None:
-        return F.pad(x_BTC, (0, 0, 1, -1))
-    return torch.cat([before_BC[:, None].to(x_BTC.dtype), x_BTC[:, :-1]], dim=1)
+        earlier = F.pad(x_BTC, (0, 0, 1, -1))
+    else:
+        earlier = torch.cat([before_BC[:, None].to(x_BTC.dtype), x_BTC[:, :-1]], dim=1)
+    return earlier if resets_BT is None else earlier.masked_fill(resets_BT[..., None], 0)
 
 
 class TimeMix(nn.Module):
@@ -83,33 +96,56 @@ class TimeMix(nn.Module):
         nn.init.constant_(self.ln_x.weight, ((1 + layer) / config.layers) ** 0.7)
 
     def forward(
-        self, x_BTC: Tensor, v_first_BTC: Tensor | None, state: LayerState | None
+        self,
+        x_BTC: Tensor,
+        v_first_BTC: Tensor | None,
+        state: LayerState | None,
+        resets_BT: Tensor | None = None,
+        near_K: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Output, the first layer's v, and the final WKV state."""
+        """Output, the first layer's v, and the final WKV state.
+
+        With near_K, the output is [K, C], of these positions alone: what only they need (the
+        receptance, the gate, the norm, the output matrix) is computed for no other. The recurrence
+        goes through all.
+        """
         batch, steps, width = x_BTC.shape
-        dx = shifted(x_BTC, None if state is None else state.att_shift_BC) - x_BTC
-        x_r, x_w, x_k, x_v, x_a, x_g = (
-            torch.addcmul(x_BTC, dx, mu.to(x_BTC.dtype))
-            for mu in (self.x_r, self.x_w, self.x_k, self.x_v, self.x_a, self.x_g)
-        )
-        r, k, v = self.receptance(x_r), self.key(x_k), self.value(x_v)
-        u = self.w0 + torch.tanh(x_w @ self.w1) @ self.w2
+        before_BC = None if state is None else state.att_shift_BC
+        dx = shifted(x_BTC, before_BC, resets_BT) - x_BTC
+
+        def mixed(mu: Tensor, x: Tensor = x_BTC, dx: Tensor = dx) -> Tensor:
+            return torch.addcmul(x, dx, mu.view(-1).to(x.dtype))
+
+        if near_K is None:
+            r = self.receptance(mixed(self.x_r))
+            x_g = mixed(self.x_g)
+        else:
+            x_KC, dx_KC = (whole.view(-1, width)[near_K] for whole in (x_BTC, dx))
+            r_KC = self.receptance(mixed(self.x_r, x_KC, dx_KC))
+            r = r_KC.new_zeros(batch * steps, width).index_copy(0, near_K, r_KC)
+            r, x_g = r.view(batch, steps, width), mixed(self.x_g, x_KC, dx_KC)
+        x_v = mixed(self.x_v)
+        k, v = self.key(mixed(self.x_k)), self.value(x_v)
+        u = self.w0 + torch.tanh(mixed(self.x_w) @ self.w1) @ self.w2
         log_w = DECAY_SCALE * torch.sigmoid(u)
         if v_first_BTC is None:
             v_first_BTC = v
         else:
             v = v + (v_first_BTC - v) * torch.sigmoid(self.v0 + (x_v @ self.v1) @ self.v2)
-        a = torch.sigmoid(self.a0 + (x_a @ self.a1) @ self.a2)
+        a = torch.sigmoid(self.a0 + (mixed(self.x_a) @ self.a1) @ self.a2)
         g = torch.sigmoid(x_g @ self.g1) @ self.g2
         kk = F.normalize((k * self.k_k).view(batch, steps, self.heads, -1), dim=-1, eps=1e-12)
         k = k * (1 + (a - 1) * self.k_a)
 
         r, log_w, k, v, a = (x.view(batch, steps, self.heads, -1) for x in (r, log_w, k, v, a))
-        y, wkv = wkv7(r, log_w, k, v, -kk, kk * a, None if state is None else state.wkv_BHNN)
+        wkv_before = None if state is None else state.wkv_BHNN
+        y, wkv = wkv7(r, log_w, k, v, -kk, kk * a, wkv_before, resets_BT)
+        y, r, k, v = (x.reshape(batch * steps, self.heads, -1) for x in (y, r, k, v))
+        if near_K is not None:
+            y, r, k, v = (x[near_K] for x in (y, r, k, v))
         bonus = (r * k * self.r_k).sum(-1, keepdim=True) * v
-        y = self.ln_x(y.reshape(batch * steps, width)).view(batch, steps, width)
-        y = (y + bonus.view(batch, steps, width)) * g
-        return self.output(y), v_first_BTC, wkv
+        y = self.ln_x(y.reshape(-1, width)) + bonus.view(-1, width)
+        return self.output(y.view(g.shape) * g), v_first_BTC, wkv
 
 
 class ChannelMix(nn.Module):
@@ -122,11 +158,11 @@ class ChannelMix(nn.Module):
             self.enn = nn.Embedding(config.vocabulary, config.width)
             nn.init.ones_(self.enn.weight)
 
-    def forward(self, x_BTC: Tensor, tokens_BT: Tensor, before_BC: Tensor | None) -> Tensor:
-        dx = shifted(x_BTC, before_BC) - x_BTC
-        k = self.key(torch.addcmul(x_BTC, dx, self.x_k.to(x_BTC.dtype)))
-        out = self.value(torch.relu(k).square())
-        return out * self.enn(tokens_BT) if hasattr(self, "enn") else out
+    def forward(self, x: Tensor, before: Tensor, tokens: Tensor) -> Tensor:
+        """x: inputs [..., C]; before: those one step earlier; tokens [...]: their ids."""
+        k = self.key(torch.addcmul(x, before - x, self.x_k.view(-1).to(x.dtype)))
+        out: Tensor = self.value(torch.relu(k).square())
+        return out * self.enn(tokens) if hasattr(self, "enn") else out
 
 
 class Block(nn.Module):
@@ -144,25 +180,46 @@ class Block(nn.Module):
         tokens_BT: Tensor,
         v_first_BTC: Tensor | None,
         state: LayerState | None,
+        resets_BT: Tensor | None = None,
+        kept: Slice[Tensor] | None = None,
     ) -> tuple[Tensor, Tensor, LayerState]:
+        """Hidden states [B, T, C], or [R, C] of the positions `kept`; v_first; the end state."""
         if hasattr(self, "ln0"):
             x_BTC = self.ln0(x_BTC)
         dtype = _product_dtype(x_BTC)
         att_in = self.ln1(x_BTC).to(dtype)
-        out, v_first_BTC, wkv = self.att(att_in, v_first_BTC, state)
-        x_BTC = x_BTC + self.dropout(out)
-        ffn_in = self.ln2(x_BTC).to(dtype)
-        out = self.ffn(ffn_in, tokens_BT, None if state is None else state.ffn_shift_BC)
-        x_BTC = x_BTC + self.dropout(out)
-        return x_BTC, v_first_BTC, LayerState(att_in[:, -1], ffn_in[:, -1], wkv)
+        near_K = None if kept is None else kept.near
+        out, v_first_BTC, wkv = self.att(att_in, v_first_BTC, state, resets_BT, near_K)
+        ffn_before = None if state is None else state.ffn_shift_BC
+        if kept is None:
+            x = x_BTC + self.dropout(out)
+            ffn_in = self.ln2(x).to(dtype)
+            earlier, tokens = shifted(ffn_in, ffn_before, resets_BT), tokens_BT
+            ffn_last_BC = ffn_in[:, -1]
+        else:
+            batch, _, width = x_BTC.shape
+            x_KC = x_BTC.reshape(-1, width)[kept.near] + self.dropout(out)
+            in_KC = self.ln2(x_KC).to(dtype)
+            carried = in_KC.new_zeros(batch, width) if ffn_before is None else ffn_before.to(dtype)
+            earlier = torch.cat([in_KC, carried, in_KC.new_zeros(1, width)])[kept.before]
+            x, ffn_in = x_KC[kept.here], in_KC[kept.here]
+            tokens = tokens_BT.reshape(-1)[kept.rows]
+            ffn_last_BC = in_KC[kept.ends]
+        x = x + self.dropout(self.ffn(ffn_in, earlier, tokens))
+        return x, v_first_BTC, LayerState(att_in[:, -1], ffn_last_BC, wkv)
 
 
 class Rwkv7(nn.Module):
-    """The whole model. `state_dict()` has the names and shapes of official checkpoints."""
+    """The whole model. `state_dict()` has the names and shapes of official checkpoints.
+
+    recompute: keep only what enters each layer, and compute it anew in the backward pass: about a
+    third more time, and the memory of one layer instead of all.
+    """
 
     def __init__(self, config: ModelConfig, dropout: float = 0.0) -> None:
         super().__init__()
         self.config = config
+        self.recompute = False
         self.emb = nn.Embedding(config.vocabulary, config.width)
         nn.init.uniform_(self.emb.weight, -start.EMBEDDING_SPREAD, start.EMBEDDING_SPREAD)
         self.blocks = nn.ModuleList(Block(i, config, dropout) for i in range(config.layers))
@@ -170,24 +227,37 @@ class Rwkv7(nn.Module):
         self.head = _linear(config.width, config.vocabulary, start.head_gain(config))
 
     def forward(
+        self, tokens_BT: Tensor, states: list[LayerState] | None = None
+    ) -> tuple[Tensor, list[LayerState]]:
+        """Logits [B, T, V] and the states after the last token."""
+        hidden, ends = self.hidden(tokens_BT, states)
+        return self.head(hidden), ends
+
+    def hidden(
         self,
         tokens_BT: Tensor,
-        rows_R: Tensor | None = None,
         states: list[LayerState] | None = None,
+        resets_BT: Tensor | None = None,
+        kept: Slice[Tensor] | None = None,
     ) -> tuple[Tensor, list[LayerState]]:
-        """Logits and the states after the last token.
+        """What the head reads, [B, T, C] or [R, C], and the states after the last token.
 
-        rows_R: indices into the flattened [B * T] positions; only their hidden states meet
-        `ln_out` and the head, and the logits are [R, V]. Without it they are [B, T, V].
+        kept: the positions that count: only their hidden states are gathered from the last layer
+        and meet `ln_out`. resets_BT: where all that was heard is forgotten (see `wkv7`).
         """
-        x_BTC = self.emb(tokens_BT)
+        x = self.emb(tokens_BT)
         v_first: Tensor | None = None
         ends: list[LayerState] = []
+        last = len(self.blocks) - 1
         for i, block in enumerate(self.blocks):
-            x_BTC, v_first, end = block(x_BTC, tokens_BT, v_first, states[i] if states else None)
+            state = states[i] if states else None
+            inputs = x, tokens_BT, v_first, state, resets_BT, kept if i == last else None
+            if self.recompute and torch.is_grad_enabled():
+                x, v_first, end = checkpoint(block, *inputs, use_reentrant=False)
+            else:
+                x, v_first, end = block(*inputs)
             ends.append(end)
-        kept = x_BTC if rows_R is None else x_BTC.reshape(-1, x_BTC.shape[-1])[rows_R]
-        return self.head(self.ln_out(kept)), ends
+        return self.ln_out(x), ends
 
 
 def _product_dtype(x: Tensor) -> torch.dtype:

@@ -48,6 +48,11 @@ def rate_at(step: int, steps: int, options: OptimiserOptions) -> float:
     return options.rate * (options.last_rate + (1 - options.last_rate) * shape)
 
 
+def tuning_rate(step: int, steps: int, rate: float) -> float:
+    """A rate that falls along half a cosine, to nothing at the end."""
+    return rate * 0.5 * (1 + math.cos(math.pi * step / max(steps, 1)))
+
+
 def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
     for group in optimiser.param_groups:
         group["lr"] = rate * group["rate_scale"]

@@ -1,7 +1,8 @@
 """Prepared pieces on disk: Arrow files, memory-mapped, read without copying tokens.
 
-A split is one file, SPLIT.arrow, a row a piece: path, set, tokens (uint16), bars (int32: offsets of
-the bars in the tokens, and the end). Its metadata name the format and the vocabulary.
+A split is written in shards, SPLIT-00000.arrow and so on, a row a piece: path, set, tokens
+(uint16), bars (int32: offsets of the bars in the tokens, and the end). Their metadata name the
+format and the vocabulary. They are plain Arrow IPC files.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -40,7 +42,7 @@ class Piece:
 
 
 class PieceWriter:
-    """Writes a split; the file appears under its name when it is closed without an error."""
+    """Writes a shard; the file appears under its name when it is closed without an error."""
 
     def __init__(self, path: Path, vocabulary: Vocabulary) -> None:
         self._path = path
@@ -78,8 +80,26 @@ class PieceWriter:
             self._rows.clear()
 
 
+def shard_path(folder: Path, split: str, number: int) -> Path:
+    return folder / f"{split}-{number:05d}.arrow"
+
+
+def split_files(folder: Path, split: str) -> list[Path]:
+    """The shards of a split in their order, or its one file, `SPLIT.arrow`."""
+    whole = folder / f"{split}.arrow"
+    return [whole] if whole.exists() else sorted(folder.glob(f"{split}-[0-9]*.arrow"))
+
+
+def read_split(folder: Path, split: str, vocabulary: Vocabulary) -> list[Piece]:
+    """All pieces of a split, as views of memory maps. Raises ConfigError."""
+    files = split_files(folder, split)
+    if not files:
+        raise ConfigError(f"{folder}: no {split} split there; make it with train prepare")
+    return [piece for file in files for piece in read_pieces(file, vocabulary)]
+
+
 def read_pieces(path: Path, vocabulary: Vocabulary) -> list[Piece]:
-    """All pieces of a split, as views of the memory map. Raises ConfigError."""
+    """All pieces of a file, as views of the memory map. Raises ConfigError."""
     try:
         reader = pa.ipc.open_file(pa.memory_map(str(path)))
     except (OSError, pa.ArrowInvalid) as error:
@@ -108,6 +128,6 @@ def read_pieces(path: Path, vocabulary: Vocabulary) -> list[Piece]:
     return pieces
 
 
-def _flat(column: pa.ListArray) -> tuple[NDArray[np.generic], NDArray[np.int32]]:
+def _flat(column: Any) -> tuple[NDArray[Any], NDArray[np.int32]]:
     """The values of a list column one after another, and where each list starts and ends."""
     return column.values.to_numpy(), column.offsets.to_numpy()

@@ -76,7 +76,7 @@ def target_places(window: Window, sampled: NDArray[np.bool_]) -> NDArray[np.int6
     return np.flatnonzero(counts)
 
 
-class WindowSource:
+class RandomWindows:
     """Random windows of a split. A window depends on (seed, number) alone, so a run can resume
     anywhere without a stored random state."""
 
@@ -93,23 +93,78 @@ class WindowSource:
         weights = np.array([len(p.tokens) * set_weights.get(p.set, 1.0) for p in pieces], float)
         self._cumulative = np.cumsum(weights / weights.sum())
 
-    def window(self, number: int) -> Window:
-        rng = np.random.default_rng((self._seed, number))
-        options, v = self._options, self._vocabulary
+    def window(self, number: int, part: int = 0, room: int | None = None) -> Window:
+        """Window `number`; `part` tells several of one number, `room` a shorter length."""
+        key = (self._seed, number, part) if part else (self._seed, number)
+        rng = np.random.default_rng(key)
+        options = self._options
+        length = options.length if room is None else room
         index = min(int(np.searchsorted(self._cumulative, rng.random())), len(self._pieces) - 1)
         piece = self._pieces[index]
         context = int(rng.choice(options.context_bars))
         start = 0
         if rng.random() >= options.start_share:
-            start = int(rng.integers(latest_full_start(piece, options.length) + 1))
-        window = cut_window(piece, start, context, options.completion_bars, options.length, v.bos)
-        tokens, first = shift_levels(window.tokens, v, options, rng), window.first_target
-        if first > 1 and rng.random() < options.imprecise_share:
-            shaky = rng.uniform(0, options.shaky_share)
-            played = play_imprecisely(tokens[1:first], v, shaky, rng)
-            tokens = np.concatenate([tokens[:1], played, tokens[first:]])[: options.length + 1]
-            first = min(1 + len(played), len(tokens))
-        return Window(tokens, first)
+            start = int(rng.integers(latest_full_start(piece, length) + 1))
+        bos = self._vocabulary.bos
+        window = cut_window(piece, start, context, options.completion_bars, length, bos)
+        return varied(window, length, self._vocabulary, options, rng)
+
+
+class SlidingWindows:
+    """Windows one behind the other over all pieces: each bar is in the completion of one window an
+    epoch, in an order that is another in each epoch. Context bars and variations are drawn anew.
+
+    A completion is `completion_bars` long, or as many bars as fit into half the length.
+    """
+
+    def __init__(
+        self, pieces: list[Piece], vocabulary: Vocabulary, options: WindowOptions, seed: int
+    ) -> None:
+        self._pieces, self._vocabulary, self._options = pieces, vocabulary, options
+        self._seed = seed
+        self._places: list[tuple[int, int, int]] = []  # piece, first bar of the completion, bars
+        for index, piece in enumerate(pieces):
+            border, last = 0, len(piece.bars) - 1
+            while border < last:
+                bars = options.completion_bars
+                if bars is None:
+                    reach = int(piece.bars[border]) + options.length // 2
+                    bars = int(np.searchsorted(piece.bars, reach, side="right")) - 1 - border
+                bars = min(max(bars, 1), last - border)
+                self._places.append((index, border, bars))
+                border += bars
+        self._epoch, self._order = -1, np.empty(0, np.int64)
+
+    def __len__(self) -> int:
+        """Windows an epoch."""
+        return len(self._places)
+
+    def window(self, number: int) -> Window:
+        epoch, place = divmod(number, len(self._places))
+        if epoch != self._epoch:
+            rng = np.random.default_rng((self._seed, epoch, len(self._places)))
+            self._epoch, self._order = epoch, rng.permutation(len(self._places))
+        index, border, bars = self._places[self._order[place]]
+        rng = np.random.default_rng((self._seed, number))
+        options = self._options
+        context = min(int(rng.choice(options.context_bars)), border)
+        bos = self._vocabulary.bos
+        piece = self._pieces[index]
+        window = cut_window(piece, border - context, context, bars, options.length, bos)
+        return varied(window, options.length, self._vocabulary, options, rng)
+
+
+def varied(
+    window: Window, length: int, v: Vocabulary, options: WindowOptions, rng: np.random.Generator
+) -> Window:
+    """The window in another key, loudness and tempo, its context perhaps as a person plays it."""
+    tokens, first = shift_levels(window.tokens, v, options, rng), window.first_target
+    if first > 1 and rng.random() < options.imprecise_share:
+        shaky = rng.uniform(0, options.shaky_share)
+        played = play_imprecisely(tokens[1:first], v, shaky, rng)
+        tokens = np.concatenate([tokens[:1], played, tokens[first:]])[: length + 1]
+        first = min(1 + len(played), len(tokens))
+    return Window(tokens, first)
 
 
 def latest_full_start(piece: Piece, length: int) -> int:
@@ -141,28 +196,3 @@ def validation_windows(
         chosen = np.linspace(0, len(windows) - 1, count).round().astype(int)
         windows = [windows[i] for i in chosen]
     return windows
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """inputs [B, T]; rows [R]: indices into the flattened B * T positions whose logits count;
-    targets [R]: the ids that should follow there. Rows and targets come from one index."""
-
-    inputs: Tokens
-    rows: NDArray[np.int64]
-    targets: Tokens
-
-
-def collate(windows: list[Window], vocabulary: Vocabulary, multiple: int = 16) -> Batch:
-    """Pad on the right to a common multiple of `multiple`; padding never counts."""
-    sampled = sampled_kinds(vocabulary)
-    longest = max(len(window.tokens) - 1 for window in windows)
-    steps = max(-(-longest // multiple) * multiple, multiple)
-    inputs = np.full((len(windows), steps), vocabulary.pad, np.int64)
-    rows, targets = [], []
-    for number, window in enumerate(windows):
-        inputs[number, : len(window.tokens) - 1] = window.tokens[:-1]
-        places = target_places(window, sampled)
-        rows.append(number * steps + places - 1)
-        targets.append(window.tokens[places])
-    return Batch(inputs, np.concatenate(rows), np.concatenate(targets))

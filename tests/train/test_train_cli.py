@@ -1,4 +1,4 @@
-"""The commands from token files to a playable model."""
+"""The commands from a folder of MIDI files to a playable model."""
 
 import pytest
 
@@ -7,8 +7,10 @@ pytest.importorskip("rich", reason="training needs rich: pip install .[train]")
 
 from click.testing import CliRunner  # noqa: E402
 from rwkv_music_train.cli import cli  # noqa: E402
-from training_samples import prepared  # noqa: E402
+from training_samples import phrase  # noqa: E402
 
+from rwkv_music.memory import load_memory  # noqa: E402
+from rwkv_music.midi_files import read_phrase, write_phrase  # noqa: E402
 from rwkv_music.model import load_model  # noqa: E402
 from rwkv_music.model.weights import load_weights  # noqa: E402
 
@@ -19,28 +21,50 @@ def run(*arguments):
     return result.output
 
 
-def test_run_eval_export_and_load(tmp_path):
-    data = prepared(tmp_path, bars=17)
+def test_from_midi_files_to_a_model_and_a_memory(tmp_path):
+    midis, data = tmp_path / "midi", tmp_path / "prepared"
+    midis.mkdir()
+    for seed in range(8):
+        write_phrase(phrase(seed, bars=17), midis / f"{seed}.mid")
+    run("prepare", midis, "-o", data, "--workers", 1, "--valid-share", 0.3)
     config = tmp_path / "tiny.yaml"
     config.write_text(
         f"model: {{layers: 2, width: 64}}\n"
         f"data: {{folder: {data}, windows: {{length: 128}}}}\n"
-        f"run: {{folder: {tmp_path / 'run'}, steps: 2, batch: 2, log_every: 1}}\n"
+        f"run: {{folder: {tmp_path / 'run'}, steps: 2, batch: 2, log_every: 1, device: cpu}}\n"
     )
     checkpoint = tmp_path / "run" / "checkpoint.safetensors"
+    foretold = run("estimate", "-c", config, "--measure")
+    assert "memory" in foretold
+    assert "measured" in foretold
+    assert "all of it works" in run("run", "-c", config, "--fast-dev-run")
+    assert not checkpoint.exists()
     assert "train export" in run("run", "-c", config)
     assert len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) == 2
-    table = run("eval", checkpoint, "--data", data, "--length", 128)
-    assert "model" in table
+    table = run("eval", checkpoint, "--data", data, "--length", 128, "--completions", 1)
+    assert "bits a note" in table
     assert "3-gram" in table
+    assert "pitch classes in common" in table
+    samples = tmp_path / "samples"
+    run("sample", checkpoint, "--data", data, "-o", samples, "--count", 1, "--bars", 2)
+    run("sample", checkpoint, "--midi", midis / "0.mid", "-o", samples / "b", "--count", 1)
+    assert read_phrase(samples / "00.model.mid")
+    assert (samples / "b" / "00.model.png").exists()
     out = tmp_path / "mine.safetensors"
     run("export", checkpoint, "-o", out, "--note", "data=made up for a test")
     assert load_weights(out).facts["data"] == "made up for a test"
-    assert load_model(str(out)).name.startswith("mine")
+    player = load_model(str(out))
+    assert player.name.startswith("mine")
     shares = run("copying", out, "--data", data, "--completions", 1)
     assert shares.count("runs of") == 2
+    memory = tmp_path / "memories" / "me.safetensors"
+    said = run(
+        "personalize", midis / "1.mid", midis / "2.mid", "-m", out, "-o", memory, "--steps", 1
+    )
+    assert "from 2 pieces" in said
+    assert load_memory(memory, player).engine.any()
 
 
-@pytest.mark.parametrize("command", ["prepare", "run", "eval", "copying", "export"])
-def test_every_command_has_help_with_an_example(command):
-    assert f"Example: train {command} " in run(command, "--help")
+def test_an_error_of_ours_names_the_place(tmp_path):
+    result = CliRunner().invoke(cli, ["run", "--set", f"data.folder={tmp_path}"])
+    assert "no train split there; make it with train prepare" in str(result.exception)

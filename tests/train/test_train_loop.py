@@ -9,13 +9,15 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs torch: pip install .[train]")
 
-from rwkv_music_train.checkpoint import export_weights, load_run, training_facts  # noqa: E402
-from rwkv_music_train.config import OptimiserOptions  # noqa: E402
+from rwkv_music_train.batches import collate  # noqa: E402
+from rwkv_music_train.checkpoint import load_run, training_facts  # noqa: E402
+from rwkv_music_train.config import OptimiserOptions, read_config  # noqa: E402
 from rwkv_music_train.evaluate import compare  # noqa: E402
 from rwkv_music_train.loop import Trainer  # noqa: E402
 from rwkv_music_train.loss import Inputs, summed_loss  # noqa: E402
 from rwkv_music_train.optimiser import make_optimiser, rate_at  # noqa: E402
-from rwkv_music_train.windows import collate, cut_window  # noqa: E402
+from rwkv_music_train.weights import export_weights, load_model  # noqa: E402
+from rwkv_music_train.windows import cut_window  # noqa: E402
 from training_samples import piece, prepared, tiny_config  # noqa: E402
 
 from rwkv_music.errors import CheckpointError  # noqa: E402
@@ -46,9 +48,17 @@ def test_a_tiny_model_overfits_one_batch(data, tmp_path):
     assert loss.item() < 0.05
 
 
+@pytest.mark.parametrize("order", ["random", "sliding", "pieces"])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_resumed_run_has_the_losses_of_a_run_that_was_not_stopped(data, tmp_path, precision):
-    settings = ("model.dropout=0.1", f"run.precision={precision}", "run.accumulate=2")
+def test_a_resumed_run_has_the_losses_of_a_run_that_was_not_stopped(
+    data, tmp_path, precision, order
+):
+    settings = (
+        "model.dropout=0.1",
+        f"run.precision={precision}",
+        "run.accumulate=2",
+        f"data.order={order}",
+    )
     whole = losses(Trainer(tiny_config(data, tmp_path / "a", *settings)), 6)
     first = Trainer(tiny_config(data, tmp_path / "b", *settings))
     (tmp_path / "b").mkdir()
@@ -97,9 +107,10 @@ def test_a_finished_run_is_exported_and_evaluated(data, tmp_path):
     assert "folder" not in weights.facts["settings"]["run"]
     for name, tensor in trainer.model.state_dict().items():
         np.testing.assert_array_equal(weights.tensors[name], tensor.numpy())
-    results = compare(out, data, 128, 2, 0, ngram=3)
-    assert results["model"][1] == results["3-gram"][1] > 0
-    assert compare(trainer.checkpoint, data, 128, 2, 0, ngram=0)["model"] == results["model"]
+    results = compare(load_model(out), data, 128, 2, 0, ngram=3)
+    assert results["model"].targets == results["3-gram"].targets > results["model"].notes > 0
+    run = compare(load_model(trainer.checkpoint), data, 128, 2, 0, ngram=0)
+    assert run["model"] == results["model"]
 
 
 def test_another_shape_does_not_resume(data, tmp_path):
@@ -136,3 +147,57 @@ def test_schedules_warm_up_and_end_low():
         assert rates[100] == pytest.approx(0.1)
         assert all(a >= b - 1e-12 for a, b in itertools.pairwise(rates[10:]))
     assert rates[60] == 1.0  # wsd stays
+
+
+def test_recomputing_changes_no_loss(data, tmp_path):
+    runs = [
+        losses(Trainer(tiny_config(data, tmp_path / f, "run.precision=float32", f)), 3)
+        for f in ("run.recompute=false", "run.recompute=true")
+    ]
+    assert runs[0] == pytest.approx(runs[1], rel=1e-5)
+
+
+def test_enn_learns(data, tmp_path):
+    trainer = Trainer(tiny_config(data, tmp_path, "model.enn=true", "optimiser.rate=1e-2"))
+    before = trainer.model.blocks[0].ffn.enn.weight.detach().clone()
+    made = losses(trainer, 8)
+    assert made[-1] < made[0]
+    assert (trainer.model.blocks[0].ffn.enn.weight != before).any()
+
+
+def test_whole_pieces_go_on_from_the_state_of_the_step_before(data, tmp_path):
+    """The first step's rows end somewhere; the second's losses are those of one long row."""
+    settings = ("data.order=pieces", "run.precision=float32", "model.dropout=0", "run.batch=1")
+    halves = Trainer(tiny_config(data, tmp_path / "a", *settings, "optimiser.rate=0"))
+    whole = Trainer(
+        tiny_config(data, tmp_path / "b", *settings, "data.windows.length=256", "optimiser.rate=0")
+    )
+    halves.model.load_state_dict(whole.model.state_dict())
+    parts = [halves.step() for _ in range(2)]
+    one = whole.step()
+    assert sum(part[1] for part in parts) == one[1]
+    assert sum(part[0] for part in parts) == pytest.approx(one[0], rel=1e-5)
+
+
+def test_the_effective_config_is_kept_and_is_a_config(data, tmp_path):
+    config = tiny_config(data, tmp_path / "run", "run.steps=1", "data.windows.context_bars=[1, 2]")
+    Trainer(config).run(lambda figures: None)
+    assert read_config(tmp_path / "run" / "config.yaml") == config
+
+
+def test_a_failed_save_leaves_the_last_checkpoint(data, tmp_path, monkeypatch):
+    import rwkv_music_train.checkpoint as module
+
+    trainer = Trainer(tiny_config(data, tmp_path / "run"))
+    trainer.step()
+    trainer.save()
+    trainer.step()
+
+    def full(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(module, "save_file", full)
+    with pytest.raises(CheckpointError, match="disk full"):
+        trainer.save()
+    assert load_run(trainer.checkpoint).progress.step == 1
+    assert [p.name for p in (tmp_path / "run").iterdir()] == ["checkpoint.safetensors"]

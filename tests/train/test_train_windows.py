@@ -8,9 +8,8 @@ pytest.importorskip("pyarrow", reason="training needs pyarrow: pip install .[tra
 from rwkv_music_train.augment import play_imprecisely, shift_levels
 from rwkv_music_train.config import WindowOptions
 from rwkv_music_train.windows import (
+    RandomWindows,
     Window,
-    WindowSource,
-    collate,
     cut_window,
     sampled_kinds,
     target_places,
@@ -56,24 +55,10 @@ def test_what_does_not_fit_is_cut_from_the_front_of_the_context():
     assert cut.first_target == 1
 
 
-def test_rows_point_at_the_tokens_before_the_targets():
-    windows = [cut_window(piece(s), s, s, 2, 4096, V.bos) for s in range(3)]
-    batch = collate(windows, V)
-    assert batch.inputs.shape[1] % 16 == 0
-    flat = batch.inputs.reshape(-1)
-    expected = [
-        (w.tokens[place - 1], w.tokens[place])
-        for w in windows
-        for place in target_places(w, SAMPLED)
-    ]
-    pairs = list(zip(flat[batch.rows], batch.targets, strict=True))
-    assert pairs == expected
-
-
 def test_a_window_depends_on_its_number_alone():
     pieces = [piece(s, bars=40) for s in range(3)]
-    one = WindowSource(pieces, V, WindowOptions(length=256), {}, seed=5)
-    other = WindowSource(pieces, V, WindowOptions(length=256), {}, seed=5)
+    one = RandomWindows(pieces, V, WindowOptions(length=256), {}, seed=5)
+    other = RandomWindows(pieces, V, WindowOptions(length=256), {}, seed=5)
     backwards = [other.window(n) for n in reversed(range(20))]
     for n, window in enumerate(reversed(backwards)):
         np.testing.assert_array_equal(one.window(n).tokens, window.tokens)
@@ -83,7 +68,7 @@ def test_a_window_depends_on_its_number_alone():
 def test_every_random_window_is_bos_and_music_and_has_targets():
     pieces = [piece(s, bars=30, meter=m) for s, m in enumerate(("4/4", "6/8", "3/4"))]
     options = WindowOptions(length=300, imprecise_share=1.0, shaky_share=1.0)
-    source = WindowSource(pieces, V, options, {}, seed=0)
+    source = RandomWindows(pieces, V, options, {}, seed=0)
     for n in range(100):
         window = source.window(n)
         assert len(window.tokens) <= 301
@@ -97,7 +82,7 @@ def test_every_random_window_is_bos_and_music_and_has_targets():
 def test_a_set_without_weight_is_never_drawn():
     low, high = piece(0, meter="4/4"), piece(1, meter="3/4")
     low = type(low)(low.path, "unwanted", low.tokens, low.bars)
-    source = WindowSource([low, high], V, WindowOptions(), {"unwanted": 0.0}, seed=0)
+    source = RandomWindows([low, high], V, WindowOptions(), {"unwanted": 0.0}, seed=0)
     four = V.meter_id(decode_phrase(low.tokens.tolist())[0].meter)
     assert all(four not in source.window(n).tokens for n in range(30))
 

@@ -1,0 +1,143 @@
+"""One way from hidden states to loss and gradients, in a process of its own: memory, time, numbers.
+
+    python -m benchmarks.peers.head_losses WAY BATCH LENGTH WIDTH VOCABULARY COUNTED ROUNDS FOLDER
+
+WAY: full (all logits, the others masked), sliced (only the rows that count), parts (those, a part
+of the vocabulary at a time: ours), cce (Apple's cut-cross-entropy, torch_compile form, on the rows
+that count), cce_masked (the same, told which rows to ignore). Prints a line of JSON: `peak_bytes`,
+the most that was allocated at once by the step beyond what was there before, the head's gradient
+left out; `seconds` of each round; `loss`. FOLDER gets the gradients, for comparison.
+
+It imports nothing of ours but the loss, so that a peer's environment needs no more than PyTorch.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+IGNORED = -100
+
+
+class Step:
+    """Inputs of a step, the same for every way."""
+
+    def __init__(self, batch: int, length: int, width: int, vocabulary: int, counted: int) -> None:
+        g = torch.Generator().manual_seed(0)
+        positions = batch * length
+        self.x_PC = torch.randn(positions, width, generator=g).requires_grad_()
+        self.norm = torch.nn.LayerNorm(width)
+        weight_VC = torch.randn(vocabulary, width, generator=g) * width**-0.5
+        self.weight_VC = torch.nn.Parameter(weight_VC)
+        ends = torch.arange(1, batch + 1)[:, None] * length  # completions are at the ends of rows
+        self.rows_R = (ends - torch.arange(counted, 0, -1)).reshape(-1)
+        self.targets_R = torch.randint(0, vocabulary, self.rows_R.shape, generator=g)
+
+    def masked_P(self) -> Tensor:
+        targets_P = torch.full((len(self.x_PC),), IGNORED)
+        targets_P[self.rows_R] = self.targets_R
+        return targets_P
+
+    def run(self, loss: Callable[[], Tensor]) -> float:
+        self.x_PC.grad = self.weight_VC.grad = None
+        self.norm.zero_grad()
+        made = loss()
+        made.backward()
+        return made.item()
+
+
+def way(name: str, step: Step) -> Callable[[], Tensor]:
+    """The loss of a step, as a sum."""
+    norm, weight_VC, rows_R, targets_R = step.norm, step.weight_VC, step.rows_R, step.targets_R
+    masked_P = step.masked_P()
+    if name == "full":
+        return lambda: F.cross_entropy(
+            F.linear(norm(step.x_PC), weight_VC), masked_P, ignore_index=IGNORED, reduction="sum"
+        )
+    if name == "sliced":
+        return lambda: F.cross_entropy(
+            F.linear(norm(step.x_PC[rows_R]), weight_VC), targets_R, reduction="sum"
+        )
+    if name == "parts":
+        from rwkv_music_train.loss import head_loss
+
+        return lambda: head_loss(norm(step.x_PC[rows_R]), weight_VC, targets_R)
+    from cut_cross_entropy import linear_cross_entropy
+
+    options: dict[str, Any] = {"impl": "torch_compile", "reduction": "sum"}
+    if name == "cce":
+        return lambda: linear_cross_entropy(
+            norm(step.x_PC[rows_R]), weight_VC, targets_R, **options
+        )
+    if name == "cce_masked":
+        return lambda: linear_cross_entropy(
+            norm(step.x_PC), weight_VC, masked_P, ignore_index=IGNORED, **options
+        )
+    raise ValueError(f"way: got {name!r}")
+
+
+def peak_bytes(call: Callable[[], object], left_out: Callable[[], set[int]]) -> int:
+    """The most that PyTorch had allocated at once during a call, beyond what it had before.
+
+    left_out: addresses, known after the call, of what does not count where it is still there.
+    """
+    from torch._C._profiler import _EventType
+    from torch.profiler import ProfilerActivity, profile
+    from torch.profiler._utils import traverse_dfs
+
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        call()
+    tree = profiler.profiler.kineto_results.experimental_event_tree()
+    events = sorted(
+        (event.start_time_ns, event.extra_fields.ptr, event.extra_fields.alloc_size)
+        for event in traverse_dfs(tree)
+        if event.tag == _EventType.Allocation
+    )
+    aside = left_out()
+    last = {pointer: at for at, pointer, size in events if size > 0}
+    held: dict[int, int] = {}
+    now = most = 0
+    for at, pointer, size in events:
+        if size > 0 and not (pointer in aside and last[pointer] == at):
+            held[pointer] = size
+            now += size
+            most = max(most, now)
+        elif size < 0:
+            now -= held.pop(pointer, 0)
+    return most
+
+
+def main() -> None:
+    name, *numbers, folder = sys.argv[1:]
+    *shape, rounds = (int(number) for number in numbers)
+    torch.manual_seed(0)
+    step = Step(*shape)
+    loss = way(name, step)
+    step.run(loss)  # compiles, where that is needed
+
+    def gradient() -> set[int]:
+        assert step.weight_VC.grad is not None  # the step has just made it
+        return {step.weight_VC.grad.untyped_storage().data_ptr()}
+
+    peak = peak_bytes(lambda: step.run(loss), gradient)
+    seconds = []
+    for _ in range(rounds):
+        start = perf_counter()
+        value = step.run(loss)
+        seconds.append(perf_counter() - start)
+    assert step.weight_VC.grad is not None
+    made = {"hidden": step.x_PC.grad, "head": step.weight_VC.grad}
+    torch.save(made, Path(folder) / f"{name}.pt")
+    print(json.dumps({"peak_bytes": peak, "seconds": seconds, "loss": value}))
+
+
+if __name__ == "__main__":
+    main()

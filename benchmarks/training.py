@@ -1,0 +1,226 @@
+"""What slicing saves, and how fast the training loop is.
+
+    python -m benchmarks.training [--quick] [--peer-python FILE] [--json FILE]
+
+`slicing`: loss and head with all logits and a mask, with only the rows that count, and with those a
+part of the vocabulary at a time (what `train` does), each in a process of its own: batch 4, length
+2048, width 2048, 65,536 tokens, 100 counted positions a row (--quick: width 256, length 512, 5 %).
+Memory is what PyTorch allocated at once, parameters and the head's gradient apart. `saved_fraction`
+and `time_ratio` are ours over all logits. --peer-python: an interpreter whose environment has
+PyTorch and cut-cross-entropy; `ratio_to_cce` is our memory over the less of its two. Liger's
+kernels need a GPU: `ratio_to_liger` is null without one.
+
+`loop`: whole steps on this machine, of packed windows drawn from made-up pieces (not with --quick).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from .figures import machine, table, write
+
+FULL = {"batch": 4, "length": 2048, "width": 2048, "vocabulary": 65536, "counted": 100}
+QUICK = {"batch": 4, "length": 512, "width": 256, "vocabulary": 65536, "counted": 26}  # 5 %
+OURS = ("full", "sliced", "parts")
+PEERS = ("cce", "cce_masked")
+LOOP_SIZES = {"cpu": ("tiny", "starter", "small"), "cuda": ("starter", "0.4B", "1.5B", "3B")}
+LOOP_LENGTH = {"cpu": 1024, "cuda": 2048}
+_ROUNDS = 3
+
+
+class WayError(RuntimeError):
+    """A way that cannot be measured here."""
+
+
+def measure_way(
+    python: str, name: str, shape: dict[str, int], rounds: int, folder: str
+) -> dict[str, Any]:
+    """What benchmarks/peers/head_losses.py says of one way."""
+    numbers = [str(number) for number in (*shape.values(), rounds)]
+    command = [python, "-m", "benchmarks.peers.head_losses", name, *numbers, folder]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise WayError(f"{name}: {lines[-1]}")
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def gradient_error(folder: Path, name: str) -> float:
+    """The largest difference from the gradients of all logits, over the largest of those."""
+    import torch
+
+    full, other = (
+        torch.load(folder / f"{way}.pt", weights_only=True, mmap=True) for way in ("full", name)
+    )
+    return max(float((full[key] - other[key]).abs().max() / full[key].abs().max()) for key in full)
+
+
+def slicing(
+    shape: dict[str, int], rounds: int, peer_python: str, notes: list[str]
+) -> dict[str, Any]:
+    """Every way, and how ours stands to the others."""
+    rows: dict[str, dict[str, Any]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in (*OURS, *(PEERS if peer_python else ())):
+            python = peer_python if name in PEERS else sys.executable
+            try:
+                rows[name] = measure_way(python, name, shape, rounds, folder)
+            except WayError as error:
+                if name in OURS:
+                    raise
+                notes.append(f"cut-cross-entropy: {error}")
+        for name, row in rows.items():
+            row["seconds"] = median(row["seconds"])
+            row["gradient_error"] = gradient_error(Path(folder), name)
+    if not peer_python:
+        notes.append("cut-cross-entropy: not measured; name its interpreter with --peer-python")
+    notes.append("Liger: not measured, its kernels need a GPU")
+    full, ours = rows["full"], rows["parts"]
+    peers = [rows[name]["peak_bytes"] for name in PEERS if name in rows]
+    return {
+        **shape,
+        "ways": rows,
+        "saved_fraction": 1 - ours["peak_bytes"] / full["peak_bytes"],
+        "saved_by_slicing_alone": 1 - rows["sliced"]["peak_bytes"] / full["peak_bytes"],
+        "time_ratio": ours["seconds"] / full["seconds"],
+        "gradient_error": ours["gradient_error"],
+        "ratio_to_cce": ours["peak_bytes"] / min(peers) if peers else None,
+        "ratio_to_liger": None,
+    }
+
+
+def loop() -> list[dict[str, Any]]:
+    """Whole training steps on the GPU, if there is one: batch 4, packed."""
+    import torch
+    from rwkv_music_train.config import SIZES, TrainConfig
+    from rwkv_music_train.estimate import matrix_rate, step_operations
+    from rwkv_music_train.loop import Trainer
+    from rwkv_music_train.ranks import Ranks, choose_device
+
+    device = choose_device("auto")
+    length = LOOP_LENGTH[device.type]
+    rows = []
+    for name in LOOP_SIZES[device.type]:
+        with tempfile.TemporaryDirectory() as folder:
+            make_pieces(Path(folder))
+            plain = TrainConfig()
+            layers, width = SIZES[name]
+            windows = replace(plain.data.windows, length=length)
+            config = replace(
+                plain,
+                model=replace(plain.model, layers=layers, width=width),
+                data=replace(plain.data, folder=folder, windows=windows),
+                run=replace(plain.run, folder=f"{folder}/run"),
+            )
+            trainer = Trainer(config, Ranks(device=device))
+            trainer.step()
+            seconds, tokens, targets = [], 0, 0
+            for _ in range(_ROUNDS):
+                start = time.perf_counter()
+                _, counted, read, _ = trainer.step()
+                seconds.append(time.perf_counter() - start)
+                tokens, targets = tokens + read, targets + counted
+            rate = matrix_rate(device, config.run.precision == "bfloat16")
+            operations = step_operations(trainer.model.config, tokens, targets / tokens) / _ROUNDS
+            rows.append(
+                {
+                    "size": name,
+                    "length": length,
+                    "parameters": trainer.model.config.parameters,
+                    "device": device.type,
+                    "threads": torch.get_num_threads(),
+                    "precision": config.run.precision,
+                    "step_s": median(seconds),
+                    "tokens_per_s": tokens / sum(seconds),
+                    "share_of_matrix_rate": operations / median(seconds) / rate,
+                }
+            )
+    return rows
+
+
+def make_pieces(folder: Path, count: int = 8, bars: int = 120) -> None:
+    """A prepared folder of scales and chords, drawn at random: only the shape matters."""
+    import numpy as np
+    from rwkv_music_train.pieces import Piece, PieceWriter, shard_path
+
+    from rwkv_music.music import Bar, Meter, Note
+    from rwkv_music.tokenizer import encode_bar, load_vocabulary
+
+    rng, meter = np.random.default_rng(0), Meter(4, 4)
+    for split in ("train", "valid"):
+        with PieceWriter(shard_path(folder, split, 0), load_vocabulary()) as writer:
+            for number in range(count):
+                tokens, offsets = [], [0]
+                for _ in range(bars):
+                    notes = {
+                        (step, int(rng.integers(40, 90))): Note(step, 0, 80, 6)
+                        for step in range(0, meter.steps, 6)
+                        for _ in range(2)
+                    }
+                    played = sorted(replace(n, pitch=key[1]) for key, n in notes.items())
+                    tokens += encode_bar(Bar(meter, 120.0, tuple(played)))
+                    offsets.append(len(tokens))
+                writer.add(
+                    Piece(
+                        f"{number}.mid",
+                        "made up",
+                        np.array(tokens, np.uint16),
+                        np.array(offsets, np.int32),
+                    )
+                )
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    notes: list[str] = []
+    shape = QUICK if options.quick else FULL
+    sliced = slicing(shape, _ROUNDS if options.quick else 1, options.peer_python, notes)
+    rows = [] if options.quick else loop()
+    if options.quick:
+        notes.append("loop: not measured with --quick")
+    return {"machine": machine(), "slicing": sliced, "loop": rows, "notes": notes}
+
+
+def main() -> None:
+    made = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("--quick", action="store_true", help="slicing alone, on a smaller shape")
+    made.add_argument("--peer-python", default="", help="an interpreter with cut-cross-entropy")
+    made.add_argument("--json", type=Path, help="write the figures here, too")
+    options = made.parse_args()
+    result = measure(options)
+    sliced = result["slicing"]
+    print(
+        table(
+            [
+                {
+                    "way": name,
+                    "peak_mb": row["peak_bytes"] / 1e6,
+                    "seconds": row["seconds"],
+                    "gradient_error": f"{row['gradient_error']:.1e}",
+                }
+                for name, row in sliced["ways"].items()
+            ]
+        )
+    )
+    for name in ("saved_fraction", "saved_by_slicing_alone", "time_ratio", "ratio_to_cce"):
+        value = sliced[name]
+        print(f"{name:24} {'not measured' if value is None else f'{value:.4f}'}")
+    print(table(result["loop"]))
+    for note in result["notes"]:
+        print(note)
+    write(result, options.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""`run`, `estimate` and `doctor`: training, what it will take, and what it needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+_file = click.Path(path_type=Path, dir_okay=False)
+_config = click.option("-c", "--config", type=_file, help="YAML; defaults where it says nothing.")
+_set = click.option("--set", "overrides", multiple=True, help="NAME=VALUE, as model.width=192.")
+_MARKS = {"ok": "green", "absent": "yellow", "missing": "red"}
+
+
+@click.command()
+@_config
+@_set
+@click.option("--fast-dev-run", is_flag=True, help="Two steps of everything, kept nowhere.")
+def run(config: Path | None, overrides: tuple[str, ...], fast_dev_run: bool) -> None:
+    """Train, or go on training: a run that was stopped continues where it was.
+
+    SIGTERM and Ctrl-C save and exit. Under torchrun, every process takes its share of each step.
+
+    Example: train run -c starter.yaml --set run.folder=runs/first
+
+    Example: torchrun --nproc-per-node 8 -m rwkv_music_train run -c large.yaml
+    """
+    from ..config import read_config
+    from ..session import rehearse, train
+
+    settings = read_config(config, overrides)
+    if fast_dev_run:
+        rehearse(settings)
+        click.echo("steps, validation, samples and a checkpoint: all of it works")
+        return
+    finished, where = train(settings)
+    if where is None:
+        return
+    if finished:
+        click.echo(f"done; make it playable with: train export {where} -o model.safetensors")
+    else:
+        click.echo(f"stopped and saved in {where}; the same command goes on from there")
+
+
+@click.command()
+@_config
+@_set
+@click.option("--processes", default=1, show_default=True, help="GPUs, or ranks.")
+@click.option("--share", default=0.4, show_default=True, help="Of the matrix rate that is reached.")
+@click.option("--measure", is_flag=True, help="Take two steps, and say what they took.")
+def estimate(
+    config: Path | None, overrides: tuple[str, ...], processes: int, share: float, measure: bool
+) -> None:
+    """What a run will take: parameters, memory, time.
+
+    Memory is counted by running a few layers; time is the operations over the matrix rate of this
+    machine, of which --share is reached. --measure needs the data, and tells how near that is.
+
+    Example: train estimate --set model.size=0.4B --set run.batch=8 --set run.recompute=true
+    """
+    from ..config import read_config
+    from ..estimate import estimate as make
+    from ..ranks import choose_device
+    from ..session import measure_steps, shape_of
+
+    settings = read_config(config, overrides)
+    device = choose_device(settings.run.device)
+    shape = shape_of(settings.model)
+    made = make(settings, shape, device, processes=processes, share_of_rate=share)
+    giga = 1e9
+    click.echo(f"parameters         {made.parameters / 1e6:.1f} M")
+    click.echo(f"weights            {made.weights / giga:.2f} GB")
+    click.echo(f"gradients          {made.gradients / giga:.2f} GB")
+    click.echo(f"optimiser          {made.optimiser / giga:.2f} GB")
+    click.echo(f"kept for backward  {made.kept / giga:.2f} GB")
+    click.echo(f"in passing         {made.passing / giga:.2f} GB")
+    click.echo(f"memory             {made.memory / giga:.2f} GB, each process")
+    click.echo(f"operations a step  {made.operations / 1e12:.3f} T, each process")
+    click.echo(f"matrix rate here   {made.rate / 1e12:.3f} T/s ({device.type})")
+    click.echo(f"a step             {made.step_s:.3f} s at {share:.0%} of it")
+    click.echo(f"the run            {made.total_s / 3600:.1f} h for {settings.run.steps} steps")
+    if measure:
+        seconds, peak = measure_steps(settings)
+        click.echo(f"measured           {seconds:.3f} s a step, {peak / giga:.2f} GB")
+
+
+@click.command()
+def doctor() -> None:
+    """What training needs or can use: what is there, what is missing, how to get it.
+
+    Exits with 0 when nothing is missing, else with 1.
+
+    Example: train doctor
+    """
+    from ..doctor import State, examine
+
+    missing = 0
+    for finding in examine():
+        missing += finding.state is State.MISSING
+        click.echo(click.style(f"{finding.state.value:8}", _MARKS[finding.state.value]), nl=False)
+        click.echo(finding.what)
+        if finding.remedy:
+            click.echo(f"{'':8}-> {finding.remedy}")
+    if missing:
+        click.echo(f"{missing} missing: nothing can be trained like this", err=True)
+        raise SystemExit(1)
+
+
+COMMANDS = (run, estimate, doctor)

@@ -1,0 +1,130 @@
+"""A style as a state: an initial state is tuned on a handful of pieces, the model stays as it is.
+
+What comes out is a memory, as the daemon saves them itself: the state after BOS from the tuned
+start, and the logits there. It weighs what a state weighs, and is the model's own no longer than
+until the next `reset`.
+
+Shapes: H heads, N = 64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rwkv_music.engine.numpy_engine import NumpyEngine
+from rwkv_music.errors import ConfigError
+from rwkv_music.memory import save_memory
+from rwkv_music.model.config import HEAD_SIZE, ModelConfig
+from rwkv_music.model.rwkv import RwkvMusicModel, RwkvState
+from rwkv_music.model.weights import Weights
+from rwkv_music.tokenizer import load_vocabulary
+
+from .batches import collate
+from .config import WindowOptions
+from .loss import Inputs, Objective
+from .model import LayerState, Rwkv7
+from .optimiser import tuning_rate
+from .pieces import Piece
+from .weights import model_of
+from .windows import RandomWindows, Window
+
+
+@dataclass(frozen=True, slots=True)
+class TuneOptions:
+    """steps of `batch` windows of `length` tokens, at a rate that falls from `rate` to nothing;
+    transpose: semitones up or down at most, by which the pieces are varied."""
+
+    steps: int = 60
+    batch: int = 4
+    length: int = 512
+    rate: float = 0.1
+    transpose: int = 3
+    seed: int = 0
+
+
+def tune_state(
+    weights: Weights,
+    pieces: Sequence[Piece],
+    options: TuneOptions | None = None,
+    progress: Callable[[float], None] = lambda loss: None,
+) -> list[Tensor]:
+    """For each layer the WKV state [H, N (value), N (key)], float32, from which the frozen model
+    tells these pieces best. `progress` gets the nats a target of each step.
+
+    Raises ConfigError without pieces.
+    """
+    options = options or TuneOptions()
+    if not pieces:
+        raise ConfigError("no piece to learn from; see what was refused, and why")
+    vocabulary = load_vocabulary()
+    model = model_of(weights).eval().requires_grad_(False)
+    objective = Objective(model)
+    windows = WindowOptions(
+        length=options.length,
+        context_bars=(0, 0, 1, 4),
+        start_share=0.3,
+        transpose=options.transpose,
+        imprecise_share=0.0,
+    )
+    source = RandomWindows(list(pieces), vocabulary, windows, {}, options.seed)
+    config = weights.config
+    size = config.heads, HEAD_SIZE, HEAD_SIZE
+    states = [torch.zeros(size, requires_grad=True) for _ in range(config.layers)]
+    optimiser = torch.optim.Adam(states, lr=options.rate, betas=(0.9, 0.99))
+    for step in range(options.steps):
+        rows = [source.window(step * options.batch + row) for row in range(options.batch)]
+        inputs = Inputs.of(collate(rows, vocabulary))
+        loss = objective(inputs, started(states, config, options.batch))[0]
+        loss = loss / max(len(inputs.targets_R), 1)
+        optimiser.param_groups[0]["lr"] = tuning_rate(step, options.steps, options.rate)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        progress(loss.item())
+    return [state.detach() for state in states]
+
+
+def started(states: Sequence[Tensor], config: ModelConfig, batch: int) -> list[LayerState]:
+    """The same initial state for every row of a batch; nothing stands before the first token."""
+    nothing = torch.zeros(batch, config.width)
+    return [LayerState(nothing, nothing, state.expand(batch, *state.shape)) for state in states]
+
+
+def loss_from(
+    model: Rwkv7, windows: Sequence[Window], states: Sequence[Tensor] | None
+) -> tuple[float, int]:
+    """Nats a target over windows that begin in the tuned state, None: in the zero state, and the
+    number of targets."""
+    vocabulary, objective = load_vocabulary(), Objective(model.eval())
+    nats, targets = 0.0, 0
+    with torch.inference_mode():
+        for window in windows:
+            inputs = Inputs.of(collate([window], vocabulary))
+            before = None if states is None else started(states, model.config, 1)
+            nats += objective(inputs, before)[0].item()
+            targets += len(inputs.targets_R)
+    return nats / max(targets, 1), targets
+
+
+def write_memory(
+    path: Path, weights: Weights, states: Sequence[Tensor], facts: dict[str, Any]
+) -> None:
+    """A tuned initial state as a memory of the model that these weights are. Raises
+    CheckpointError."""
+    vocabulary = load_vocabulary()
+    engine = NumpyEngine(weights)
+    music = RwkvMusicModel(engine, vocabulary, Path(weights.source).stem, weights.fingerprint)
+    state = engine.new_state()
+    layers = state.reshape(weights.config.layers, -1)  # a view: wkv, then the two shifts
+    for layer, tuned in zip(layers, states, strict=True):
+        values = tuned.numpy().astype(np.float32).reshape(-1)
+        layer[: len(values)] = values
+    logits = engine.step(state, vocabulary.bos)
+    save_memory(path, music, RwkvState(state, logits), facts)
