@@ -56,7 +56,7 @@ class AssembledBar:
     tempo_bpm: float  # the centre of its tempo class
     notes: list[BarNote] = field(default_factory=list)
     closed: bool = False
-    passed_over: bool = False  # a silence that is no part of the music
+    passed_over: bool = False  # its silence is no part of the music
 
     @property
     def is_silence(self) -> bool:
@@ -231,7 +231,7 @@ class Assembler:
 
     def last_request(self, bars: int) -> int:
         """The last completion of which a note stands in the last bars; 0 when there is none."""
-        recent = list(self.bars)[-bars:]
+        recent = [bar for bar in self.bars if not bar.passed_over][-bars:]
         return max((note.request for bar in recent for note in bar.notes), default=0)
 
     def undo(self, request: int) -> Unhear:
@@ -252,8 +252,7 @@ class Assembler:
                 gone.append(bar)
         for bar in gone:
             self._changed.pop(bar.serial, None)
-            if bar.closed:
-                self.bars.remove(bar)
+            bar.passed_over = bar.closed  # it may be closed already and still go on
         return Unhear(tuple(bar.serial for bar in gone))
 
     def forget(self) -> None:
