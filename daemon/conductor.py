@@ -105,7 +105,7 @@ class Conductor:
         self.answers.withdraw()
         generation = self.wishes.take(bars=bars, takes=takes)
         if self.performer.playing is None and not self.transport.playing:
-            self._start_internal(now_ns + max(_LEAD_NS, self.performer.lead_ns))
+            self._start_internal(now_ns + max(_LEAD_NS, self.performer.lead.ns))
             return self._armed(self.arming.fresh(generation, 0), now_ns)
         step = self.performer.place(generation, now_ns)
         return self._armed(self.arming.fresh(generation, step), now_ns)
@@ -127,7 +127,7 @@ class Conductor:
         self.answers.withdraw()
         if self.transport.playing:
             return self.performer.place_again(offered, now_ns)
-        self._start_internal(now_ns + max(_LEAD_NS, self.performer.lead_ns))
+        self._start_internal(now_ns + max(_LEAD_NS, self.performer.lead.ns))
         return offered.first_step
 
     def need_model(self) -> None:
@@ -229,7 +229,7 @@ class Conductor:
     def worker_up(self, model: str, lead_ns: int = 0) -> None:
         """A worker has come, which needs `lead_ns` for a first chord: let it hear the last bars."""
         self.model = model
-        self.performer.lead_ns = lead_ns
+        self.performer.lead.restart(lead_ns)
         for message in self.assembler.recent(_RETOLD_BARS):
             self.to_worker(message)
         self._publish("/rwkv/worker", "up")
