@@ -10,7 +10,15 @@ from rwkv_music.music import STEPS_PER_BEAT
 from rwkv_music.timebase import NS_PER_MS, beats_to_steps, ns_per_step, steps_to_beats
 
 from .assembler import AssembledBar, Assembler
-from .completion import Again, Completion, Fresh, Source, deadline_ns, launch_step
+from .completion import (
+    Again,
+    Completion,
+    Fresh,
+    Source,
+    deadline_ns,
+    latest_ns,
+    launch_step,
+)
 from .jumps import LineJump
 from .lead import Lead
 from .messages import (
@@ -95,6 +103,23 @@ class Performer:
         if self.armed is not None:
             self._recall(self.armed)
         self.armed = None
+
+    @property
+    def armed_follows(self) -> bool:
+        """Whether what is armed waits for the end of what plays."""
+        if self.playing is None or self.armed is None:
+            return False
+        return self.armed.start_step == beats_to_steps(self.playing.end_beat(self._transport))
+
+    def make_anew(self, now_ns: int, *, follows: bool) -> None:
+        """What has been heard has changed, and with it what is armed: it is asked for again, for
+        its place or, where that is too near or what it `follows` is over, for the next one."""
+        if self.armed is None:
+            return
+        self._recall(self.armed)
+        is_late = now_ns > latest_ns(self.armed, self._transport, self.lead.ns)
+        if follows or is_late:
+            self.aim_again(now_ns, None)
 
     def ask_again(self) -> None:
         """What the worker was asked for with the armed completion has moved: it will be asked for
