@@ -57,7 +57,7 @@ class AssembledBar:
     tempo_bpm: float  # the centre of its tempo class
     notes: list[BarNote] = field(default_factory=list)
     closed: bool = False
-    passed_over: bool = False  # a silence that is no part of the music
+    passed_over: bool = False  # its silence is no part of the music
 
     @property
     def is_silence(self) -> bool:
@@ -268,8 +268,7 @@ class Assembler:
                 gone.append(bar)
         for bar in gone:
             self._changed.pop(bar.serial, None)
-            if bar.closed:
-                self.bars.remove(bar)
+            bar.passed_over = bar.closed  # it may be closed already and still go on
         return Unhear(tuple(bar.serial for bar in gone))
 
     def forget(self) -> Unhear:

@@ -184,6 +184,9 @@ class Conductor:
             raise OscError(
                 406, f"the last completion began more than {MEMORY_BARS} bars ago: it stays heard"
             )
+        armed = self.performer.armed
+        if armed is not None and armed.request == request:  # its first notes were sent early
+            self._disarm()
         self._end_playing(now_ns)
         self.to_worker(self.assembler.undo(request))
         self._tell_worker()
