@@ -190,8 +190,6 @@ def test_a_bar_that_was_undone_before_it_was_over_may_still_be_played_in() -> No
     assert r.worker.session.fork() == fresh_state(r, ScriptedModel())
 
 
-
-
 @pytest.mark.parametrize(("bars", "later"), [(16, 0), (15, 1), (17, 0), (24, 0), (16, 1)])
 def test_undo_is_whole_or_refused(bars: int, later: int) -> None:
     """Sixteen bars can be corrected: those of the completion, and those heard since."""
