@@ -184,9 +184,15 @@ class Completion:
 def deadline_ns(completion: Completion, transport: Transport, lead_ns: int) -> int:
     """When generation must start: half a grid step before the first note's place, earlier when
     the output is sent early or the engine needs longer (`lead_ns`) for its first chord."""
-    half_step = ns_per_step(transport.tempo_bpm) / 2
-    early = lead_ns + _MARGIN_NS - completion.nudge_ns(completion.start_step)
-    return transport.ns_at(steps_to_beats(completion.start_step)) - round(max(half_step, early))
+    half_step = round(ns_per_step(transport.tempo_bpm) / 2)
+    starts_ns = transport.ns_at(steps_to_beats(completion.start_step))
+    return min(starts_ns - half_step, latest_ns(completion, transport, lead_ns))
+
+
+def latest_ns(completion: Completion, transport: Transport, lead_ns: int) -> int:
+    """When generation can start at the latest for the first chord to be in time."""
+    starts_ns = transport.ns_at(steps_to_beats(completion.start_step))
+    return starts_ns + completion.nudge_ns(completion.start_step) - lead_ns - _MARGIN_NS
 
 
 def launch_step(transport: Transport, quantize: str, now_ns: int, needed_ns: int) -> int:

@@ -122,7 +122,7 @@ class Cancel:
 class Compose:
     """io to worker: continue these notes (beat, pitch, velocity, beats) beside the live music."""
 
-    ident: str
+    job: int
     meter: str
     tempo_bpm: float
     notes: tuple[tuple[float, int, int, float], ...]
@@ -135,7 +135,7 @@ class Compose:
 class Composed:
     """worker to io: the notes that follow, or why there are none."""
 
-    ident: str
+    job: int
     notes: tuple[tuple[float, int, int, float], ...]
     seed: int
     error: str = ""
@@ -143,13 +143,14 @@ class Composed:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """io to worker: save the live state to a file, or stand where a file says. The same back, with
-    the error if there was one."""
+    """io to worker: save the live state to a file, or stand where a file says; `again` if another
+    worker already did. The same back, with the error if there was one."""
 
     name: str
     path: str
     save: bool
     error: str = ""
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

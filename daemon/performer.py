@@ -10,8 +10,17 @@ from rwkv_music.music import STEPS_PER_BEAT
 from rwkv_music.timebase import NS_PER_MS, beats_to_steps, ns_per_step, steps_to_beats
 
 from .assembler import AssembledBar, Assembler
-from .completion import Again, Completion, Fresh, Source, deadline_ns, launch_step
+from .completion import (
+    Again,
+    Completion,
+    Fresh,
+    Source,
+    deadline_ns,
+    latest_ns,
+    launch_step,
+)
 from .jumps import LineJump
+from .lead import Lead
 from .messages import (
     Allow,
     Cancel,
@@ -44,7 +53,7 @@ class Performer:
         self.playing: Completion | None = None
         self.armed: Completion | None = None  # waits for its place, or for `playing` to end
         self.offered: Completion | None = None  # whose takes the worker has
-        self.lead_ns = 0  # how long the worker needs for its first chord, of late
+        self.lead = Lead()
         self._transport = transport
         self._assembler = assembler
         self._voices = voices
@@ -58,7 +67,7 @@ class Performer:
         ends, or, when it `cuts` that one or none plays, at the next launch point."""
         if self.playing is not None and not cuts:
             return round(self.playing.end_beat(self._transport) * STEPS_PER_BEAT)
-        needed = self.lead_ns - generation.nudge_ms * NS_PER_MS
+        needed = self.lead.ns - generation.nudge_ms * NS_PER_MS
         if generation.quantize != "now":
             needed = max(needed, ns_per_step(self._transport.tempo_bpm) / 2)
         return launch_step(self._transport, generation.quantize, now_ns, max(round(needed), 0))
@@ -94,6 +103,23 @@ class Performer:
         if self.armed is not None:
             self._recall(self.armed)
         self.armed = None
+
+    @property
+    def armed_follows(self) -> bool:
+        """Whether what is armed waits for the end of what plays."""
+        if self.playing is None or self.armed is None:
+            return False
+        return self.armed.start_step == beats_to_steps(self.playing.end_beat(self._transport))
+
+    def make_anew(self, now_ns: int, *, follows: bool) -> None:
+        """What has been heard has changed, and with it what is armed: it is asked for again, for
+        its place or, where that is too near or what it `follows` is over, for the next one."""
+        if self.armed is None:
+            return
+        self._recall(self.armed)
+        is_late = now_ns > latest_ns(self.armed, self._transport, self.lead.ns)
+        if follows or is_late:
+            self.aim_again(now_ns, None)
 
     def ask_again(self) -> None:
         """What the worker was asked for with the armed completion has moved: it will be asked for
@@ -144,7 +170,7 @@ class Performer:
             return
         if not armed.generating:
             self._keep_place(armed)
-            if now_ns >= deadline_ns(armed, self._transport, self.lead_ns):
+            if now_ns >= deadline_ns(armed, self._transport, self.lead.ns):
                 self._ask(armed, now_ns)
         starts_ns = self._transport.ns_at(steps_to_beats(armed.start_step))
         if not armed.generating or now_ns + RELEASE_NS < starts_ns:
@@ -243,7 +269,7 @@ class Performer:
         """Where generation has to wait for the playhead: at the horizon, or further on where notes
         are sent so early, or take so long, that they would be late."""
         horizon = self._transport.beat_at(now_ns) + completion.generation.horizon_beats
-        needed_ns = RELEASE_NS + self.lead_ns - min(completion.least_nudge_ns, 0)
+        needed_ns = RELEASE_NS + self.lead.ns - min(completion.least_nudge_ns, 0)
         needed = self._transport.beat_at(now_ns + needed_ns) * STEPS_PER_BEAT + _pace(completion)
         return max(int(horizon * STEPS_PER_BEAT), math.ceil(needed))
 
@@ -283,14 +309,15 @@ class Performer:
         self._voices.release(now_ns)
 
     def _measure_lead(self, completion: Completion, step: int, now_ns: int) -> None:
-        """The worst of late: a chord whose last tone is late is heard as a mistake. A first note
-        beyond the first horizon had to wait, and says nothing."""
+        """A first note beyond the first horizon had to wait, and says nothing."""
+        horizon = completion.generation.horizon_beats * STEPS_PER_BEAT
+        if step >= completion.start_step + horizon:
+            return
         if completion.first_onset is None:
             completion.first_onset = step
-            self.lead_ns = round(0.9 * self.lead_ns)
-        horizon = completion.generation.horizon_beats * STEPS_PER_BEAT
-        if completion.first_onset == step < completion.start_step + horizon:
-            self.lead_ns = max(self.lead_ns, now_ns - completion.asked_ns)
+            self.lead.begin()
+        if completion.first_onset == step:
+            self.lead.measure(now_ns - completion.asked_ns)
 
     def take_end(self, answer: Generated) -> None:
         """The worker has made the last note of a take, unless it has been revised meanwhile."""

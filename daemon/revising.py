@@ -102,6 +102,6 @@ class Revising:
 
     def _free_step(self, nudge_ns: int, now_ns: int) -> int:
         """A beat from now; later where the worker needs longer, or notes are sent early."""
-        needed_ns = RELEASE_NS + self._performer.lead_ns - min(nudge_ns, 0)
+        needed_ns = RELEASE_NS + self._performer.lead.ns - min(nudge_ns, 0)
         soonest = math.ceil(self._transport.beat_at(now_ns + needed_ns) * STEPS_PER_BEAT)
         return max(math.floor((self._transport.beat_at(now_ns) + 1) * STEPS_PER_BEAT), soonest)

@@ -76,7 +76,7 @@ class _Job:
     """A composition under way."""
 
     def __init__(self, model: MusicModel[Any], message: Compose) -> None:
-        self.ident, self.seed = message.ident, message.seed
+        self.number, self.seed = message.job, message.seed
         meter = Meter.parse(message.meter)
         heard = bars_of_notes(message.notes, meter, message.tempo_bpm)
         self._start_bar = len(heard)
@@ -96,7 +96,7 @@ class _Job:
             next(self._steps)
         except StopIteration as end:
             notes = notes_of_bars(end.value, self._start_bar)
-            return Composed(self.ident, notes, self.seed)
+            return Composed(self.number, notes, self.seed)
         return None
 
 
@@ -113,16 +113,31 @@ class Worker:
         self._offer: _Offer | None = None  # what there is to choose from
         self._performances: list[_Performance] = []  # what plays, and what will follow it
         self._jobs: deque[_Job] = deque()
+        self._told: deque[Message] = deque()
 
     def handle(self, messages: Sequence[Message]) -> None:
-        """Take a batch of messages in order; of several that tell the same bar, the last counts."""
-        for message in _settled(messages):
-            try:
-                self._handle(message)
-            except RwkvMusicError as error:
-                if isinstance(message, _PERFORMING):  # a bar that cannot be heard ends nothing
-                    self._leave(message.request)
-                self._send(Failed(500, str(error), getattr(message, "request", -1)))
+        """Take a batch of messages and do what they ask."""
+        self.tell(messages)
+        while self.hear_next():
+            pass
+
+    def tell(self, messages: Sequence[Message]) -> None:
+        """Take a batch of messages; of several that tell the same bar, the last counts."""
+        self._told.extend(_settled(messages))
+
+    def hear_next(self) -> bool:
+        """Do what the next message asks; false when there is none. One at a time: a slow engine
+        needs long for 16 bars, and whoever wants to know whether it is alive must not wait."""
+        if not self._told:
+            return False
+        message = self._told.popleft()
+        try:
+            self._handle(message)
+        except RwkvMusicError as error:
+            if isinstance(message, _PERFORMING):  # a bar that cannot be heard ends nothing
+                self._leave(message.request)
+            self._send(Failed(500, str(error), getattr(message, "request", -1)))
+        return True
 
     def work(self) -> bool:
         """Propose a note, or compute one step; whether there may be more to do at once. What is
@@ -136,7 +151,7 @@ class Worker:
         try:
             answer = job.step()
         except RwkvMusicError as error:
-            answer = Composed(job.ident, (), job.seed, str(error))
+            answer = Composed(job.number, (), job.seed, str(error))
         if answer is not None:
             self._jobs.popleft()
             self._send(answer)

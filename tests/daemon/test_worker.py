@@ -188,6 +188,18 @@ def test_of_several_that_tell_the_same_bar_the_last_counts_but_not_across_a_requ
     assert [answer.code for answer in talk.of(Failed)] == [500]
 
 
+def test_many_bars_are_heard_one_at_a_time_so_that_a_slow_engine_is_seen_to_live() -> None:
+    talk = Talk()
+    bars = [hear(number, NOTE) for number in range(16)]
+    talk.worker.tell([*bars, generate(bar=16, bars=1)])
+    states = []
+    while talk.worker.hear_next():
+        states.append(talk.worker.session.fork())
+    assert states == [fresh(*bars[: n + 1]) for n in range(16)] + [fresh(*bars)]
+    talk.work()
+    assert len(talk.proposed()) == 4
+
+
 def test_forgetting() -> None:
     talk = Talk()
     talk.say(hear(0, NOTE), generate(), Forget())
