@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from .config import Config, to_dict
+from .learning import LEARNING_S
 from .midi_map import COMMANDS, EXPECTED
 from .parameters import PARAMETERS
 
@@ -49,7 +50,12 @@ midi:
 ```
 
 On the command line: `--set "midi.triggers.toggle=cc 64 ch 16"`. While the service runs,
-`/rwkv/learn` with a command's name takes the next controller, note or program change.
+`rwkv-music-daemon ctl learn trigger` (`/rwkv/learn` over OSC) takes the next controller, note or
+program change, if it comes within {LEARNING_S} s; `ctl learn` calls that off, `ctl learn/list`
+tells what there is, `ctl unlearn trigger` goes back to what is configured. What was learned is kept
+in `learned.json` in the folder of `service.data_dir`, and counts more than the configuration until
+that changes: a command, or a message, that `midi.triggers` gives anew, in the file or by `--set`,
+is what it says.
 
 | command | OSC request |
 |---|---|

@@ -19,8 +19,9 @@ from rwkv_music.timebase import steps_to_beats
 from .aside import Aside, Reply
 from .assembler import HISTORY_BARS
 from .conductor import Conductor
+from .learning import Learning
 from .messages import Forget
-from .midi_map import COMMANDS, MidiMap, MidiTrigger
+from .midi_map import COMMANDS
 from .osc.arguments import OscError
 from .osc.encoding import Value
 from .osc.framing import Message
@@ -37,25 +38,22 @@ _MOST_QUEUED = 200_000
 class Control:
     """Carries out requests. `replies` is the queue of what is to be sent, also for `aside`.
 
-    silence_all sends the panic sequence on all channels; keep_triggers remembers a learned map.
+    silence_all sends the panic sequence on all channels.
     """
 
     def __init__(
         self,
         conductor: Conductor,
-        midi_map: MidiMap,
+        learning: Learning,
         silence_all: Callable[[], None],
-        keep_triggers: Callable[[MidiMap], None],
         aside: Aside,
     ) -> None:
         self.replies: deque[Reply] = aside.replies
         self._aside = aside
         self._conductor = conductor
         self._transport = conductor.transport
-        self._midi_map = midi_map
+        self._learning = learning
         self._silence_all = silence_all
-        self._keep_triggers = keep_triggers
-        self._learning: str | None = None
         self._methods: dict[str, Callable[..., Iterator[tuple[Any, ...]] | None]] = {
             "ping": self._ping,
             "subscribe": self._subscribe,
@@ -76,7 +74,9 @@ class Control:
             "once": self._once,
             "get": self._get,
             "params": self._params,
-            "learn": self._learn,
+            "learn": learning.begin,
+            "learn/list": learning.entries,
+            "unlearn": learning.unlearn,
             "transport/play": lambda now_ns: self._led(self._transport.play(now_ns)),
             "transport/stop": lambda now_ns: self._led(self._transport.stop(now_ns)),
             "transport/continue": lambda now_ns: self._led(self._transport.continue_(now_ns)),
@@ -109,11 +109,15 @@ class Control:
             self._queue(sender, "/rwkv/error", error.code, str(error), request.address)
         self._conductor.follow_transport(now_ns)
 
+    def tick(self, now_ns: int) -> None:
+        """End what nobody waits for any more."""
+        self._learning.tick(now_ns)
+
     def midi(self, t_ns: int, message: bytes) -> None:
         """A channel message that came in: a trigger is carried out, the rest is music."""
-        if self._learning is not None and self._learn_from(message):
+        if self._learning.take(message, t_ns):
             return
-        consumed, command = self._midi_map.feed(message)
+        consumed, command = self._learning.map.feed(message)
         if command is not None:
             self.command(command, t_ns)
         if not consumed:
@@ -149,6 +153,7 @@ class Control:
         """Send a new subscriber the current values."""
         self._queue(subscriber, "/rwkv/state", self._conductor.state)
         self._queue(subscriber, "/rwkv/worker", "up" if self._conductor.model else "down")
+        self._queue(subscriber, *self._learning.state())
         for name in PARAMETERS:
             value = self._conductor.generation.value(name)
             self._queue(subscriber, f"/rwkv/param/{name}", value)
@@ -242,23 +247,6 @@ class Control:
 
     def _once(self, now_ns: int, name: str, value: Value) -> Iterator[tuple[Any, ...]]:
         yield f"/rwkv/param/{name}", self._conductor.wishes.set_once(name, value)
-
-    # --- learning ------------------------------------------------------------------------------
-
-    def _learn(self, now_ns: int, command: str) -> None:
-        self._learning = command
-
-    def _learn_from(self, message: bytes) -> bool:
-        trigger = MidiTrigger.learned(message)
-        if trigger is None or self._learning is None:
-            return False
-        command = self._learning
-        self._learning = None
-        self._midi_map.bind(command, trigger)
-        self._midi_map.feed(message)  # it is down now, and fires when it comes down again
-        self._keep_triggers(self._midi_map)
-        log.info("learned: %s is now %s", trigger, command)
-        return True
 
     # --- the transport -------------------------------------------------------------------------
 

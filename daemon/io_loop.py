@@ -14,11 +14,12 @@ from .clock import Clock, SleepWatch, real_ns
 from .conductor import Conductor
 from .config import Config
 from .control import Control
+from .learned_file import LearnedFile
+from .learning import Learning
 from .links import Hub, Link
 from .memories import MEMORIES, Memories
 from .messages import Composed, Memory, Message, Ready
 from .midi_bytes import SYSTEM, is_message
-from .midi_map import MidiMap
 from .models import MODELS, Models
 from .osc.encoding import Value
 from .osc.server import OscServer
@@ -52,7 +53,7 @@ class IoLoop:
         output: Output,
         osc: OscServer,
         hub: Hub,
-        keep_triggers: Callable[[MidiMap], None] = lambda _: None,
+        learned: LearnedFile | None = None,
         load_model: Callable[[str], None] = lambda _: None,
         new_seed: Callable[[], int] = lambda: random.getrandbits(31),
     ) -> None:
@@ -70,11 +71,11 @@ class IoLoop:
         self.conductor = Conductor(
             transport, config.generation, output, self.workers.send, osc.publish, new_seed
         )
-        midi_map = MidiMap(config.midi.triggers)
+        learning = Learning(config.midi.triggers, osc.publish, learned)
         data = config.service.data_path
         memories, models = Memories(data / MEMORIES), Models(data / MODELS)
         self.aside = Aside(self.conductor, memories, models, load_model)
-        self.control = Control(self.conductor, midi_map, self.silence, keep_triggers, self.aside)
+        self.control = Control(self.conductor, learning, self.silence, self.aside)
         self._started_ns = clock.now_ns()
         self._next_heartbeat_ns = self._started_ns
         self._sleep_watch = SleepWatch()
@@ -101,6 +102,7 @@ class IoLoop:
         self._next_tick_ns = now_ns + _REST_TICK_NS
         self._look_for_sleep(now_ns)
         self.conductor.tick(now_ns)
+        self.control.tick(now_ns)
         self._send_replies()
         if now_ns >= self._next_heartbeat_ns:
             self._next_heartbeat_ns = now_ns + _HEARTBEAT_NS

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import gc
-import json
 import logging
 import sys
-from dataclasses import replace
 
-from rwkv_music.atomic_file import replacing
 from rwkv_music.errors import ConfigError, PortError, RwkvMusicError, WorkerError
 from rwkv_music.timebase import NS_PER_S
 
 from .boot import Boot, read_boot
 from .clock import Clock, SystemClock
-from .config import Config
 from .io_loop import IoLoop
+from .learned_file import LearnedFile
 from .links import Hub, Link, call
 from .messages import (
     Connections,
@@ -31,7 +28,6 @@ from .messages import (
     Stop,
     WorkerState,
 )
-from .midi_map import MidiMap, MidiTrigger
 from .osc.server import OscServer
 from .output_thread import Output, OutputThread
 from .ports.machine import MachinePorts
@@ -40,7 +36,6 @@ from .rescue import insist_on_silence
 
 _LOOK_NS = NS_PER_S // 2
 _SWITCH_INTERVAL_S = 0.0005  # so that the output thread never waits for the other one
-_LEARNED = "learned.json"
 _EXIT_CODES = {ConfigError: 2, PortError: 3}
 
 log = logging.getLogger(__name__)
@@ -57,7 +52,6 @@ class IoProcess:
         self._ending = False
         self._is_orphan = False
         self._told_workers = 0
-        self._data = config.service.data_path
         # First, because this port says whether another service is there already.
         osc = OscServer(config.osc.host, config.osc.port)
         self._ports = MachinePorts(config.midi, clock)
@@ -65,13 +59,13 @@ class IoProcess:
         self._thread = OutputThread(self._output)
         self._hub = Hub(boot.token)
         self._loop = IoLoop(
-            self._with_learned(config),
+            config,
             clock,
             self._ports,
             self._output,
             osc,
             self._hub,
-            keep_triggers=self._keep_triggers,
+            learned=LearnedFile(config.service.data_path, config.midi.triggers),
             load_model=lambda path: self._tell(Load(path)),
         )
         self._loop.watch(supervisor, self._take_orders)
@@ -148,32 +142,6 @@ class IoProcess:
     def _lose_supervisor(self) -> None:
         log.warning("the supervisor is gone: silence, and the end")
         self._ending = self._is_orphan = True
-
-    # --- learned triggers ----------------------------------------------------------------------
-
-    def _keep_triggers(self, midi_map: MidiMap) -> None:
-        """Remember them for the next start: what was learned counts more than the file."""
-        path = self._data / _LEARNED
-        text = json.dumps({command: str(t) for command, t in midi_map.triggers.items()}, indent=1)
-        try:
-            self._data.mkdir(parents=True, exist_ok=True)
-            with replacing(path) as part:
-                part.write_text(text, encoding="utf-8")
-        except OSError as error:
-            log.warning("%s: cannot be written, the trigger holds until the end: %s", path, error)
-
-    def _with_learned(self, config: Config) -> Config:
-        path = self._data / _LEARNED
-        try:
-            learned = json.loads(path.read_text(encoding="utf-8"))
-            triggers = {command: MidiTrigger.parse(text) for command, text in learned.items()}
-        except FileNotFoundError:
-            return config
-        except (OSError, ValueError, AttributeError, RwkvMusicError) as error:
-            log.warning("%s: ignored: %s", path, error)
-            return config
-        midi = replace(config.midi, triggers={**config.midi.triggers, **triggers})
-        return replace(config, midi=midi)
 
 
 def main() -> int:

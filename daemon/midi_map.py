@@ -103,17 +103,17 @@ class MidiMap:
     """
 
     def __init__(self, triggers: Mapping[str, MidiTrigger]) -> None:
-        self._triggers = dict(triggers)
+        self.triggers = dict(triggers)  # as it is now
         self._down: dict[tuple[str, int], int] = {}  # command, channel -> last value
 
     def bind(self, command: str, trigger: MidiTrigger) -> None:
         """Make `trigger` the message of `command`, and of no other."""
-        self._triggers = {c: t for c, t in self._triggers.items() if not t.overlaps(trigger)}
-        self._triggers[command] = trigger
+        self.triggers = {c: t for c, t in self.triggers.items() if not t.overlaps(trigger)}
+        self.triggers[command] = trigger
 
     def feed(self, message: bytes) -> tuple[bool, str | None]:
         """Whether the message is consumed, and the command that it fires, if any."""
-        for command, trigger in self._triggers.items():
+        for command, trigger in self.triggers.items():
             if trigger.matches(message):
                 return True, command if self._fires(command, trigger, message) else None
         return False, None
@@ -128,8 +128,3 @@ class MidiMap:
         fires = self._down.get(key, value) == value
         self._down[key] = value
         return fires
-
-    @property
-    def triggers(self) -> Mapping[str, MidiTrigger]:
-        """The map as it is now, with what was learned."""
-        return self._triggers

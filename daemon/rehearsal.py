@@ -15,9 +15,9 @@ from .aside import Aside
 from .clock import ManualClock
 from .conductor import Conductor
 from .control import Control
+from .learning import Learning
 from .memories import Memories
 from .messages import Composed, Memory, Message
-from .midi_map import MidiMap
 from .models import Models
 from .osc.encoding import Value
 from .osc.framing import Message as OscMessage
@@ -60,12 +60,16 @@ class Rehearsal:
         self._answers: deque[tuple[int, Message]] = deque()
         self._free_ns = 0
         self.worker = Worker(model, self._answer)
+
+        def publish(address: str, *args: Value) -> None:
+            self.events.append((self.clock.now_ns(), address, args))
+
         self.conductor = Conductor(
             self.transport,
             generation or Generation(),
             self.output,
             self._to_worker.append,
-            lambda address, *args: self.events.append((self.clock.now_ns(), address, args)),
+            publish,
             new_seed,
         )
         memories = Memories(memory_folder or Path("memories"))
@@ -74,9 +78,8 @@ class Rehearsal:
         )
         self.control = Control(
             self.conductor,
-            MidiMap({}),
+            Learning({}, publish),
             silence_all=self.output.stop,
-            keep_triggers=lambda _: None,
             aside=self.aside,
         )
         self.conductor.worker_up(model.name)
@@ -127,6 +130,7 @@ class Rehearsal:
                 self.conductor.worker(answer, now_ns)
         self.output.pump()
         self.conductor.tick(now_ns)
+        self.control.tick(now_ns)
         while self._to_worker:
             messages = list(self._to_worker)
             self._to_worker.clear()

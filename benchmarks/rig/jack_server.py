@@ -143,7 +143,7 @@ class JackServer:
             client.close()
 
     def peers(self, ending: str) -> set[str]:
-        """Full names of those connected to the port that ends so; none while there is none, or two, as
+        """Full names of those connected to the port that ends so; none while there is none, or two:
         the server has not done with a dead client yet."""
         client = jack.Client("rig", servername=self.name, no_start_server=True)
         try:

@@ -34,6 +34,18 @@ _ERROR = _spec(
     "i code, s message, s address",
     "A request that was not carried out, or something that went wrong.",
 )
+_LEARNING = _spec(
+    "/rwkv/learning",
+    "s command, i seconds",
+    "The command that the next message will be learned for, and how long that is waited for; empty"
+    " and 0 when none is.",
+)
+_LEARNED = _spec(
+    "/rwkv/learned",
+    "s command, s message, s source",
+    "The MIDI message of a command, when it is asked for or changes: `source` is configured or"
+    " learned; both are empty when it has none.",
+)
 _PARAMETERS = tuple(
     _spec(f"/rwkv/param/{p.name}", f"{p.type} value", f"The value of {p.name}.")
     for p in PARAMETERS.values()
@@ -54,6 +66,9 @@ _REPLIES = (
         "s name, s type, v value, v default, v minimum, v maximum, s choices, s help",
         "A parameter; `choices` are separated by commas, limits of words are empty.",
     ),
+    _LEARNING,
+    _LEARNED,
+    _spec("/rwkv/learn/done", "i commands", "The list is complete."),
     _spec("/rwkv/memory", "", "The memories.", "s name"),
     _spec("/rwkv/model", "", "The models.", "s name"),
     _spec("/rwkv/compose/result", "s id, i first", "Notes of the completion.", _NOTE),
@@ -79,6 +94,8 @@ _EVENTS = (
         " dropped because they would have been too late.",
     ),
     _spec("/rwkv/turn", "s who, i bars_left", "Whose turn it is in mode trade: player or model."),
+    _LEARNING,
+    _LEARNED,
     _spec("/rwkv/worker", "s state", "up, down or restarting: the model's process."),
     _spec("/rwkv/heartbeat", "i uptime_s", "Every 2 s."),
     _ERROR,

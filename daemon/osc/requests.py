@@ -10,6 +10,7 @@ from rwkv_music.errors import TokenError
 from rwkv_music.music import Meter
 
 from ..config_sections import FASTEST_BPM, SLOWEST_BPM, SOURCES
+from ..learning import LEARNING_S
 from ..midi_map import COMMANDS
 from ..parameters import PARAMETERS
 from .arguments import LARGEST_INT, Arg, OscError, parameter_argument
@@ -136,8 +137,22 @@ _SPECS = (
     ),
     RequestSpec(
         "/rwkv/learn",
+        (Arg("command", "s", optional=True, choices=tuple(COMMANDS)),),
+        "The next controller, note or program change becomes the trigger of that command, if it"
+        f" comes within {LEARNING_S} s. Without a command, that is called off.",
+        reply="/rwkv/learning",
+    ),
+    RequestSpec(
+        "/rwkv/learn/list",
+        (),
+        "Tells the messages of all commands that have one, a `/rwkv/learned` each.",
+        reply="/rwkv/learn/done",
+    ),
+    RequestSpec(
+        "/rwkv/unlearn",
         (Arg("command", "s", choices=tuple(COMMANDS)),),
-        "The next controller, note or program change becomes the trigger of that command.",
+        "Forgets the message that was learned: what is configured counts again.",
+        reply="/rwkv/learned",
     ),
     RequestSpec("/rwkv/transport/play", (), "Start from the top (sources osc and internal)."),
     RequestSpec("/rwkv/transport/stop", (), "Stop (sources osc and internal)."),

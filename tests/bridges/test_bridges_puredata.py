@@ -157,6 +157,8 @@ def test_the_patch_loads_without_a_complaint(pd: PureData) -> None:
         ("rwkv-bbt symbol 3.1.50", "transport/bbt", ("3.1.50",)),
         ("rwkv-source symbol internal", "transport/source", ("internal",)),
         ("rwkv-learn symbol trigger", "learn", ("trigger",)),
+        ("rwkv-unlearn symbol trigger", "unlearn", ("trigger",)),
+        ("rwkv-learn-list bang", "learn/list", ()),
         ("rwkv-memory-save symbol verse", "memory/save", ("verse",)),
         ("rwkv-memory-load symbol verse", "memory/load", ("verse",)),
         ("rwkv-memory-list bang", "memory/list", ()),

@@ -17,7 +17,9 @@ def test_a_pedal_that_was_learned_triggers_and_is_remembered(jack_server: JackSe
         stage.send(*pedal)  # this is what is learned
         learned = stage.service.data_dir / "learned.json"
         wait_for(learned.exists, "nothing was learned")
-        assert json.loads(learned.read_text(encoding="utf-8"))["trigger"] == "cc 66 ch 4"
+        assert json.loads(learned.read_text(encoding="utf-8"))["learned"] == {
+            "trigger": "cc 66 ch 4"
+        }
         assert stage.events.of("/rwkv/note/played") == []
         stage.send(*pedal)
         stage.events.wait_for("/rwkv/note/played")

@@ -30,6 +30,8 @@ RESET = "/rwkv/reset"
 MODE = "/rwkv/mode"
 PARAMS = "/rwkv/params"
 LEARN = "/rwkv/learn"
+LEARN_LIST = "/rwkv/learn/list"
+UNLEARN = "/rwkv/unlearn"
 TRANSPORT_PLAY = "/rwkv/transport/play"
 TRANSPORT_STOP = "/rwkv/transport/stop"
 TRANSPORT_CONTINUE = "/rwkv/transport/continue"
@@ -52,6 +54,9 @@ HISTORY_NOTE = "/rwkv/history/note"
 HISTORY_DONE = "/rwkv/history/done"
 ACCEPTED = "/rwkv/accepted"
 PARAM_DESCRIBE = "/rwkv/param/describe"
+LEARNING = "/rwkv/learning"
+LEARNED = "/rwkv/learned"
+LEARN_DONE = "/rwkv/learn/done"
 MEMORY = "/rwkv/memory"
 MODEL = "/rwkv/model"
 COMPOSE_RESULT = "/rwkv/compose/result"
@@ -102,6 +107,8 @@ TYPES = {
     MODE: ("sii", ""),
     PARAMS: ("", ""),
     LEARN: ("s", ""),
+    LEARN_LIST: ("", ""),
+    UNLEARN: ("s", ""),
     TRANSPORT_PLAY: ("", ""),
     TRANSPORT_STOP: ("", ""),
     TRANSPORT_CONTINUE: ("", ""),
