@@ -10,8 +10,9 @@ import pytest
 
 pytest.importorskip("torch", reason="training needs torch: pip install .[train]")
 
-from rwkv_music_train.kernels.build import SOURCES, cuda_recipe  # noqa: E402
+from rwkv_music_train.kernels.build import SOURCES, cuda_recipe
 
+pytestmark = pytest.mark.timeout(900)  # compilers take what a busy machine gives them
 CAPABILITIES = (80, 86, 89, 90, 120)
 MOST_REGISTERS = 255  # a thread's; blocks of 128 threads, of which three fit into a processor
 _ENTRY = re.compile(r"Compiling entry function '(\w+)' for 'sm_(\d+)")
@@ -55,7 +56,7 @@ def figures(tmp_path_factory):
 def test_every_kernel_is_made_for_every_gpu(figures):
     made = {(kernel, capability) for kernel, capability, *_ in figures}
     kernels = {kernel for kernel, _ in made}
-    assert len(kernels) >= 2 * 2 * 3  # forward and backward, two dtypes, three heights
+    assert len(kernels) >= 2 * 2 * 2  # forward and backward, two dtypes, two heights
     assert made == {(kernel, capability) for kernel in kernels for capability in CAPABILITIES}
 
 
@@ -63,7 +64,9 @@ def test_nothing_spills(figures, capsys):
     with capsys.disabled():
         print()
         for kernel, capability, registers, stack, spilled in sorted(figures):
-            print(f"  sm_{capability:<4}{registers:4} registers {stack:4} stack {spilled:4} spilled"
-                  f"  {kernel}")
+            print(
+                f"  sm_{capability:<4}{registers:4} registers {stack:4} stack {spilled:4} spilled"
+                f"  {kernel}"
+            )
     assert all(registers <= MOST_REGISTERS for _, _, registers, _, _ in figures)
     assert [row for row in figures if row[3] or row[4]] == []
