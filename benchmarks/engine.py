@@ -10,10 +10,10 @@ reads, is read and nothing else, by as many threads: `share_of_bandwidth` is a t
 
 Modes: decode (one token a call; batch 4: four states), prefill (64 tokens a call). Peers run in the
 same rounds on one thread each, in the environment that `make bench-peers` makes: the `rwkv`
-package, llama.cpp, and a transformer of as many weights with a KV cache. `ratio_to_peer` is over llama.cpp
-at the same bits, and where there is none over the best of the `rwkv` package. --folder keeps what
-is converted for them. `round_trip_ns` is how long a line of the cache takes between two cores and
-back, before and after: two threads are as fast as that allows.
+package, llama.cpp, and a transformer of as many weights with a KV cache. `ratio_to_peer` is over
+llama.cpp at the same bits, and where there is none over the best of the `rwkv` package. --folder
+keeps what is converted for them. `round_trip_ns` is how long a line of the cache takes between two
+cores and back, before and after: two threads are as fast as that allows.
 
 --quick measures the default model alone, the one that is shipped.
 """
@@ -103,6 +103,7 @@ def shown(row: dict[str, Any]) -> dict[str, Any]:
     """What fits into a line."""
     names = ("model", "engine", "bits", "threads", "mode", "batch", "tokens_per_s", "call_ms")
     line = {name: row[name] for name in names}
+    line["context"] = row.get("context", "")
     for name in ("share_of_bandwidth", "ratio_to_peer", "ratio_to_rwkv_package"):
         line[name] = "" if row[name] is None else f"{row[name]:.2f}"
     return line

@@ -3,11 +3,11 @@
 A safetensors file of bytes (U8), in the order in which a pass reads them. A vector is the official
 tensor in float32. A matrix is NAME, packed, and for 8 and 4 bits NAME.scales. The layout is the
 same for every processor (engine/csrc/packed.h). Sixteen outputs side by side are a panel, up to
-four panels a strip; a strip holds, for each unit of inputs, each of its panels, each of its outputs,
-four bytes. A unit is one input (float32), two (bfloat16), four (int8, as q + 128, a float32 scale
-for each output) or eight (int4, as q + 8, inputs 0-3 in the low halves of the bytes, 4-7 in the high
-ones, a bfloat16 scale for each strip, each group of 32 inputs, each output). Outputs are padded to
-16, inputs to 32, scales to 64 bytes. Everything is little-endian.
+four panels a strip; a strip holds, for each unit of inputs, each of its panels, each of its
+outputs, four bytes. A unit is one input (float32), two (bfloat16), four (int8, as q + 128, a
+float32 scale for each output) or eight (int4, as q + 8, inputs 0-3 in the low halves of the bytes,
+4-7 in the high ones, a bfloat16 scale for each strip, each group of 32 inputs, each output).
+Outputs are padded to 16, inputs to 32, scales to 64 bytes. Everything is little-endian.
 
 Metadata: `format`, `bits`, `config` (JSON), `vocabulary_hash`, `facts` (JSON), and `fingerprint`,
 that of the checkpoint it was made from: their states mean the same.

@@ -9,6 +9,13 @@
 #include "input.h"
 #include "packed.h"
 
+// GCC keeps the sums of a large tile in memory unless its loops are unrolled.
+#if defined(__GNUC__) && !defined(__clang__)
+#define RWKV_UNROLL _Pragma("GCC unroll 8")
+#else
+#define RWKV_UNROLL
+#endif
+
 namespace rwkv {
 
 // How a format is read and multiplied. `Sum` is what accumulates over a unit.
@@ -76,11 +83,13 @@ inline const std::byte* add_units(const std::byte* w, int step, int units, int f
                                   const typename Kind::Element* const (&x)[T],
                                   typename Kind::Sum (&sum)[P][T]) {
   constexpr int kInputs = inputs_per_unit(Kind::kFormat);
+  RWKV_UNROLL
   for (int u = 0; u < units; ++u, w += step) {
     typename Kind::Weights weights[P];
     for (int p = 0; p < P; ++p) weights[p] = Kind::load(w + p * kUnitBytes);
     if constexpr (T <= kPrefetchRows)
       for (int p = 0; p < P; ++p) S::prefetch(w + p * kUnitBytes + kPrefetchBytes);
+    RWKV_UNROLL
     for (int t = 0; t < T; ++t)
       for (int p = 0; p < P; ++p)
         sum[p][t] = Kind::dot(sum[p][t], weights[p], x[t] + first_input + u * kInputs);
@@ -136,9 +145,18 @@ void tile(const Place& place, const Input& input, float* y, int stride) {
     }
 }
 
-// The widest tile whose sums fit the registers: T rows of P panels.
+// The most rows of a tile.
+template <class S, bool integer>
+constexpr int rows_for() {
+  return integer && S::kRegisters >= 32 ? 4 : 6;
+}
+
+// The widest tile whose sums fit the registers: T rows of P panels. Whole strips are read in order,
+// which memory likes best. Integer sums begin anew with every group: where they fill the registers,
+// what they add up to waits in the cache.
 template <class S, bool integer>
 constexpr int panels_for(int rows) {
+  if (integer && S::kRegisters >= 32) return 4;
   const int sums = rows * (integer ? 2 : 1), free = S::kRegisters - (rows > 1 ? 6 : 0);
   return sums * 4 <= free ? 4 : sums * 2 <= S::kRegisters ? 2 : 1;
 }
@@ -166,13 +184,13 @@ void multiply_strip(const Matrix& m, int strip, const Input& input, int rows, fl
   const Place place{&m, strip, 0, 0};
   switch (m.format) {
     case Format::float32:
-      return strip_rows<S, Float32<S>, 6>(place, input, rows, y, stride);
+      return strip_rows<S, Float32<S>, rows_for<S, false>()>(place, input, rows, y, stride);
     case Format::bfloat16:
-      return strip_rows<S, Bfloat16<S>, 6>(place, input, rows, y, stride);
+      return strip_rows<S, Bfloat16<S>, rows_for<S, false>()>(place, input, rows, y, stride);
     case Format::int8:
-      return strip_rows<S, Int8<S>, 6>(place, input, rows, y, stride);
+      return strip_rows<S, Int8<S>, rows_for<S, true>()>(place, input, rows, y, stride);
     case Format::int4:
-      return strip_rows<S, Int4<S>, 6>(place, input, rows, y, stride);
+      return strip_rows<S, Int4<S>, rows_for<S, true>()>(place, input, rows, y, stride);
   }
 }
 
