@@ -59,7 +59,7 @@ clean:
 
 .venv/test.stamp: $(INSTALLED_FROM) | .venv/bin/python
 	@echo 'installing what the tests need into .venv, PyTorch among it: this takes minutes ...'
-	@$(PIP) -e '.[train,plot,monitor,test,dev]'
+	@$(PIP) -e '.[train,plot,monitor,link,test,dev]'
 	@touch $@ .venv/demo.stamp
 
 .venv/bin/python:

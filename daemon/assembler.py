@@ -117,6 +117,10 @@ class Assembler:
             self._touch(bar)
         return bar
 
+    def has_begun(self, span: BarSpan) -> bool:
+        """Whether something was put into the bar of this span."""
+        return span.number in self._now
+
     def tempo(self, span: BarSpan, tempo_bpm: float) -> float:
         """The centre of the tempo class that the bar of this span has, or will have if it is still
         to come: what was said of it once holds."""

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
-from rwkv_music.music import STEPS_PER_BEAT
 from rwkv_music.timebase import NS_PER_MS
 
 from .answers import Answers
@@ -26,11 +25,13 @@ from .own_clock import OwnClock
 from .parameters import Generation, Value
 from .performer import Performer
 from .revising import Revising
+from .telling import Telling
 from .transport import BarSpan, Located, Started, Stopped, Transport
 from .voices import Sounds, Voices
 from .wishes import Wishes
 
 _LEAD_NS = 20 * NS_PER_MS  # from a trigger to the downbeat when the transport stood still
+_COUNTED_BEATS = 0.25  # what comes so long before beat 0 is counted in
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ class Conductor:
         self._publish = publish
         self._span: BarSpan | None = None  # the bar that is open
         self._beat = 0.0  # where the music was at the last tick
-        self._told_step = 0
+        self._telling = Telling(self.assembler, to_worker)
         self.own_clock = OwnClock()
         self._told_state = ""
 
@@ -113,7 +114,7 @@ class Conductor:
         self.answers.withdraw()
         generation = self.wishes.take(bars=bars, takes=takes)
         if self.performer.playing is None and not self.transport.playing:
-            self._start_internal(now_ns + max(_LEAD_NS, self.performer.lead.ns))
+            self._start(now_ns + max(_LEAD_NS, self.performer.lead.ns), generation.count_in)
             return self._armed(self.arming.fresh(generation, 0), now_ns)
         step = self.performer.place(generation, now_ns)
         return self._armed(self.arming.fresh(generation, step), now_ns)
@@ -135,7 +136,7 @@ class Conductor:
         self.answers.withdraw()
         if self.transport.playing:
             return self.performer.place_again(offered, now_ns)
-        self._start_internal(now_ns + max(_LEAD_NS, self.performer.lead.ns))
+        self._start(now_ns + max(_LEAD_NS, self.performer.lead.ns), self.generation.count_in)
         return offered.first_step
 
     def need_model(self) -> None:
@@ -153,7 +154,7 @@ class Conductor:
     def set_mode(self, name: str, listen_bars: int, play_bars: int) -> None:
         """manual, trade or auto. In trade the first turn begins with the next bar, or with the
         first one when the transport stands still."""
-        next_bar = 0 if self._span is None else self._span.number + 1
+        next_bar = 0 if self._span is None else max(self._span.number + 1, 0)
         self.answers.set_mode(name, listen_bars, play_bars, next_bar)
 
     def stop(self, now_ns: int) -> None:
@@ -195,7 +196,7 @@ class Conductor:
             self._disarm()
         self._end_playing(now_ns)
         self.to_worker(self.assembler.undo(request))
-        self._tell_worker()
+        self._telling.changes()
         self._tell_state()
 
     def set_parameter(self, name: str, value: object, now_ns: int) -> Value:
@@ -213,7 +214,7 @@ class Conductor:
         if not self.listener.take(t_ns, message, self.generation):
             return
         if not self.transport.playing:
-            self._start_internal(t_ns)
+            self._start(t_ns)  # what is played cannot be counted in any more
         self._close_bars(t_ns)
         self.listener.note_on(t_ns, message[0] & 0x0F, message[1], message[2])
         self._yield(t_ns)
@@ -287,7 +288,7 @@ class Conductor:
             self._answer_silence(now_ns)
             self._revising.follow_meters(now_ns)
             self.performer.tick(now_ns)
-            self._tell_settled()
+            self._telling.settled(self._beat)
             self._metronome.tick(now_ns, self.generation)
         self._tell_state()
 
@@ -309,19 +310,20 @@ class Conductor:
         jump = line_jump(self._span, self._beat, beat, self.transport)
         moved = self.performer.leave(self._beat, jump)
         self.assembler.renumber(self._beat, jump.moved if jump else None)
-        self._tell_worker()
-        self._beat = max(beat, 0.0)
+        self._telling.changes()
+        # What is a little before beat 0 is a clock's jitter, or a start that is still to come.
+        self._beat = beat if beat <= -_COUNTED_BEATS else max(beat, 0.0)
         self._span = jump.span if jump is not None else self.transport.bar_at(self._beat)
-        self._told_step = 0
+        self._telling.begin(self._beat)
         self._metronome.restart()
         self.listener.renumber(self._beat)
-        self.answers.jumped(jump, moved, self._span.number)
+        self.answers.jumped(jump, moved, max(self._span.number, 0))
         self.performer.aim_again(now_ns, moved)
         if self.transport.playing:
             self._open_bar(self._span, now_ns)
 
-    def _start_internal(self, t_ns: int) -> None:
-        self.transport.start_internal(0.0, t_ns)
+    def _start(self, t_ns: int, count_in: int = 0) -> None:
+        self.transport.launch(t_ns, count_in)
         self.follow_transport(t_ns)
         self.own_clock.started()
 
@@ -332,16 +334,25 @@ class Conductor:
             beat = self.transport.beat_at(now_ns)
             if beat < self._span.end_beat - self.assembler.half_grid_beats:
                 return
-            self.assembler.refresh(beat)
-            bar = self.assembler.close(self._span, self.transport.tempo_bpm)
-            self._span = self.transport.bar(self._span.number + 1)
-            self._tell_worker()
-            played = bar.count(Voice.PLAYER)
-            self._publish("/rwkv/bar", bar.number, played)
-            if played and self.state == "listening":
-                self.performer.offered = None  # the player has gone on from what was chosen
+            span, self._span = self._span, self.transport.bar(self._span.number + 1)
+            bar = self._close(span, beat)
             self._open_bar(self._span, now_ns)
-            self._rest(bar, now_ns)
+            if bar is not None:
+                self._rest(bar, now_ns)
+
+    def _close(self, span: BarSpan, beat: float) -> AssembledBar | None:
+        """Tell of a bar; None for one that was only counted: nobody has played yet, and that is no
+        silence to be heard."""
+        if span.number < 0 and not self.assembler.has_begun(span):
+            return None
+        self.assembler.refresh(beat)
+        bar = self.assembler.close(span, self.transport.tempo_bpm)
+        self._telling.changes()
+        played = bar.count(Voice.PLAYER)
+        self._publish("/rwkv/bar", bar.number, played)
+        if played and self.state == "listening":
+            self.performer.offered = None  # the player has gone on from what was chosen
+        return bar
 
     def _open_bar(self, span: BarSpan, now_ns: int) -> None:
         turn = self.answers.at_line(span, can_play=bool(self.model))
@@ -357,21 +368,9 @@ class Conductor:
     def _rest(self, bar: AssembledBar, now_ns: int) -> None:
         """Stop the clock that we started ourselves when nobody has played for a while."""
         busy = bool(bar.notes) or self.state in ("armed", "playing")
-        if self.own_clock.rests(busy=busy) and self.transport.source == "internal":
+        if self.own_clock.rests(busy=busy) and self.transport.source in ("internal", "link"):
             self.transport.stop(now_ns)
             self.follow_transport(now_ns)
-
-    def _tell_settled(self) -> None:
-        """Tell what is being struck right now a step later: it may still become a chord."""
-        step = int(self._beat * STEPS_PER_BEAT)
-        if step >= self._told_step + STEPS_PER_BEAT:
-            self._told_step = step
-            self.assembler.refresh(self._beat)
-        self._tell_worker(step)
-
-    def _tell_worker(self, until_step: int | None = None) -> None:
-        for message in self.assembler.updates(until_step):
-            self.to_worker(message)
 
     def _tell_state(self) -> None:
         if self.state != self._told_state:

@@ -71,6 +71,9 @@ class TransportConfig:
     """Who says where the bar lines are."""
 
     source: str = setting(choice(*SOURCES), "Clock that is followed.", "auto")
+    link: bool = setting(
+        flag, "Whether `auto` takes part in Ableton Link, on the local network.", False
+    )
     tempo_bpm: float = setting(
         number(SLOWEST_BPM, FASTEST_BPM), "Quarters a minute until a clock says otherwise.", 120.0
     )
@@ -94,7 +97,7 @@ class ModelConfig:
 
 @dataclass(frozen=True, slots=True)
 class MonitorConfig:
-    """The web page."""
+    """A web page, on this machine alone, that shows what is heard and played."""
 
     enabled: bool = setting(flag, "Whether it is served.", False)
     port: int = setting(whole_number(1, 65535), "TCP port on 127.0.0.1.", 7771)
@@ -142,19 +145,11 @@ class Config:
     logging: LoggingConfig = field(default_factory=LoggingConfig)
 
     def warnings(self) -> tuple[str, ...]:
-        """What the user should know about settings that are allowed but dangerous, or without
-        effect as yet."""
+        """What the user should know about settings that are allowed but dangerous."""
         warnings: list[str] = []
         if not ipaddress.ip_address(self.osc.host).is_loopback:
             warnings.append(
                 f"osc.host: {self.osc.host} is not this machine alone: whoever reaches it on the"
                 " network can control the service; osc.host: 127.0.0.1 keeps them out"
             )
-        if self.generation.count_in:
-            warnings.append(
-                f"generation.count_in: {self.generation.count_in} has no effect: there is no"
-                " count-in yet"
-            )
-        if self.monitor.enabled:
-            warnings.append("monitor.enabled: true has no effect: there is no web page yet")
         return tuple(warnings)

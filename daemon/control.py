@@ -38,7 +38,8 @@ _MOST_QUEUED = 200_000
 class Control:
     """Carries out requests. `replies` is the queue of what is to be sent, also for `aside`.
 
-    silence_all sends the panic sequence on all channels.
+    silence_all sends the panic sequence on all channels; link_absence says why there can be no
+    Link session, or nothing.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Control:
         learning: Learning,
         silence_all: Callable[[], None],
         aside: Aside,
+        link_absence: Callable[[], str] = lambda: "",
     ) -> None:
         self.replies: deque[Reply] = aside.replies
         self._aside = aside
@@ -54,6 +56,7 @@ class Control:
         self._transport = conductor.transport
         self._learning = learning
         self._silence_all = silence_all
+        self._link_absence = link_absence
         self._methods: dict[str, Callable[..., Iterator[tuple[Any, ...]] | None]] = {
             "ping": self._ping,
             "subscribe": self._subscribe,
@@ -77,7 +80,7 @@ class Control:
             "learn": learning.begin,
             "learn/list": learning.entries,
             "unlearn": learning.unlearn,
-            "transport/play": lambda now_ns: self._led(self._transport.play(now_ns)),
+            "transport/play": self._play,
             "transport/stop": lambda now_ns: self._led(self._transport.stop(now_ns)),
             "transport/continue": lambda now_ns: self._led(self._transport.continue_(now_ns)),
             "transport/tempo": self._tempo,
@@ -97,8 +100,6 @@ class Control:
     def carry_out(self, request: Request, sender: Address, now_ns: int) -> None:
         """Do what is asked and queue the answer; an error changes nothing and is the answer."""
         try:
-            if not request.served:
-                raise OscError(406, "not yet: a later version does this")
             self._aside.sender = sender
             answers = self._methods[request.name](now_ns, *request.args)
             for address, *args in answers or ():
@@ -127,7 +128,7 @@ class Control:
         """Carry out a mapped command; nobody is there to hear of errors but the log."""
         address, args = COMMANDS[command]
         request = match(Message(address, args))
-        if request is not None and request.served:
+        if request is not None:
             try:
                 for _ in self._methods[request.name](now_ns, *request.args) or ():
                     pass  # a method that answers does its work while it is asked for the answer
@@ -159,7 +160,7 @@ class Control:
             self._queue(subscriber, f"/rwkv/param/{name}", value)
 
     def _status(self, now_ns: int) -> Iterator[tuple[Any, ...]]:
-        beat = max(self._transport.beat_at(now_ns), 0.0)
+        beat = self._conductor.listener.beat_at(now_ns)
         bar = self._transport.bar_at(beat)
         yield (
             "/rwkv/status",
@@ -250,9 +251,13 @@ class Control:
 
     # --- the transport -------------------------------------------------------------------------
 
+    def _play(self, now_ns: int) -> None:
+        self._led(self._transport.play(now_ns, self._conductor.generation.count_in))
+
     def _led(self, obeyed: bool) -> None:
         if not obeyed:
-            raise OscError(406, "the transport follows MIDI clock; choose another source first")
+            source = self._transport.source.replace("_", " ")
+            raise OscError(406, f"the transport follows {source}; choose another source first")
         self._conductor.own_clock.led()  # also where it ran already
 
     def _tempo(self, now_ns: int, tempo_bpm: float) -> None:
@@ -272,6 +277,9 @@ class Control:
         self._transport.osc_seconds(seconds, now_ns)
 
     def _source(self, now_ns: int, source: str) -> None:
+        absence = self._link_absence() if source == "link" else ""
+        if absence:
+            raise OscError(406, absence)
         try:
             self._transport.select(source, now_ns)
         except ConfigError as error:

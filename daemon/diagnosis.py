@@ -17,7 +17,8 @@ from rwkv_music.errors import PortError, RwkvMusicError
 from rwkv_music.model import load_model
 
 from .clock import SystemClock
-from .config_sections import Config
+from .config_sections import Config, TransportConfig
+from .link_session import link_absence
 from .osc.client import NoAnswerError, OscClient
 from .ports.base import MidiSystem
 from .ports.rtmidi import APIS, NO_VIRTUAL_PORTS, REMEDIES, open_system, unavailable
@@ -50,11 +51,14 @@ def examine(config: Config) -> Iterator[Finding]:
     yield python()
     yield from midi_systems(config.midi.api)
     yield virtual_port(config)
+    yield clock(config.transport, config.midi.clock_input or config.midi.input)
     yield osc_port(config.osc.host, config.osc.port)
     yield model(config.model.path, config.model.engine)
     yield realtime_priority()
     yield program("C++ compiler", ("c++", "g++", "clang++", "cl"), "builds the fast CPU engine")
     yield program("CUDA compiler", ("nvcc",), "builds the training kernels on NVIDIA GPUs")
+    yield package("link", "link", "follows Ableton Link")
+    yield package("aiohttp", "monitor", "serves the web page")
     yield package("matplotlib", "plot", "draws piano rolls")
     yield package("torch", "train", "trains models, and runs them on GPUs")
 
@@ -114,6 +118,27 @@ def _made_port(system: MidiSystem) -> Finding:
         State.MISSING,
         f"a virtual MIDI port was made on {system.api}, and nobody can see it",
         "restart the MIDI system",
+    )
+
+
+def clock(transport: TransportConfig, clock_input: str) -> Finding:
+    """Whose clock is followed, and whether it can be."""
+    absence = link_absence()
+    if absence and (transport.source == "link" or transport.link):
+        return Finding(State.MISSING, "clock: Ableton Link is not installed", absence)
+    found = {
+        "midi_clock": f"clock: MIDI clock, where something sends it to {clock_input!r}",
+        "osc": "clock: what a bridge in the DAW tells over OSC",
+        "link": "clock: Ableton Link",
+        "internal": f"clock: our own, at {transport.tempo_bpm:g} BPM",
+    }
+    if transport.source != "auto":
+        return Finding(State.OK, found[transport.source])
+    link = ", Ableton Link" if transport.link else ""
+    return Finding(
+        State.OK,
+        f"clock: auto takes MIDI clock on {clock_input!r}, OSC{link}, or our own at"
+        f" {transport.tempo_bpm:g} BPM, whichever runs",
     )
 
 

@@ -16,6 +16,7 @@ from .config import Config
 from .control import Control
 from .learned_file import LearnedFile
 from .learning import Learning
+from .link_session import LinkSession, link_absence
 from .links import Hub, Link
 from .memories import MEMORIES, Memories
 from .messages import Composed, Memory, Message, Ready
@@ -75,7 +76,12 @@ class IoLoop:
         data = config.service.data_path
         memories, models = Memories(data / MEMORIES), Models(data / MODELS)
         self.aside = Aside(self.conductor, memories, models, load_model)
-        self.control = Control(self.conductor, learning, self.silence, self.aside)
+        self.control = Control(
+            self.conductor, learning, self.silence, self.aside, link_absence
+        )
+        self._session: LinkSession | None = None
+        self._joins_when_auto = config.transport.link
+        self._keep_session()
         self._started_ns = clock.now_ns()
         self._next_heartbeat_ns = self._started_ns
         self._sleep_watch = SleepWatch()
@@ -91,6 +97,7 @@ class IoLoop:
     def step(self) -> None:
         """Wait a moment for something to come in, and do what is due."""
         readable, arrivals = self._rest() if self._resting else self._wait()
+        self._hear_session()
         for key, _ in readable:
             key.data()
         self.workers.look()
@@ -148,6 +155,8 @@ class IoLoop:
         self._selector.close()
         self.workers.close()
         self._osc.close()
+        if self._session is not None:
+            self._session.close()
 
     # --- MIDI ----------------------------------------------------------------------------------
 
@@ -172,10 +181,36 @@ class IoLoop:
             self.conductor.silence(now_ns)
             self.silence()
 
+    # --- Ableton Link --------------------------------------------------------------------------
+
+    def _keep_session(self) -> None:
+        """Be in a Link session where one was chosen, and while `auto` may find one. Raises
+        ConfigError when the library is not there."""
+        selected = self.conductor.transport.selected
+        wanted = selected == "link" or (selected == "auto" and self._joins_when_auto)
+        if wanted and self._session is None:
+            self._session = LinkSession(self._clock, self.conductor.transport.tempo_bpm)
+        elif not wanted and self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def _hear_session(self) -> None:
+        """Ask the session what we want of it, and take in how it stands."""
+        self._keep_session()
+        if self._session is None:
+            return
+        transport = self.conductor.transport
+        for wish in transport.take_link_wishes():
+            self._session.ask(wish)
+        state = self._session.state(transport.link_quantum)
+        transport.link(state, state.t_ns)
+        self.conductor.follow_transport(state.t_ns)
+
     # --- OSC -----------------------------------------------------------------------------------
 
     def _take_requests(self) -> None:
         for request, sender in self._osc.receive():
+            self._hear_session()  # what is asked may begin in it
             now_ns = self._last_input_ns = self._clock.now_ns()
             self.control.carry_out(request, sender, now_ns)
             if request.name == "subscribe":

@@ -49,6 +49,11 @@ class Listener:
         self._echoes: dict[tuple[int, int], float] = {}
         self._down: dict[tuple[int, int], BarNote] = {}  # keys that are heard, and their notes
         self._last_beat = 0.0
+        self._begins = 0.0  # beat 0, or where a count-in begins
+
+    def beat_at(self, t_ns: int) -> float:
+        """Where the music is at that moment. What comes before the beginning is on it."""
+        return max(self._transport.beat_at(t_ns), self._begins)
 
     def ignore(self, reason: str) -> None:
         """Count something that is not heard."""
@@ -122,7 +127,7 @@ class Listener:
 
     def _place(self, t_ns: int) -> tuple[float, int]:
         """The beat of an onset, and the step that it belongs to."""
-        beat = max(self._transport.beat_at(t_ns), 0.0)
+        beat = self.beat_at(t_ns)
         return beat, self._assembler.onset_step(beat, self._transport.bar_at(beat))
 
     def note_on(self, t_ns: int, channel: int, pitch: int, velocity: int) -> None:
@@ -174,3 +179,4 @@ class Listener:
     def renumber(self, beat: float) -> None:
         """The transport has jumped to `beat`."""
         self._last_beat = beat
+        self._begins = min(beat, 0.0)

@@ -1,4 +1,4 @@
-"""Clicks on the beats, a higher one on the bar line. Pure."""
+"""Clicks on the beats, a higher one on the bar line; the count-in. Pure."""
 
 from __future__ import annotations
 
@@ -32,8 +32,9 @@ class Metronome:
         self._next_beat = None
 
     def tick(self, now_ns: int, generation: Generation) -> None:
-        """Send the clicks of the next milliseconds, if they are wished for."""
-        if generation.metronome:
+        """Send the clicks of the next milliseconds, if they are wished for; a count-in is."""
+        counts = generation.count_in and self._transport.beat_at(now_ns + _AHEAD_NS) < 0
+        if generation.metronome or counts:
             self._sounds.put(*self._due(now_ns, generation.metronome_channel - 1))
         else:
             self.restart()

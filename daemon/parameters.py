@@ -135,7 +135,7 @@ class Generation:
     late_tolerance_ms: float = _number(20.0, 0, 200, "Notes that are later than this are dropped.")
     metronome: int = _number(0, 0, 1, "1: a click on every beat.")
     metronome_channel: int = _number(10, 1, 16, "MIDI channel of the click.")
-    count_in: int = _number(0, 0, 4, "Bars of clicks before the internal transport starts.")
+    count_in: int = _number(0, 0, 4, "Bars of clicks before the internal clock begins at beat 0.")
 
     def __post_init__(self) -> None:
         """Raises ParameterError for a value that its parameter cannot have."""

@@ -70,7 +70,8 @@ class Performer:
         needed = self.lead.ns - generation.nudge_ms * NS_PER_MS
         if generation.quantize != "now":
             needed = max(needed, ns_per_step(self._transport.tempo_bpm) / 2)
-        return launch_step(self._transport, generation.quantize, now_ns, max(round(needed), 0))
+        step = launch_step(self._transport, generation.quantize, now_ns, max(round(needed), 0))
+        return max(step, 0)  # what is before is counted in
 
     def place_again(self, completion: Completion, now_ns: int) -> int:
         """The next step at which what this one offered can start: at its place in a bar, or where
@@ -183,8 +184,10 @@ class Performer:
         tempo = self._transport.tempo_bpm
         self._assembler.refresh(self._transport.beat_at(now_ns))
         before = self._transport.beat_at(now_ns) < completion.first.start_beat
-        if before and completion.first_step == 0 and completion.first.number > 0:
-            self._assembler.close(self._transport.bar(completion.first.number - 1), tempo)
+        ends = self._transport.bar(completion.first.number - 1)
+        played = ends.number >= 0 or self._assembler.has_begun(ends)
+        if before and completion.first_step == 0 and played:
+            self._assembler.close(ends, tempo)
         bar = self._assembler.bar(completion.first, tempo)
         for message in self._assembler.updates():
             self._to_worker(message)

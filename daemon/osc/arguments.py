@@ -41,7 +41,7 @@ class UnknownError(OscError):
 
 @dataclass(frozen=True, slots=True)
 class Arg:
-    """One argument. `type` is i, f or s; `not_yet` are values that later versions serve."""
+    """One argument. `type` is i, f or s."""
 
     name: str
     type: str
@@ -49,7 +49,6 @@ class Arg:
     minimum: float = -math.inf
     maximum: float = math.inf
     choices: tuple[str, ...] = ()
-    not_yet: tuple[int | str, ...] = ()
 
     def check(self, value: object) -> int | float | str:
         """The value as the argument's own type. Raises OscError 400 for a wrong type, 422 for a

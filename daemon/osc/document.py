@@ -15,14 +15,14 @@ from . import script_constants, script_patch
 from .announcements import EVENTS, REPLIES, MessageSpec
 from .arguments import Arg, signature
 from .framing import LARGEST_DATAGRAM, MOST_MESSAGES
-from .requests import NOT_ONCE, NOT_YET_VALUES, REQUESTS, RequestSpec
+from .requests import NOT_ONCE, REQUESTS
 from .subscribers import LEASE_NS
 from .table import PARAMETER_VERBS, PROTOCOL
 
 ERROR_CODES = {
     400: "wrong arguments, or no OSC",
     404: "unknown address or name",
-    406: "not acceptable now, or not served yet",
+    406: "not acceptable now",
     409: "busy",
     412: "incomplete",
     422: "out of range",
@@ -41,13 +41,13 @@ Replies go to the sender, events to the subscribers. Addresses are matched exact
 patterns. `i` is a whole number, `f` a number, `s` text; a whole number serves where a number is
 asked for, and a number, rounded, where a whole one is; int64, double, true and false are taken as
 well. A `v` has the type of its parameter. What stands in brackets may be left out. Bars and beats
-count from 0 at the transport's start; a beat is a quarter note in every metre.
+count from 0 at the transport's start, and are negative in a count-in; a beat is a quarter note
+in every metre.
 
 A single 0 sent to a request without arguments is the release of a button and ignored; 1 is
 accepted. The elements of a bundle are carried out in order, at once; a time tag in the future is
 error 406. A datagram has at most {LARGEST_DATAGRAM} bytes and {MOST_MESSAGES} messages.
-A wrong request changes nothing and is answered with `/rwkv/error`. Requests marked *later* are
-known, checked, and answered with error 406.
+A wrong request changes nothing and is answered with `/rwkv/error`.
 """
 
 
@@ -94,7 +94,7 @@ def _requests() -> Iterator[str]:
         answer = f"`{spec.reply}`" if spec.reply else ""
         yield (
             f"| `{spec.address}` | {_signature(spec.args, spec.repeated)}"
-            f" | {spec.help}{_later(spec)} | {answer} |\n"
+            f" | {spec.help} | {answer} |\n"
         )
     effects = (
         "Changes it lastingly.",
@@ -106,18 +106,6 @@ def _requests() -> Iterator[str]:
         yield f"| `/rwkv/{verb}/NAME` | {value} | {effect} | `/rwkv/param/NAME` |\n"
 
 
-def _later(spec: RequestSpec) -> str:
-    values = [str(value) for arg in spec.args for value in arg.not_yet]
-    if not values:
-        return ""
-    names = " or ".join(arg.name for arg in spec.args if arg.not_yet)
-    return f" *Later: {names} {_span(values)}.*"
-
-
-def _span(values: list[str]) -> str:
-    return f"{values[0]} to {values[-1]}" if len(values) > 2 else " and ".join(values)
-
-
 def _parameters() -> Iterator[str]:
     yield "\n## Parameters\n\nFor NAME in `/rwkv/set/NAME`, `/rwkv/once/NAME`, `/rwkv/get/NAME`;"
     yield " in the configuration they are `generation.NAME`. What is set acts on what plays, too,"
@@ -125,9 +113,7 @@ def _parameters() -> Iterator[str]:
     yield " for the next request.\n\n"
     yield "| name | type | default | allowed | meaning |\n|---|---|---|---|---|\n"
     for p in PARAMETERS.values():
-        later = [str(value) for value in NOT_YET_VALUES.get(p.name, ())]
-        mark = f" *Later: {_span(later)}.*" if later else ""
-        mark += " *Not for `once`.*" if p.name in NOT_ONCE else ""
+        mark = " *Not for `once`.*" if p.name in NOT_ONCE else ""
         mark += " *From the next request on.*" if p.name in OF_THE_REQUEST else ""
         yield f"| `{p.name}` | {p.type} | {p.default} | {p.expected} | {p.help}{mark} |\n"
 

@@ -183,8 +183,8 @@ _SPECS = (
     ),
     RequestSpec(
         "/rwkv/transport/source",
-        (Arg("source", "s", choices=SOURCES, not_yet=("link",)),),
-        "Clock that is followed.",
+        (Arg("source", "s", choices=SOURCES),),
+        "Clock that is followed. 406 for link where its library is not installed.",
     ),
     RequestSpec(
         "/rwkv/memory/save",
@@ -234,9 +234,5 @@ _SPECS = (
 )
 
 REQUESTS = {spec.address: spec for spec in _SPECS}
-# Values of parameters that later versions serve; the parameters' names are in PARAMETERS.
-NOT_YET_VALUES: dict[str, tuple[int | str, ...]] = {
-    "count_in": (1, 2, 3, 4),
-}
 # Parameters of the player's own part and of the click: no request has them for itself.
 NOT_ONCE = ("grid", "thru", "channel_in", "metronome", "metronome_channel")

@@ -9,7 +9,7 @@ from ..parameters import PARAMETERS, Parameter, ParameterError, Value
 from .announcements import SENT
 from .arguments import OscError, UnknownError, check_arguments
 from .framing import Message
-from .requests import NOT_ONCE, NOT_YET_VALUES, REQUESTS, RequestSpec
+from .requests import NOT_ONCE, REQUESTS, RequestSpec
 
 PROTOCOL = 1
 PARAMETER_VERBS = ("set", "once", "get")
@@ -23,13 +23,12 @@ class Request:
 
     name: the address without `/rwkv/`, but `set`, `once` or `get` for those of a parameter.
     args: in the table's types and number, None for each optional one that was left out; for a
-    parameter its name, then the value. served: false for what is refused with 406 "not yet".
+    parameter its name, then the value.
     """
 
     address: str
     name: str
     args: tuple[Any, ...] = ()
-    served: bool = True
 
 
 def match(message: Message) -> Request | None:
@@ -62,8 +61,7 @@ def _match_spec(spec: RequestSpec, message: Message) -> Request | None:
     args = check_arguments(values, spec.args, spec.repeated, spec.most_repeats)
     if spec.check is not None:
         spec.check(*args)
-    served = not any(value in arg.not_yet for arg, value in zip(spec.args, args, strict=False))
-    return Request(spec.address, spec.name, args, served)
+    return Request(spec.address, spec.name, args)
 
 
 def _match_parameter(verb: str, name: str, message: Message) -> Request | None:
@@ -85,8 +83,7 @@ def _match_parameter(verb: str, name: str, message: Message) -> Request | None:
         raise OscError(error.code, str(error)) from error
     if verb == "once" and name in NOT_ONCE:
         raise OscError(422, f"{name}: not for one request only: /rwkv/set/{name} changes it")
-    served = value not in NOT_YET_VALUES.get(name, ())
-    return Request(address, verb, (name, value), served)
+    return Request(address, verb, (name, value))
 
 
 def describe(parameter: Parameter, value: Value) -> tuple[Value, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from .timeline import Line
@@ -11,6 +11,7 @@ from .timeline import Line
 _SHORTEST = 3  # ticks on either side of a change
 _CHANGED = 25.0  # chi squared, two degrees of freedom
 _BENT = 9.0  # the same, for the one by which another tempo is more than a pause
+_EXPLAINED = 1.5  # what two lines may leave, in noises squared a tick
 _BAND = 1.15
 
 
@@ -90,24 +91,40 @@ class Change:
 
 
 class TickWindow:
-    """The last ticks, as (number, nanoseconds)."""
+    """The last ticks, as (number, nanoseconds). Those from before a change of tempo are kept beside
+    them until there are enough new ones: where the change was shows better from later on."""
 
     def __init__(self, size: int) -> None:
+        self._size = size
         self._ticks: deque[tuple[int, int]] = deque(maxlen=size)
+        self._before: list[tuple[int, int]] = []
 
     def __len__(self) -> int:
         return len(self._ticks)
 
     def add(self, number: int, t_ns: int) -> None:
         self._ticks.append((number, t_ns))
+        if len(self._ticks) == self._size:
+            self._before.clear()
 
     def clear(self) -> None:
         self._ticks.clear()
+        self._before.clear()
 
     def keep(self, count: int) -> None:
         """Forget all but the last `count`."""
+        self._before.clear()
         while len(self._ticks) > count:
             self._ticks.popleft()
+
+    def divide(self, count: int) -> None:
+        """Let the last `count` be those after a change."""
+        ticks = [*self._before, *self._ticks]
+        self._before, new = ticks[:-count], ticks[-count:]
+        self._ticks.clear()
+        self._ticks.extend(new)
+        if len(self._ticks) == self._size:
+            self._before.clear()
 
     def line(self, near: Line, prior: float, weight: float) -> Line:
         """The best line, given one that is near (which keeps the sums small), a prior for
@@ -122,38 +139,60 @@ class TickWindow:
     def change(self, near: Line, noise_ns: float, range_ns: float) -> Change | None:
         """What happened among these ticks, if one line does not explain them: as long as they lie
         within the range of the noise about it, or two lines do not leave much less, it does."""
-        total = self._sums(near)
-        if total.count < 2 * _SHORTEST or self._band_ns(near, total) <= _BAND * range_ns:
-            return None
-        noise_ns2 = noise_ns * noise_ns
-        bent = paused = Change(total.rest - _CHANGED * noise_ns2, total.count, 0.0, False)
-        old = _Sums()
-        for passed, (number, t_ns) in enumerate(self._ticks, start=1):
-            old.add(number - near.beat, t_ns - near.ns_at(number))
-            new = total.without(old)
-            if passed < _SHORTEST or not new.count:
-                continue
-            rest, slope = parallel(old, new)
-            if rest < paused.rest_ns2:
-                paused = Change(rest, new.count, near.ns_per_beat + slope, True)
-            if new.count >= _SHORTEST and (rest := old.rest + new.rest) < bent.rest_ns2:
-                bent = Change(rest, new.count, near.ns_per_beat + slope, False)
-        if paused.same_tempo and paused.rest_ns2 <= bent.rest_ns2 + _BENT * noise_ns2:
-            # So few ticks may as well be late ones.
-            return paused if paused.count >= _SHORTEST else None
-        return bent if bent.count < total.count else None
+        return _change(self._ticks, near, noise_ns, range_ns)
 
-    def _band_ns(self, near: Line, sums: _Sums) -> float:
-        """How far apart the ticks lie across the best line."""
-        slope = sums.slope(0.0, 0.0)
-        off = [t - near.ns_at(n) - slope * (n - near.beat) for n, t in self._ticks]
-        return max(off) - min(off)
+    def change_before(self, near: Line, noise_ns: float, range_ns: float) -> Change | None:
+        """The same of the change that these ticks began with, as it looks by now; None where two
+        lines do not explain them, as when a tempo flows."""
+        if not self._before:
+            return None
+        ticks = [*self._before, *self._ticks]
+        change = _change(ticks, near, noise_ns, range_ns)
+        if change is None or change.rest_ns2 > _EXPLAINED * noise_ns * noise_ns * len(ticks):
+            return None
+        return change
 
     def _sums(self, near: Line) -> _Sums:
-        sums = _Sums()
-        for number, t_ns in self._ticks:
-            sums.add(number - near.beat, t_ns - near.ns_at(number))
-        return sums
+        return _sums_of(self._ticks, near)
+
+
+def _change(
+    ticks: Collection[tuple[int, int]], near: Line, noise_ns: float, range_ns: float
+) -> Change | None:
+    total = _sums_of(ticks, near)
+    if total.count < 2 * _SHORTEST or _band_ns(ticks, near, total) <= _BAND * range_ns:
+        return None
+    noise_ns2 = noise_ns * noise_ns
+    bent = paused = Change(total.rest - _CHANGED * noise_ns2, total.count, 0.0, False)
+    old = _Sums()
+    for passed, (number, t_ns) in enumerate(ticks, start=1):
+        old.add(number - near.beat, t_ns - near.ns_at(number))
+        new = total.without(old)
+        if passed < _SHORTEST or not new.count:
+            continue
+        rest, slope = parallel(old, new)
+        if rest < paused.rest_ns2:
+            paused = Change(rest, new.count, near.ns_per_beat + slope, True)
+        if new.count >= _SHORTEST and (rest := old.rest + new.rest) < bent.rest_ns2:
+            bent = Change(rest, new.count, near.ns_per_beat + slope, False)
+    if paused.same_tempo and paused.rest_ns2 <= bent.rest_ns2 + _BENT * noise_ns2:
+        # So few ticks may as well be late ones.
+        return paused if paused.count >= _SHORTEST else None
+    return bent if bent.count < total.count else None
+
+
+def _band_ns(ticks: Collection[tuple[int, int]], near: Line, sums: _Sums) -> float:
+    """How far apart ticks lie across their best line."""
+    slope = sums.slope(0.0, 0.0)
+    off = [t - near.ns_at(n) - slope * (n - near.beat) for n, t in ticks]
+    return max(off) - min(off)
+
+
+def _sums_of(ticks: Iterable[tuple[int, int]], near: Line) -> _Sums:
+    sums = _Sums()
+    for number, t_ns in ticks:
+        sums.add(number - near.beat, t_ns - near.ns_at(number))
+    return sums
 
 
 def misfit_ns2(points: Iterable[tuple[int, float]]) -> float:

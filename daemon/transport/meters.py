@@ -51,6 +51,8 @@ class MeterMap:
         line, number = bar.start_beat, bar.number
         if beat - line >= _LATE_BEATS - _ON_THE_LINE_BEATS:
             line, number = bar.end_beat, bar.number + 1
+        if number < 0:
+            line, number = 0.0, 0  # beat 0 is a bar line whatever is counted in before it
         kept = [span for span in self._spans if span.number < number]
         if not kept or kept[-1].meter != meter:
             kept.append(BarSpan(number, line, meter))
@@ -63,6 +65,11 @@ class MeterMap:
         span = next((s for s in reversed(self._spans) if s.start_beat <= beat), self._spans[0])
         bars = math.floor((beat - span.start_beat) / span.meter.beats)
         return BarSpan(span.number + bars, span.start_beat + bars * span.meter.beats, span.meter)
+
+    def beat_of(self, bar: int, beat: float) -> float:
+        """A place told in bars and the meter's own beats, both counted from 1."""
+        span = self.bar(bar - 1)
+        return span.start_beat + (beat - 1) * 4 / span.meter.denominator
 
     def bar(self, number: int) -> BarSpan:
         """The bar of that number; bars before the start have negative ones."""

@@ -110,9 +110,11 @@ class TickFilter:
         self._noise.add(t_ns)
 
     def _fit(self) -> None:
-        change = self._window.change(self._line, self._noise.ns, self._noise.range_ns)
+        noise = self._noise.ns, self._noise.range_ns
+        change = self._window.change(self._line, *noise)
+        change = change or self._window.change_before(self._line, *noise)
         if change is not None:
-            self._window.keep(change.count)
+            self._window.divide(change.count)
             self._prior_ns = change.ns_per_tick
             self._prior_doubt = _FROM_TICKS if change.same_tempo else _FROM_BEFORE
         if len(self._window) == _WINDOW:

@@ -3,61 +3,29 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from rwkv_music.errors import ConfigError
 from rwkv_music.music import Meter
 
-from .internal import Internal
+from .changes import Change, Located, SourceChanged, Started, Stopped
+from .link import LinkState, LinkWish
 from .meters import BarSpan, MeterMap
-from .midi_clock import MidiClock
-from .osc import Osc
+from .sources import SOURCES, Source, Sources
 from .timeline import Line, Timeline
 
-SOURCES = ("auto", "internal", "midi_clock", "osc")
 SLOWEST_BPM, FASTEST_BPM = 10.0, 1000.0
 _BENT_BEATS = 0.25  # a break of the position smaller than this is bent, not jumped
 _SECONDS_REST_NS = 2_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
-    """The music runs, from `beat` on."""
-
-    beat: float
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """The music stands still at `beat`."""
-
-    beat: float
-
-
-@dataclass(frozen=True, slots=True)
-class Located:
-    """The position has jumped to `beat`; bars are numbered anew."""
-
-    beat: float
-
-
-@dataclass(frozen=True, slots=True)
-class SourceChanged:
-    """Another source is in charge."""
-
-    name: str
-
-
-Change = Started | Stopped | Located | SourceChanged
-_Source = MidiClock | Osc | Internal
-
-
 class Transport:
     """Told what the sources say and when; asked where the music is. One thread.
 
-    `auto` takes the best that runs: MIDI clock, then OSC, then the internal clock. The internal
-    clock also stands in when the chosen source does not run. When the source in charge falls
-    silent, `auto` goes on from the same place at the same tempo on the next one, until it is back.
+    `auto` takes the best that runs: MIDI clock, then OSC, which both know the place in the song,
+    then Ableton Link, then the internal clock. The internal clock also stands in when the chosen
+    source does not run. When the source in charge falls silent, `auto` goes on from the same place
+    at the same tempo on the next one. Before beat 0 there may be bars of negative numbers: those of
+    a count-in, or the rest of the bar that a Link session is in.
     """
 
     def __init__(
@@ -65,18 +33,17 @@ class Transport:
     ) -> None:
         self.playing = False
         self._tempo_bpm = tempo_bpm
-        self._midi = MidiClock(tempo_bpm)
-        self._osc = Osc(tempo_bpm)
-        self._internal = Internal(tempo_bpm)
+        self._sources = Sources(tempo_bpm)
+        self._midi, self._osc = self._sources.midi, self._sources.osc
+        self._link, self._internal = self._sources.link, self._sources.internal
         self._meters = MeterMap(meter or Meter())
         self._timeline = Timeline(Line(0, 0.0, 60e9 / tempo_bpm))
+        self._followed = self._timeline.line  # what a source said last, towards which it bends
         self._beat = 0.0  # where it stands while it does not play
         self._stopped_ns = 0
-        self._charge: _Source = self._internal
         self._jumps = 0
-        self._bbt_ns: int | None = None
+        self._place_ns: int | None = None
         self._changes: list[Change] = []
-        self._selected = "auto"
         self.select(source, 0)
         self._changes.clear()
 
@@ -85,12 +52,12 @@ class Transport:
     @property
     def source(self) -> str:
         """The source in charge."""
-        return self._charge.name
+        return self._sources.charge.name
 
     @property
     def selected(self) -> str:
         """The source that was asked for."""
-        return self._selected
+        return self._sources.selected
 
     @property
     def tempo_bpm(self) -> float:
@@ -113,13 +80,15 @@ class Transport:
     def bar(self, number: int) -> BarSpan:
         return self._meters.bar(number)
 
-    def meter_at(self, beat: float) -> Meter:
-        return self._meters.bar_at(beat).meter
-
     @property
     def meter(self) -> Meter:
         """The meter that was set last: it holds from the next bar line on at the latest."""
         return self._meters.latest
+
+    @property
+    def link_quantum(self) -> float:
+        """The bar, in beats, whose phase a Link session is to tell."""
+        return self._link.quantum or self.meter.beats
 
     def take_changes(self) -> list[Change]:
         """What has changed since it was last asked, in order."""
@@ -130,7 +99,7 @@ class Transport:
 
     def midi_tick(self, t_ns: int) -> None:
         self._midi.tick(t_ns)
-        if self._allows(self._midi) and (self._midi.running or self._midi.steady):
+        if self._sources.allows(self._midi) and (self._midi.running or self._midi.steady):
             self._set_tempo(self._midi.tempo_bpm, t_ns)
         self._settle(t_ns)
 
@@ -144,46 +113,59 @@ class Transport:
 
     def midi_stop(self, t_ns: int) -> None:
         self._midi.stop()
-        if self._allows(self._midi) and self._charge is not self._osc:
+        if self._sources.allows(self._midi) and self._sources.charge is not self._osc:
             self._internal.stop()
         self._settle(t_ns)
 
     def midi_song_position(self, sixteenths: int, t_ns: int) -> None:
         self._midi.song_position(sixteenths)
-        if self._allows(self._midi) and not self.playing:
+        if self._sources.allows(self._midi) and not self.playing:
             self._stand_at(self._midi.resume_beat)
+
+    # --- told by a Link session ---
+
+    def link(self, state: LinkState, t_ns: int) -> None:
+        """How it stands with the session. To be told some times a second."""
+        self._link.tell(state)
+        if self._sources.follows_link(t_ns):
+            self._set_tempo(self._link.tempo_bpm, t_ns)
+        self.tick(t_ns)
+        self._settle(t_ns)
+
+    def take_link_wishes(self) -> list[LinkWish]:
+        """What the session is to be asked for, in order, before it tells its state again."""
+        return self._link.take_wishes()
 
     # --- told over OSC ---
 
     def osc_tempo(self, bpm: float, t_ns: int) -> None:
-        """The tempo of the sources osc and internal. Nonsense is ignored."""
+        """The tempo of the sources osc and internal, and of the whole session where Link was
+        chosen. Nonsense is ignored."""
         if not math.isfinite(bpm) or bpm <= 0:
             return
         bpm = min(max(bpm, SLOWEST_BPM), FASTEST_BPM)
         self._osc.tempo(bpm, t_ns)
-        if not (self._allows(self._midi) and self._midi.alive(t_ns)):
+        if self._sources.selected == "link":
+            self._link.ask_tempo(bpm, t_ns)
+        if not self._sources.is_told_tempo(t_ns):
             self._set_tempo(bpm, t_ns)
         self._settle(t_ns)
 
     def osc_position(self, beats: float, t_ns: int) -> None:
         """The position in beats since the start of the song."""
-        if not math.isfinite(beats):
-            return
-        self._bbt_ns = t_ns
         self._position(beats, t_ns)
 
     def osc_bbt(self, bar: int, beat: float, t_ns: int) -> None:
         """The position in bars and the meter's own beats, both counted from 1."""
         if not math.isfinite(beat):
             return
-        self._bbt_ns = t_ns
-        beats = self._beats_of(bar, beat)
+        beats = self._meters.beat_of(bar, beat)
         if not self._is_elsewhere(beats, t_ns):
             self._position(beats, t_ns)
             return
         # Bars are numbered anew: say the place in the new numbers, even if that is the old place.
         self._meters.restart()
-        beats = self._beats_of(bar, beat)
+        beats = self._meters.beat_of(bar, beat)
         if self.playing:
             self._osc.jump(beats, t_ns)
             self._locate(t_ns)
@@ -192,30 +174,56 @@ class Transport:
     def osc_seconds(self, seconds: float, t_ns: int) -> None:
         """The position in seconds, right under a tempo that never changed: used only while no
         better position comes."""
-        if not math.isfinite(seconds):
-            return
-        if self._bbt_ns is None or t_ns - self._bbt_ns > _SECONDS_REST_NS:
-            self._position(seconds * self._osc.tempo_bpm / 60, t_ns)
+        if self._place_ns is None or t_ns - self._place_ns > _SECONDS_REST_NS:
+            self._position(seconds * self._osc.tempo_bpm / 60, t_ns, is_place=False)
 
-    def play(self, t_ns: int) -> bool:
-        """Start from the position told, or from 0. False when a MIDI clock is in charge. To a host
-        that plays and says so again it is nothing new: its positions tell where."""
-        if self._osc.running and self._leader() is self._osc:
+    def play(self, t_ns: int, count_in: int = 0) -> bool:
+        """Start from the position told, or from 0, the internal clock so many bars before it. False
+        when a MIDI clock is in charge. To those who play and say so again it is nothing new: their
+        positions tell where. With Link chosen, all who start and stop together play."""
+        leader = self._sources.leader(t_ns)
+        if leader is self._osc or (leader is self._link and self._link.plays):
             return True
-        told = self._osc.beat if self._osc.alive(t_ns) else 0.0
-        return self._play(told, t_ns)
+        if not self._sources.leaves_start_to_us():
+            return False
+        if self._sources.is_osc_led(t_ns):
+            self._osc.play(self._osc.beat if self._osc.alive(t_ns) else 0.0, t_ns)
+            self._settle(t_ns)
+        else:
+            self._osc.expect()
+            self.launch(t_ns, count_in)
+            self._tell_link(True, t_ns)
+        return True
 
     def continue_(self, t_ns: int) -> bool:
         """Go on from where it stands. False when a MIDI clock is in charge."""
-        return self.playing or self._play(self.beat_at(t_ns), t_ns)
+        if self.playing:
+            return True
+        if not self._sources.leaves_start_to_us():
+            return False
+        beat = self.beat_at(t_ns)
+        if self._sources.is_osc_led(t_ns):
+            self._osc.play(beat, t_ns)
+        elif self._sources.follows_link(t_ns):
+            self._link.join(beat, t_ns)
+            self._tell_link(True, t_ns)
+        else:
+            self._osc.expect()
+            self.start_internal(beat, t_ns)
+        self._settle(t_ns)
+        return True
 
     def stop(self, t_ns: int) -> bool:
-        """Stand still. False when a MIDI clock is in charge."""
-        if self._allows(self._midi) and self._midi.running:
+        """Stand still. False when a MIDI clock is in charge, or a Link session that plays and was
+        not chosen, but found."""
+        if not self._sources.leaves_stop_to_us(t_ns):
             return False
         if self._midi.paused:
             self._midi.stop()
         self._osc.stop(t_ns)
+        self._link.stop()
+        if self._link.plays:
+            self._tell_link(False, t_ns)
         self._internal.stop()
         self._settle(t_ns)
         return True
@@ -232,8 +240,10 @@ class Transport:
         if source not in SOURCES:
             raise ConfigError(f"transport.source: got {source!r}, expected one of {SOURCES}")
         beat = self.beat_at(t_ns)
-        self._selected = source
-        if self.playing and self._leader() is None:
+        self._sources.selected = source
+        if self.playing and source == "link" and not self._link.running and self._link.alive:
+            self._link.join(beat, t_ns)
+        if self.playing and self._sources.leader(t_ns) is None:
             self._internal.start(beat, t_ns)
         self._settle(t_ns)
 
@@ -243,43 +253,45 @@ class Transport:
         self._internal.start(beat, t_ns)
         self._settle(t_ns)
 
+    def launch(self, t_ns: int, count_in: int = 0) -> None:
+        """Begin at beat 0 with nobody leading: a Link session that is followed has it on its next
+        bar line; the internal clock at that moment, or so many bars later."""
+        if not self._sources.follows_link(t_ns):
+            self.start_internal(-count_in * self.meter.beats, t_ns)
+            return
+        self._link.launch(t_ns)
+        self._settle(t_ns)
+
     def tick(self, now_ns: int) -> None:
         """Notice a source that has fallen silent. To be called some times a second."""
-        lost: _Source | None = None
-        if self._midi.running and not self._midi.alive(now_ns):
-            self._midi.pause()
-            lost = self._midi
-        if self._osc.dead(now_ns):
-            self._osc.stop(now_ns)
-            self._osc.expect()
-            lost = self._osc
-        if lost is None:
+        if not self._sources.lose_silent(now_ns):
             return
-        if self.playing and self._selected == "auto" and self._leader() is None:
-            self._internal.set_tempo(self._tempo_bpm, now_ns)
-            self._internal.start(self.beat_at(now_ns), now_ns)
+        if self.playing and self._sources.selected == "auto":
+            self._go_on(now_ns)
         self._settle(now_ns)
 
     # --- within ---
 
-    def _allows(self, source: _Source) -> bool:
-        return self._selected in ("auto", source.name)
-
-    def _leader(self) -> _Source | None:
-        for source in (self._midi, self._osc):
-            if source.running and self._allows(source):
-                return source
-        return self._internal if self._internal.running else None
+    def _go_on(self, t_ns: int) -> None:
+        """Who led is gone: from the same place on, in a Link session whose bars are the same, or
+        alone."""
+        beat = self.beat_at(t_ns)
+        if self._sources.follows_link(t_ns):
+            self._link.join(beat, t_ns)
+            if abs(self._link.line(t_ns).beat_at(t_ns) - beat) > _BENT_BEATS:
+                self._link.stop()
+        if self._sources.leader(t_ns) is None:
+            self.start_internal(beat, t_ns)
 
     def _settle(self, t_ns: int) -> None:
         """Put the right source in charge and the timeline on its line."""
-        leader = self._leader()
+        leader = self._sources.leader(t_ns)
         if leader is None:
             self._halt(t_ns)
             return
         if leader is not self._internal:
             self._internal.stop()
-        changed = leader is not self._charge or leader.jumps != self._jumps
+        changed = leader is not self._sources.charge or leader.jumps != self._jumps
         self._take_charge(leader)
         self._jumps = leader.jumps
         line = leader.line(t_ns)
@@ -287,13 +299,15 @@ class Transport:
             self._run(line, t_ns)
         elif changed and abs(line.beat_at(t_ns) - self._timeline.beat_at(t_ns)) > _BENT_BEATS:
             self._locate(t_ns)
-        elif line != self._timeline.line:
+        elif line != self._followed:
             self._timeline.follow(line, t_ns)
+        self._followed = line
 
     def _locate(self, t_ns: int) -> None:
         """Be where the source in charge is."""
-        line = self._charge.line(t_ns)
-        self._jumps = self._charge.jumps
+        charge = self._sources.charge
+        line = self._followed = charge.line(t_ns)
+        self._jumps = charge.jumps
         self._timeline.jump(line)
         self._meters.restart()
         self._changes.append(Located(line.beat_at(t_ns)))
@@ -311,15 +325,13 @@ class Transport:
             self._beat, self._stopped_ns = self._timeline.beat_at(t_ns), t_ns
             self.playing = False
             self._changes.append(Stopped(self._beat))
-        if self._selected != "auto":
-            named = {s.name: s for s in (self._midi, self._osc, self._internal)}
-            self._take_charge(named[self._selected])
-        elif self._midi.alive(t_ns):
-            self._take_charge(self._midi)
+        standing = self._sources.standing(t_ns)
+        if standing is not None:
+            self._take_charge(standing)
 
-    def _take_charge(self, source: _Source) -> None:
-        if source is not self._charge:
-            self._charge = source
+    def _take_charge(self, source: Source) -> None:
+        if source is not self._sources.charge:
+            self._sources.charge = source
             self._changes.append(SourceChanged(source.name))
 
     def _stand_at(self, beat: float) -> None:
@@ -333,24 +345,21 @@ class Transport:
         self._tempo_bpm = tempo_bpm
         self._internal.set_tempo(tempo_bpm, t_ns)
 
-    def _play(self, beat: float, t_ns: int) -> bool:
-        if self._selected == "midi_clock" or (self._allows(self._midi) and self._midi.running):
-            return False
-        if self._allows(self._osc) and (self._selected == "osc" or self._osc.alive(t_ns)):
-            self._osc.play(beat, t_ns)
-        else:
-            self._osc.expect()
-            self._internal.set_tempo(self._tempo_bpm, t_ns)
-            self._internal.start(beat, t_ns)
-        self._settle(t_ns)
-        return True
+    def _tell_link(self, plays: bool, t_ns: int) -> None:
+        """Let those who start and stop together know, where Link was chosen."""
+        if self._sources.selected == "link":
+            self._link.ask_to_play(plays, t_ns)
 
-    def _position(self, beats: float, t_ns: int) -> None:
+    def _position(self, beats: float, t_ns: int, *, is_place: bool = True) -> None:
+        if not math.isfinite(beats):
+            return
+        if is_place:
+            self._place_ns = t_ns
         self._osc.position(beats, t_ns)
-        if not self._allows(self._osc):
+        if not self._sources.allows(self._osc):
             return
         if self._osc.running:
-            if self._leader() is self._osc:
+            if self._sources.leader(t_ns) is self._osc:
                 self._set_tempo(self._osc.tempo_bpm, t_ns)
         elif not self.playing:
             self._stand_at(beats)
@@ -358,12 +367,9 @@ class Transport:
 
     def _is_elsewhere(self, beats: float, t_ns: int) -> bool:
         """Whether a position told over OSC is a jump of ours, and no small one."""
-        if not self._allows(self._osc) or abs(beats - self.beat_at(t_ns)) <= _BENT_BEATS:
+        if not self._sources.allows(self._osc):
             return False
-        return not self.playing or (
-            self._leader() is self._osc and self._osc.is_jump(beats, t_ns)
-        )
-
-    def _beats_of(self, bar: int, beat: float) -> float:
-        span = self._meters.bar(bar - 1)
-        return span.start_beat + (beat - 1) * 4 / span.meter.denominator
+        if abs(beats - self.beat_at(t_ns)) <= _BENT_BEATS:
+            return False
+        leads = self._sources.leader(t_ns) is self._osc
+        return not self.playing or (leads and self._osc.is_jump(beats, t_ns))

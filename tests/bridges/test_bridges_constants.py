@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import shutil
 import subprocess
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from real_programs import need_program
 from rwkv_music_daemon.midi_map import COMMANDS
 from rwkv_music_daemon.osc import document
 from rwkv_music_daemon.osc.announcements import SENT
@@ -64,8 +64,8 @@ def test_the_same_numbers_stand_in_every_language() -> None:
     assert json.loads(settings.read_text(encoding="utf-8"))["port"] == table["port"]
 
 
-@pytest.mark.skipif(shutil.which("lua5.4") is None, reason="lua5.4 is not installed")
 def test_luas_constants_are_lua_and_complete() -> None:
+    need_program("lua5.4", "lua5.4")
     file = SCRIPTS / "reaper" / "RWKV Music" / "lib" / "constants.lua"
     code = """
       local constants = dofile(arg[1])

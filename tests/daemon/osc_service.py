@@ -41,9 +41,6 @@ class OscService:
                     self.server.reply(sender, "/rwkv/pong", request.args[0] or "", "0", 1)
                     continue
                 self.requests.append(request)
-                if not request.served:
-                    self.server.reply_error(sender, 406, "not yet", request.address)
-                    continue
                 for address, *args in self._answer(request):
                     if address == "/rwkv/error":
                         self.server.reply_error(sender, *args)

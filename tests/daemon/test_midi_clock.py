@@ -45,6 +45,16 @@ def test_two_beats_after_a_step_the_tempo_is_right(step: float) -> None:
         assert followed.went_back == 0
 
 
+@pytest.mark.parametrize("step", [1.05, 0.95])
+def test_so_it_is_through_the_coarse_periods_of_a_driver(step: float) -> None:
+    # Where the change was shows only beats later: it is looked for again until then.
+    for seed in range(12):
+        begins = 12 + seed / 12
+        tempo_of = lambda beat, b=begins: 120 * (step if beat >= b else 1)  # noqa: E731
+        followed = follow(tempo_of, 17, seed, COARSE_MS)
+        assert followed.worst_tempo(120 * step, begins + 2, begins + 3) < 0.001
+
+
 @pytest.mark.parametrize("step", [2.0, 1.5, 0.6, 0.5])
 def test_a_wild_step_is_followed_and_counted(step: float) -> None:
     for seed in SEEDS:

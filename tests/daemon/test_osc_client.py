@@ -21,6 +21,8 @@ def answer(request: Request) -> Iterable[Reply]:
         yield "/rwkv/error", 503, "no model", request.address
     elif request.name == "set":
         yield f"/rwkv/param/{request.args[0]}", request.args[1]
+    elif request.name == "undo":
+        yield "/rwkv/error", 406, "no completion to undo", request.address
 
 
 @pytest.fixture
@@ -56,7 +58,7 @@ def test_a_request_without_a_promised_answer_is_still_known_to_be_handled(
     [
         (404, "/rwkv/nothing", ()),
         (422, "/rwkv/trigger", (65,)),
-        (406, "/rwkv/transport/source", ("link",)),
+        (406, "/rwkv/undo", ()),
         (503, "/rwkv/toggle", ()),
     ],
 )

@@ -84,20 +84,6 @@ def test_right_arguments_match(address: str) -> None:
         assert all(value is None for value in request.args[len(args) :])
 
 
-@pytest.mark.parametrize(
-    ("address", "args"),
-    [
-        ("/rwkv/transport/source", ("link",)),
-        ("/rwkv/set/count_in", (2,)),
-        ("/rwkv/once/count_in", (1,)),
-    ],
-)
-def test_some_values_are_not_served_yet(address: str, args: tuple[object, ...]) -> None:
-    request = ask(address, *args)
-    assert request is not None
-    assert not request.served
-
-
 @pytest.mark.parametrize("address", BUTTONS)
 def test_a_buttons_release_is_ignored_and_its_press_accepted(address: str) -> None:
     assert ask(address, 0) is None

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 from rwkv_music_daemon import diagnosis
 from rwkv_music_daemon.commands.doctor import command
+from rwkv_music_daemon.config_sections import TransportConfig
 from rwkv_music_daemon.diagnosis import Finding, State
 
 
@@ -21,6 +22,34 @@ def test_an_osc_port_that_a_stranger_holds_is_missing() -> None:
         finding = diagnosis.osc_port("127.0.0.1", stranger.getsockname()[1])
     assert finding.state is State.MISSING
     assert "osc.port" in finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (TransportConfig(), "MIDI clock on 'In', OSC, or our own at 120 BPM"),
+        (TransportConfig("internal", tempo_bpm=97.5), "our own, at 97.5 BPM"),
+        (TransportConfig("midi_clock"), "'In'"),
+        (TransportConfig("osc"), "bridge"),
+        (TransportConfig(link=True), "Ableton Link, or our own"),
+    ],
+)
+def test_whose_clock_is_followed_is_said(
+    config: TransportConfig, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(diagnosis, "link_absence", lambda: "")
+    finding = diagnosis.clock(config, "In")
+    assert finding.state is State.OK
+    assert said in finding.what
+
+
+@pytest.mark.parametrize("config", [TransportConfig("link"), TransportConfig(link=True)])
+def test_a_session_that_is_wanted_and_cannot_be_had_is_missing(
+    config: TransportConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(diagnosis, "link_absence", lambda: "pip install it")
+    finding = diagnosis.clock(config, "In")
+    assert (finding.state, finding.remedy) == (State.MISSING, "pip install it")
 
 
 def test_a_model_that_cannot_be_loaded_is_missing(tmp_path) -> None:

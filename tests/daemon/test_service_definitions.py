@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import configparser
 import plistlib
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from real_programs import need_program
 from rwkv_music_daemon.services.definitions import launchd_agent, scheduled_task, systemd_unit
 
 COMMAND = (sys.executable, "-m", "rwkv_music_daemon.cli", "run")
@@ -21,8 +21,7 @@ ODD = (*COMMAND, "--config", "/tmp/a b/100%/$HOME.yaml", "--set", 'midi.input=th
 def test_systemd_finds_nothing_wrong_with_the_unit(
     tmp_path: Path, command: tuple[str, ...]
 ) -> None:
-    if shutil.which("systemd-analyze") is None:
-        pytest.skip("systemd-analyze is not installed")
+    need_program("systemd-analyze", "systemd")
     unit = tmp_path / "rwkv-music.service"
     unit.write_text(systemd_unit(command), encoding="utf-8")
     done = subprocess.run(
