@@ -233,7 +233,7 @@ def test_what_is_queued_begins_on_the_line_that_a_new_meter_gives_it(at_ms: floa
 def test_a_take_that_was_made_in_another_meter_is_made_in_this_one() -> None:
     r = running("steps", bars=2, takes=2)
     r.conductor.trigger(r.clock.now_ns())
-    r.run_until_ns(ms(6100))
+    r.run_until_ns(ms(6700))
     r.transport.set_meter(Meter(3, 4), r.clock.now_ns())  # from 8000 on
     r.run_until_ns(ms(8100))
     r.conductor.select(r.clock.now_ns(), 1)  # from 9500 on
