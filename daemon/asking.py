@@ -1,4 +1,4 @@
-"""What the worker is asked for, what it must know of the bars to come, and how far it may go. Pure."""
+"""What the worker is asked for, what it is told of the bars to come, how far it may go. Pure."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _ALLOW_STEPS = 3  # the worker is told of the playhead this often
 
 
 class Asking:
-    """The worker makes nothing that it was not allowed, and of a bar nothing before it has been told
-    the meter and tempo of that."""
+    """The worker makes nothing that it was not allowed, and nothing of a bar before it has been told
+    meter and tempo of that."""
 
     def __init__(
         self, transport: Transport, assembler: Assembler, to_worker: Callable[[Message], None]
@@ -56,9 +56,7 @@ class Asking:
     def revise(self, completion: Completion, place: Place) -> None:
         """For the rest of it from there on once more, by the parameters that it has now."""
         let_ring, wishes = bool(completion.generation.let_ring), asdict(completion.generation)
-        self._to_worker(
-            Revise(completion.request, completion.edition, *place, let_ring, wishes)
-        )
+        self._to_worker(Revise(completion.request, completion.edition, *place, let_ring, wishes))
 
     def cancel(self, completion: Completion) -> None:
         """For nothing more."""

@@ -53,7 +53,9 @@ class Stage:
         self.input = MemoryInput("In", self.clock)
         self.output = Output(self.port, self.clock)
         self.hub = Hub(TOKEN)
-        config = from_dict({"generation": {"thru": 1, "bars": 1}, "transport": {"source": "internal"}})
+        config = from_dict(
+            {"generation": {"thru": 1, "bars": 1}, "transport": {"source": "internal"}}
+        )
         osc = OscServer("127.0.0.1", 0)
         self.loop = IoLoop(config, self.clock, self.input, self.output, osc, self.hub)
         self.callers: list[Caller] = []
