@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from .compositions import Compositions
@@ -76,7 +77,7 @@ class Aside:
             return
         if not answer.save and not answer.error:
             self._conductor.forget(now_ns)
-            self._conductor.memory = answer
+            self._conductor.memory = replace(answer, again=True)
         self.replies.extend(self._memories.finish(answer))
 
     def _remembered_again(self, answer: Memory) -> None:

@@ -16,6 +16,7 @@ from rwkv_music.tempo import TempoTracker
 from rwkv_music.timebase import beats_to_steps, round_half_up, steps_to_beats
 
 from .messages import Hear, Unhear
+from .osc.arguments import OscError
 from .planner import PlannedNote
 from .transport import BarSpan
 
@@ -71,7 +72,8 @@ class AssembledBar:
 class Assembler:
     """Puts notes into bars and says which bars have changed."""
 
-    def __init__(self) -> None:
+    def __init__(self, grid: str = "full") -> None:
+        self.grid = grid
         self._tempo = TempoTracker()
         self._tempos: dict[int, float] = {}  # settled for bars to come, by number
         self._serial = 0
@@ -81,7 +83,6 @@ class Assembler:
         self._ours: dict[int, tuple[AssembledBar, BarNote]] = {}  # our last note of each pitch
         self._changed: dict[int, AssembledBar] = {}  # bars to tell again, by serial number
         self.bars: deque[AssembledBar] = deque(maxlen=HISTORY_BARS)
-        self.grid = "full"
         self._is_undone = False  # what was played last, and nothing has come since
         self._settled = -1  # the last bar, by serial number, that no session can correct
 
@@ -235,18 +236,24 @@ class Assembler:
             for note in kept.notes:
                 note.beat += span.start_beat - steps_to_beats(step)
 
+    def to_undo(self) -> int:
+        """The last completion. Raises OscError 406 when it cannot be taken out of what was heard,
+        or not as a whole."""
+        request = self.last_request()
+        if not request:
+            raise OscError(406, f"no completion in the last {MEMORY_BARS} bars to undo")
+        settled = (bar for bar in self.bars if bar.serial <= self._settled)
+        if any(note.request == request for bar in settled for note in bar.notes):
+            began = f"the last completion began more than {MEMORY_BARS} bars ago"
+            raise OscError(406, f"{began}: it can no more be undone")
+        return request
+
     def last_request(self) -> int:
         """The last completion of which a note stands in bars that can be corrected; 0 when there is
         none."""
         self._settle()
         requests = {n.request for bar in self.bars for n in bar.notes if bar.serial > self._settled}
         return max(requests, default=0)
-
-    def can_undo(self, request: int) -> bool:
-        """Whether all of a completion's notes stand in bars that can be corrected."""
-        self._settle()
-        settled = (bar for bar in self.bars if bar.serial <= self._settled)
-        return all(note.request != request for bar in settled for note in bar.notes)
 
     def _settle(self) -> None:
         older = self._heard()[:-MEMORY_BARS]

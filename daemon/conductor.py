@@ -7,14 +7,14 @@ answers, and `tick` every few milliseconds. One thread.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
-from dataclasses import replace
+from collections.abc import Callable
 
 from rwkv_music.timebase import NS_PER_MS
 
 from .answers import Answers
 from .arming import Arming
-from .assembler import MEMORY_BARS, AssembledBar, Assembler, Voice
+from .asking import Asking
+from .assembler import AssembledBar, Assembler, Voice
 from .completion import Completion
 from .jumps import line_jump
 from .listener import Listener
@@ -53,10 +53,10 @@ class Conductor:
     ) -> None:
         self.transport = transport
         self.wishes = Wishes(generation)
-        self.assembler = Assembler()
-        self.assembler.grid = generation.grid
+        self.assembler = Assembler(generation.grid)
         self.voices = Voices(transport, self.assembler, sounds, publish)
-        self.performer = Performer(transport, self.assembler, self.voices, to_worker, publish)
+        asking = Asking(transport, self.assembler, to_worker)
+        self.performer = Performer(transport, self.assembler, self.voices, asking, publish)
         self.arming = Arming(self.performer, new_seed)
         self.listener = Listener(
             transport, self.assembler, self.performer, self.voices, sounds, publish
@@ -64,10 +64,10 @@ class Conductor:
         self.answers = Answers(
             transport, self.wishes, self.arming, self.performer, self.listener, publish
         )
-        self._revising = Revising(transport, self.performer, self.voices, to_worker)
+        self._revising = Revising(transport, self.performer, self.voices, asking)
         self._metronome = Metronome(transport, sounds)
         self.model = ""  # empty: there is none
-        self.memory: Memory | None = None  # that was loaded, and from which the state has come
+        self.memory: Memory | None = None  # to be loaded by a worker that comes
         self.to_worker = to_worker
         self._publish = publish
         self._span: BarSpan | None = None  # the bar that is open
@@ -92,13 +92,6 @@ class Conductor:
             return "armed"
         return "listening" if self.transport.playing else "idle"
 
-    @property
-    def needs_worker(self) -> bool:
-        """Whether the worker makes what plays or is armed, or keeps what it is to be."""
-        armed = self.performer.armed
-        waits = armed is not None and (armed.generating or armed.cuts)
-        return self.performer.playing is not None or waits
-
     # --- requests ------------------------------------------------------------------------------
 
     def trigger(
@@ -122,8 +115,7 @@ class Conductor:
     def select(self, now_ns: int, take: int | None) -> tuple[int, int]:
         """Arm a take of the last request, or the one after the last chosen; it takes the place of
         what plays. Raises OscError 406 when there is none to choose, 422 for one there is not."""
-        step = self._place_again(now_ns, take)
-        return self._armed(self.arming.select(take, step), now_ns)
+        return self._armed(self.arming.select(take, self._place_again(now_ns, take)), now_ns)
 
     def regenerate(self, now_ns: int) -> tuple[int, int]:
         """Arm new takes from the state before the last request. Raises OscError 406."""
@@ -184,17 +176,10 @@ class Conductor:
         """Make the state as if the last completion had not been; what is armed is made from that
         state. Raises OscError 406 when there is none, or when it began too far back."""
         self.voices.follow_output()
-        request = self.assembler.last_request()
-        if not request:
-            raise OscError(406, f"no completion in the last {MEMORY_BARS} bars to undo")
-        if not self.assembler.can_undo(request):
-            raise OscError(
-                406, f"the last completion began more than {MEMORY_BARS} bars ago: it stays heard"
-            )
-        armed = self.performer.armed
-        if armed is not None and armed.request == request:  # its first notes were sent early
+        request = self.assembler.to_undo()
+        if self.performer.is_armed(request):  # its first notes were sent early
             self._disarm()
-        self._end_playing(now_ns)
+        self.performer.end_early(now_ns)
         self.to_worker(self.assembler.undo(request))
         self._telling.changes()
         self._tell_state()
@@ -226,14 +211,8 @@ class Conductor:
         if yields:
             self.answers.withdraw()
         if playing is not None and (yields or playing.generation.overlap == "interrupt"):
-            self._end_playing(t_ns, self.listener.held_pitches)
+            self.performer.end_early(t_ns, self.listener.held_pitches)
         self._tell_state()
-
-    def _end_playing(self, now_ns: int, held: Collection[int] = ()) -> None:
-        """What plays is over before its end, and what waits is made from what is left of it."""
-        follows = self.performer.armed_follows
-        self.performer.end(self.transport.beat_at(now_ns), held)
-        self.performer.make_anew(now_ns, follows=follows)
 
     def worker(self, message: Message, now_ns: int) -> None:
         """An answer of the model's process."""
@@ -244,10 +223,9 @@ class Conductor:
                 self.performer.take_end(message)
             case Failed(code, text, request):
                 self.report(code, text, "")
-                failed = self.performer.of_request(request)
-                if failed is not None and failed is self.performer.armed:
+                if self.performer.is_armed(request):
                     self._disarm()  # what plays goes on
-                elif failed is not None:
+                elif self.performer.of_request(request) is not None:
                     self.stop(now_ns)
 
     def report(self, code: int, message: str, address: str) -> None:
@@ -262,7 +240,7 @@ class Conductor:
         self.performer.lead.restart(lead_ns)
         self.performer.offered = None
         if self.memory is not None:
-            self.to_worker(replace(self.memory, again=True))
+            self.to_worker(self.memory)
         for message in self.assembler.recent():
             self.to_worker(message)
         self._publish("/rwkv/worker", "up")
@@ -271,7 +249,6 @@ class Conductor:
         """The worker is gone: silence, until there is another."""
         self.model = ""
         self.stop(now_ns)
-        self.performer.offered = None
         self._publish("/rwkv/worker", "down")
 
     # --- time ----------------------------------------------------------------------------------

@@ -245,5 +245,5 @@ class IoLoop:
     def _change_worker(self) -> None:
         """A worker with another model takes the place of ours when nothing is made by it. What
         rings does without a worker, and what is armed can be asked of either."""
-        if not self.conductor.needs_worker and not self.aside.busy:
+        if not self.conductor.performer.needs_worker and not self.aside.busy:
             self.workers.change()

@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection
-from dataclasses import asdict
 
 from rwkv_music.music import STEPS_PER_BEAT
 from rwkv_music.timebase import NS_PER_MS, beats_to_steps, ns_per_step, steps_to_beats
 
-from .assembler import AssembledBar, Assembler
-from .completion import (
-    Again,
-    Completion,
-    Fresh,
-    Source,
-    deadline_ns,
-    latest_ns,
-    launch_step,
-)
+from .asking import Asking
+from .assembler import Assembler
+from .completion import Again, Completion, Fresh, Source, deadline_ns, latest_ns, launch_step
 from .jumps import LineJump
-from .lead import Lead
-from .messages import (
-    Allow,
-    Cancel,
-    Generate,
-    Generated,
-    Header,
-    Message,
-    Proposed,
-    Regenerate,
-    Replay,
-)
+from .messages import Generated, Proposed
 from .parameters import Generation
 from .transport import Transport
 from .voices import RELEASE_NS, Voices
-
-_ALLOW_STEPS = 3  # the worker is told of the playhead this often
 
 
 class Performer:
@@ -47,17 +25,17 @@ class Performer:
         transport: Transport,
         assembler: Assembler,
         voices: Voices,
-        to_worker: Callable[[Message], None],
+        asking: Asking,
         publish: Callable[..., None],
     ) -> None:
         self.playing: Completion | None = None
         self.armed: Completion | None = None  # waits for its place, or for `playing` to end
         self.offered: Completion | None = None  # whose takes the worker has
-        self.lead = Lead()
+        self.lead = asking.lead
         self._transport = transport
         self._assembler = assembler
         self._voices = voices
-        self._to_worker = to_worker
+        self._asking = asking
         self._publish = publish
 
     # --- arming --------------------------------------------------------------------------------
@@ -106,21 +84,11 @@ class Performer:
         self.armed = None
 
     @property
-    def armed_follows(self) -> bool:
-        """Whether what is armed waits for the end of what plays."""
-        if self.playing is None or self.armed is None:
-            return False
-        return self.armed.start_step == beats_to_steps(self.playing.end_beat(self._transport))
-
-    def make_anew(self, now_ns: int, *, follows: bool) -> None:
-        """What has been heard has changed, and with it what is armed: it is asked for again, for
-        its place or, where that is too near or what it `follows` is over, for the next one."""
-        if self.armed is None:
-            return
-        self._recall(self.armed)
-        is_late = now_ns > latest_ns(self.armed, self._transport, self.lead.ns)
-        if follows or is_late:
-            self.aim_again(now_ns, None)
+    def needs_worker(self) -> bool:
+        """Whether the worker makes what plays or is armed, or keeps what that is to be."""
+        armed = self.armed
+        waits = armed is not None and (armed.generating or armed.cuts)
+        return self.playing is not None or waits
 
     def ask_again(self) -> None:
         """What the worker was asked for with the armed completion has moved: it will be asked for
@@ -152,7 +120,7 @@ class Performer:
 
     def _recall(self, completion: Completion) -> None:
         if completion.generating:
-            self._to_worker(Cancel(completion.request))
+            self._asking.cancel(completion)
             self._voices.end_of(completion, steps_to_beats(completion.start_step))
             completion.generating = False
 
@@ -189,19 +157,12 @@ class Performer:
         if before and completion.first_step == 0 and played:
             self._assembler.close(ends, tempo)
         bar = self._assembler.bar(completion.first, tempo)
-        for message in self._assembler.updates():
-            self._to_worker(message)
         completion.generating, completion.asked_ns = True, now_ns
         completion.revisions.clear()
         self._let_end(completion)
-        made_before = self.offered.headers if completion.cuts and self.offered is not None else ()
-        completion.headers = list(made_before) or [(completion.first.meter, bar.tempo_bpm)]
+        self._asking.ask(completion, bar, self.offered, now_ns)
         if completion.source != Again(completion.take):
             self.offered = completion
-        self._to_worker(self._question(completion, bar))
-        horizon = round(completion.generation.horizon_beats * STEPS_PER_BEAT)
-        ahead = self._horizon_step(completion, now_ns)
-        self._allow_until(completion, max(completion.start_step + horizon, ahead))
 
     def _let_end(self, next_one: Completion) -> None:
         """What plays is made to its end, or to where the next one takes its place, before that."""
@@ -209,7 +170,7 @@ class Performer:
             if next_one.cuts:
                 self._cut(self.playing, next_one.start_step)
             end = beats_to_steps(self.playing.end_beat(self._transport))
-            self._allow_until(self.playing, end)
+            self._asking.allow_until(self.playing, end)
 
     def _cut(self, completion: Completion, step: int) -> None:
         """Another one takes its place from `step` on."""
@@ -217,64 +178,12 @@ class Performer:
             completion.cut_step = step
             self._voices.drop(completion.request, step)
 
-    def _question(self, completion: Completion, bar: AssembledBar) -> Message:
-        """What the worker is asked for: something new, or what it has offered before."""
-        wishes, nothing_yet = asdict(completion.generation), (0, 0)
-        let_ring = bool(completion.generation.let_ring)
-        match completion.source:
-            case Again(None):
-                return Regenerate(
-                    completion.request, completion.seeds, nothing_yet, let_ring, wishes
-                )
-            case Again(take) if take is not None:
-                return Replay(completion.request, take, nothing_yet)
-        return Generate(
-            request=completion.request,
-            bar=bar.serial,
-            bars=completion.bars,
-            first_step=completion.first_step,
-            meter=str(completion.first.meter),
-            tempo_bpm=bar.tempo_bpm,
-            until=nothing_yet,
-            seeds=completion.seeds,
-            let_ring=let_ring,
-            wishes=wishes,
-        )
-
     def _allow(self, now_ns: int) -> None:
-        """Let the worker go on to the horizon."""
+        """Let the worker go on with what it was asked for last."""
         armed = self.armed
         completion = armed if armed is not None and armed.generating else self.playing
-        if completion is None:
-            return
-        step = self._horizon_step(completion, now_ns)
-        if step >= completion.until_step + _pace(completion):
-            self._allow_until(completion, step)
-
-    def _allow_until(self, completion: Completion, step: int) -> None:
-        completion.until_step = step
-        until = completion.place(step, self._transport)
-        for bar in range(len(completion.headers), min(until[0] + 1, completion.bars)):
-            self.tell_header(completion, bar)
-        self._to_worker(Allow(completion.request, until))
-
-    def tell_header(self, completion: Completion, bar: int) -> None:
-        """Tell the worker meter and tempo of a bar and, until it is told otherwise, of those after
-        it."""
-        span = self._transport.bar(completion.first.number + bar)
-        header = span.meter, self._assembler.tempo(span, self._transport.tempo_bpm)
-        is_new = not completion.headers[bar - 1 : bar] or completion.headers[bar - 1] != header
-        if is_new or len(completion.headers) > bar:
-            self._to_worker(Header(completion.request, bar, str(header[0]), header[1]))
-        completion.headers[bar:] = [header]
-
-    def _horizon_step(self, completion: Completion, now_ns: int) -> int:
-        """Where generation has to wait for the playhead: at the horizon, or further on where notes
-        are sent so early, or take so long, that they would be late."""
-        horizon = self._transport.beat_at(now_ns) + completion.generation.horizon_beats
-        needed_ns = RELEASE_NS + self.lead.ns - min(completion.least_nudge_ns, 0)
-        needed = self._transport.beat_at(now_ns + needed_ns) * STEPS_PER_BEAT + _pace(completion)
-        return max(int(horizon * STEPS_PER_BEAT), math.ceil(needed))
+        if completion is not None:
+            self._asking.allow(completion, now_ns)
 
     def _finish(self, now_ns: int) -> None:
         """A completion is over at its last bar line, and its notes may ring on; or where another
@@ -286,6 +195,10 @@ class Performer:
             if completion.cut_step is not None:
                 self._voices.end_of(completion, steps_to_beats(completion.cut_step))
             self._end_playing()
+
+    def is_armed(self, request: int) -> bool:
+        """Whether the completion of this number waits."""
+        return self.armed is not None and self.armed.request == request
 
     # --- the worker's answers ------------------------------------------------------------------
 
@@ -340,6 +253,22 @@ class Performer:
         self._voices.end(beat, held)
         self._end_playing()
 
+    def end_early(self, now_ns: int, held: Collection[int] = ()) -> None:
+        """Stop what plays, before its end. What is armed is asked for again, as something else will
+        have been heard: for its place or, where that is too near or was that end, for the next."""
+        armed, follows = self.armed, self._armed_follows()
+        self.end(self._transport.beat_at(now_ns), held)
+        if armed is not None:
+            self._recall(armed)
+            if follows or now_ns > latest_ns(armed, self._transport, self.lead.ns):
+                self.aim_again(now_ns, None)
+
+    def _armed_follows(self) -> bool:
+        """Whether what is armed waits for the end of what plays."""
+        if self.playing is None or self.armed is None:
+            return False
+        return self.armed.start_step == beats_to_steps(self.playing.end_beat(self._transport))
+
     def leave(self, beat: float, jump: LineJump | None) -> Completion | None:
         """The transport has jumped from `beat`. What plays ends; but what begins on a line that
         has only moved goes with it, and is the answer."""
@@ -360,7 +289,7 @@ class Performer:
         completion, self.playing = self.playing, None
         if completion is not None:
             if not completion.generated:
-                self._to_worker(Cancel(completion.request))
+                self._asking.cancel(completion)
             self._done(completion)
 
     def _done(self, completion: Completion) -> None:
@@ -373,9 +302,3 @@ class Performer:
             completion.dropped,
             completion.worst_ns / NS_PER_MS,
         )
-
-
-def _pace(completion: Completion) -> int:
-    """How many steps lie between two looks at the playhead: few where the horizon is near."""
-    horizon = completion.generation.horizon_beats * STEPS_PER_BEAT
-    return min(_ALLOW_STEPS, math.ceil(horizon / 4))

@@ -4,14 +4,12 @@ ahead. Pure."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import asdict
 
 from rwkv_music.music import STEPS_PER_BEAT
 from rwkv_music.timebase import NS_PER_MS, beats_to_steps
 
+from .asking import Asking
 from .completion import Completion
-from .messages import Message, Revise
 from .parameters import MADE_BY, OF_THE_REQUEST, Value
 from .performer import Performer
 from .transport import Transport
@@ -26,12 +24,12 @@ class Revising:
         transport: Transport,
         performer: Performer,
         voices: Voices,
-        to_worker: Callable[[Message], None],
+        asking: Asking,
     ) -> None:
         self._transport = transport
         self._performer = performer
         self._voices = voices
-        self._to_worker = to_worker
+        self._asking = asking
 
     def change(self, name: str, value: Value, now_ns: int) -> None:
         """A parameter has changed for good: for what plays, what is armed and what is offered too,
@@ -60,11 +58,11 @@ class Revising:
             if line != armed.first.start_beat:
                 performer.ask_again()
         for completion in (performer.playing, performer.armed):
-            if completion is None or not completion.generating:
+            if completion is None or not completion.generating or completion.cut_step is not None:
                 continue
             bar = completion.changed_bar(self._transport)
             if bar is not None:
-                performer.tell_header(completion, bar)
+                self._asking.tell_header(completion, bar)
                 line = self._transport.bar(completion.first.number + bar).start_beat
                 self._revise(completion, now_ns, beats_to_steps(line))
                 completion.until_step = completion.start_step  # which is said in bars
@@ -84,17 +82,7 @@ class Revising:
         self._voices.drop(completion.request, min(step, end))  # a new meter may have moved the end
         if step >= end:
             return
-        bar, step_in_bar = completion.revise(step, self._transport)
-        self._to_worker(
-            Revise(
-                request=completion.request,
-                edition=completion.edition,
-                bar=bar,
-                step=step_in_bar,
-                let_ring=bool(completion.generation.let_ring),
-                wishes=asdict(completion.generation),
-            )
-        )
+        self._asking.revise(completion, completion.revise(step, self._transport))
 
     def _nudge(self, completion: Completion, nudge_ms: float, now_ns: int) -> None:
         least_ns = min(completion.least_nudge_ns, round(nudge_ms * NS_PER_MS))

@@ -212,7 +212,10 @@ class Worker:
         bars, seed = continuation.bars, continuation.seed
         self._send(Generated(request, number, bars, len(take.notes), seed, edition))
         if continuation.broken:
-            log.info("request %d, take %d: gave way: %s", request, number, continuation.broken)
+            counts = ", ".join(
+                f"{name} {times} times" for name, times in continuation.broken.items()
+            )
+            log.info("request %d, take %d: gave way: %s", request, number, counts)
 
     def _handle(self, message: Message) -> None:
         match message:

@@ -224,6 +224,48 @@ def test_one_slow_answer_is_forgotten_after_three_completions() -> None:
     assert lead_ms[3] < 10
 
 
+@pytest.mark.parametrize(
+    ("tempo_bpm", "nudge_ms", "horizon_beats", "worker_ms"),
+    [
+        (120, -500, 1, 1),
+        (120, -500, 8, 1),
+        (200, -300, 1, 1),
+        (120, -100, 0.25, 1),
+        (200, 500, 0.25, 1),
+        (120, 0, 0.25, 5),
+        (200, 0, 0.25, 5),
+        (120, 0, 0.5, 5),
+    ],
+)
+def test_no_note_is_late_however_early_it_is_sent_and_near_the_horizon_is(
+    tempo_bpm: float, nudge_ms: float, horizon_beats: float, worker_ms: float
+) -> None:
+    transport = Transport(tempo_bpm, None, "internal")
+    transport.play(0)
+    wishes = Generation(bars=2, nudge_ms=nudge_ms, horizon_beats=horizon_beats)
+    r = Rehearsal(ScriptedModel("steps"), wishes, transport, worker_ns=ms(worker_ms))
+    r.run_until_ns(ms(100))
+    r.conductor.trigger(r.clock.now_ns())
+    r.run_until_ns(ms(8000))
+    step_ms = 5000 / tempo_bpm
+    expected = [(48 + k) * step_ms + nudge_ms for k in range(96)]
+    assert onsets_ms(r) == pytest.approx(expected, abs=0.01)
+    assert events(r, "/rwkv/done")[0][2:5] == (96, 0, 0)
+
+
+def test_a_tolerance_for_one_request() -> None:
+    dropped = []
+    for verb in ("once", "set"):
+        r = slow(60)
+        r.ask(f"/rwkv/{verb}/late_tolerance_ms", 200)
+        for _ in range(2):
+            r.conductor.performer.lead.restart(0)
+            r.conductor.trigger(r.clock.now_ns())
+            r.run_until_ns(r.clock.now_ns() + ms(5000))
+        dropped.append([done[4] for done in events(r, "/rwkv/done")])
+    assert dropped == [[1, 0, 1], [1, 0, 0]]
+
+
 def test_an_earlier_nudge_does_not_send_later_completions_early() -> None:
     r = running(bars=1, nudge_ms=-400)
     r.run_until_ns(ms(100))

@@ -211,7 +211,7 @@ def test_undo_is_whole_or_refused(bars: int, later: int) -> None:
     if bars + later <= 16:
         r.conductor.undo(r.clock.now_ns())
     else:
-        with pytest.raises(OscError, match="16 bars ago") as error:
+        with pytest.raises(OscError, match="more than 16 bars ago") as error:
             r.conductor.undo(r.clock.now_ns())
         assert error.value.code == 406
         assert heard_bars(r) == before

@@ -230,16 +230,23 @@ def test_what_is_queued_begins_on_the_line_that_a_new_meter_gives_it(at_ms: floa
     assert [done[:5] for done in events(r, "/rwkv/done")] == [(1, 2, 84, 0, 0), (2, 1, 36, 0, 0)]
 
 
-def test_a_take_that_was_made_in_another_meter_is_made_in_this_one() -> None:
+@pytest.mark.parametrize("deeds", ["s", "g", "ss", "sg", "gs"])  # select, regenerate
+def test_a_take_that_was_made_in_another_meter_is_made_in_this_one(deeds: str) -> None:
     r = running("steps", bars=2, takes=2)
     r.conductor.trigger(r.clock.now_ns())
     r.run_until_ns(ms(6700))
     r.transport.set_meter(Meter(3, 4), r.clock.now_ns())  # from 8000 on
     r.run_until_ns(ms(8100))
-    r.conductor.select(r.clock.now_ns(), 1)  # from 9500 on
-    r.run_until_ns(ms(14_000))
-    again = [t for t in onsets_ms(r) if t > 9000]
-    assert again == pytest.approx([9500 + k * BEAT_MS / 12 for k in range(72)], abs=0.01)
+    for number, deed in enumerate(deeds):
+        if deed == "s":
+            r.conductor.select(r.clock.now_ns(), 1)
+        else:
+            r.conductor.regenerate(r.clock.now_ns())
+        line_ms = 9500 + 4500 * number
+        r.run_until_ns(ms(line_ms + 3100))
+        again = [t for t in onsets_ms(r) if t > line_ms - 100]
+        assert again == pytest.approx([line_ms + k * BEAT_MS / 12 for k in range(72)], abs=0.01)
+    assert events(r, "/rwkv/error") == []
 
 
 def test_the_state_is_that_of_what_sounded() -> None:

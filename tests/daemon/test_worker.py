@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -18,15 +19,22 @@ from rwkv_music_daemon.messages import (
     Hear,
     HeardTuple,
     Message,
+    Proposed,
     Replay,
 )
+from rwkv_music_daemon.parameters import Generation
 from worker_talk import FAR, Talk, generate, hear
 
+from rwkv_music.engine.numpy_engine import NumpyEngine
 from rwkv_music.errors import TokenError
+from rwkv_music.model.config import ModelConfig
 from rwkv_music.model.protocol import BarRequest
+from rwkv_music.model.random_weights import random_weights
+from rwkv_music.model.rwkv import RwkvMusicModel
 from rwkv_music.model.scripted import ScriptedModel, ScriptedProposal, ScriptedState
 from rwkv_music.music import Meter, Note
 from rwkv_music.session import HeardNote, Session
+from rwkv_music.tokenizer import load_vocabulary
 
 NOTE: HeardTuple = (0, 60, 80, 12, False)
 
@@ -248,6 +256,23 @@ def test_what_cannot_be_done_is_answered(message: Message) -> None:
     talk.say(generate(request=6))
     talk.work()
     assert len([a for a in talk.of(Generated) if a.request == 6]) == 1
+
+
+def test_constraints_that_gave_way_are_counted_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """C sharp is in no scale of C: of a range that holds nothing else, the key gives way."""
+    vocabulary = load_vocabulary()
+    shape = ModelConfig(1, 64, len(vocabulary), 8, 8, 8, 8)
+    model = RwkvMusicModel(NumpyEngine(random_weights(shape, seed=5)), vocabulary)
+    wishes = Generation(key="C", scale="major", pitch_low=61, pitch_high=61)
+    talk = Talk(model)
+    with caplog.at_level("INFO"):
+        talk.say(generate(request=4, bars=1, wishes=asdict(wishes)))
+        talk.work()
+    assert {a.note[1] for a in talk.of(Proposed)} == {61}
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith("request 4, take 0: gave way: key ")
 
 
 def test_several_takes_are_made_and_one_is_played() -> None:

@@ -9,6 +9,7 @@ from rwkv_music_daemon.messages import Generate, Hear, HeardTuple, Message, Prop
 from rwkv_music_daemon.parameters import Generation
 from rwkv_music_daemon.worker import Worker
 
+from rwkv_music.model.protocol import MusicModel
 from rwkv_music.model.scripted import ScriptedModel
 
 FAR = (10_000, 0)
@@ -17,7 +18,7 @@ FAR = (10_000, 0)
 class Talk:
     """A worker on the scripted model, and what it has answered."""
 
-    def __init__(self, model: ScriptedModel | None = None) -> None:
+    def __init__(self, model: MusicModel[Any] | None = None) -> None:
         self.answers: list[Message] = []
         self.worker = Worker(model or ScriptedModel(), self.answers.append)
 
