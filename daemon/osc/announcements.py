@@ -75,7 +75,8 @@ _EVENTS = (
     _spec(
         "/rwkv/done",
         "i request, i bars, i notes, i late, i dropped, f worst_ms",
-        "A completion has ended; its lateness.",
+        "A completion has ended: how many notes sounded, how many of them late, how many were"
+        " dropped because they would have been too late.",
     ),
     _spec("/rwkv/turn", "s who, i bars_left", "Whose turn it is in mode trade: player or model."),
     _spec("/rwkv/worker", "s state", "up, down or restarting: the model's process."),

@@ -100,9 +100,10 @@ class MusicModel(Protocol[S]):
         ...
 
     def expected_duration(self, state: S, note: Note, after: Note | None, at_least: int) -> int:
-        """The likeliest duration, in steps, of a note that is still held; the state stays.
+        """How long, in steps, a note will have been held whose key is still down; the state stays.
 
-        `note.duration` is ignored. The answer is `at_least` or longer.
+        `note.duration` is ignored. The answer is `at_least` or longer, and stays the same until the
+        key has been down for longer than that.
         """
         ...
 

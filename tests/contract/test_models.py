@@ -243,3 +243,15 @@ def test_constraints_may_live_through_many_bars(model):
         request = BarRequest(FOUR, sampling=sampling, constraints=constraints)
         for note in propose(model, state, request, rng):
             assert 0 <= note.onset < FOUR.steps
+
+
+def test_the_expected_duration_holds_until_it_is_outlasted(model):
+    """Or the state would have to be corrected with every step that a key stays down."""
+    state = heard(model, CHORD)
+    answers = [
+        model.expected_duration(state, Note(40, 60, 80, 1), CHORD[-1], n)
+        for n in range(1, LONGEST_STEPS + 1)
+    ]
+    assert len(set(answers)) > 1
+    for at_least, expected in enumerate(answers, 1):
+        assert {expected} == set(answers[at_least - 1 : expected])

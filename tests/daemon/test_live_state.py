@@ -60,7 +60,7 @@ def rehearse(model: object, random: Random, **generation: object) -> Rehearsal:
         }
     ),
 )
-@settings(max_examples=tries(60), deadline=None)
+@settings(max_examples=tries(30), deadline=None)
 @pytest.mark.parametrize("family", [ScriptedModel, Sparse])
 def test_to_the_token(family: type[ScriptedModel], seed: int, wishes: dict[str, object]) -> None:
     """The scripted model's state is a digest of every token: nothing may differ."""

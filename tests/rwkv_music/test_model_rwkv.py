@@ -73,7 +73,7 @@ def test_at_temperature_0_each_token_is_the_likeliest():
 
 
 @pytest.mark.parametrize("at_least", [0, 1, 40, 95, 96, 200])
-def test_the_expected_duration_is_the_likeliest_that_is_long_enough(at_least):
+def test_the_expected_duration_is_the_mean_of_the_longer_ones_until_it_is_long_enough(at_least):
     state = MODEL.start()
     MODEL.open_bar(state, FOUR, 120.0)
     first, note = Note(0, 60, 79, 12), Note(0, 67, 50, 1)
@@ -85,8 +85,14 @@ def test_the_expected_duration_is_the_likeliest_that_is_long_enough(at_least):
     if at_least > LONGEST_STEPS:
         assert steps == at_least
     else:
-        shortest = max(at_least, 1)
-        assert steps == shortest + int(durations[shortest - 1 :].argmax())
+        probabilities = np.exp(durations - durations.max())
+        steps_there_are = np.arange(1, LONGEST_STEPS + 1)
+        expected = 0
+        while expected < max(at_least, 1):
+            longer = steps_there_are > expected
+            mean = np.average(steps_there_are[longer], weights=probabilities[longer])
+            expected = int(mean + 0.5)
+        assert steps == expected
 
 
 def test_a_velocity_without_a_token_is_refused():
