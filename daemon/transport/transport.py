@@ -360,9 +360,7 @@ class Transport:
         """Whether a position told over OSC is a jump of ours, and no small one."""
         if not self._allows(self._osc) or abs(beats - self.beat_at(t_ns)) <= _BENT_BEATS:
             return False
-        return not self.playing or (
-            self._leader() is self._osc and self._osc.is_jump(beats, t_ns)
-        )
+        return not self.playing or (self._leader() is self._osc and self._osc.is_jump(beats, t_ns))
 
     def _beats_of(self, bar: int, beat: float) -> float:
         span = self._meters.bar(bar - 1)
