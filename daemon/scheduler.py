@@ -77,8 +77,9 @@ class Scheduler:
         self._pedals: set[int] = set()  # channels on which the pedal is down
 
     def put(self, event: Event) -> None:
-        """Note-offs go before note-ons of the same time; else first come, first served."""
-        rank = 0 if isinstance(event, Release) else 1
+        """Note-offs of ours go before note-ons of the same time; else first come, first served: a
+        key may be struck and let go at one moment."""
+        rank = 0 if isinstance(event, Release) and event.owner != PLAYER else 1
         self._order += 1
         heapq.heappush(self._heap, (event.deadline_ns, rank, self._order, event))
 

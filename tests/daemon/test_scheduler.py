@@ -52,6 +52,12 @@ def test_first_come_first_served_at_the_same_time() -> None:
     assert [message[1] for message in sent(scheduler, 7)] == [90 - n for n in range(20)]
 
 
+def test_a_key_that_is_struck_and_let_go_at_one_moment_does_not_hang() -> None:
+    scheduler = loaded(Strike(10, PLAYER, 0, 60, 80), Release(10, PLAYER, 0, 60))
+    assert sent(scheduler, 10) == [bytes((0x90, 60, 80)), bytes((0x80, 60, 0))]
+    assert not scheduler.sounding
+
+
 def test_a_pitch_struck_while_it_sounds_gets_its_note_off_and_names_the_cut_owner() -> None:
     scheduler = loaded(Strike(1, 1, 3, 60, 80), Strike(2, 2, 3, 60, 90))
     gone = list(scheduler.due(2))
