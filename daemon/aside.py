@@ -69,10 +69,22 @@ class Aside:
         yield "/rwkv/memory", *self._memories.names()
 
     def remembered(self, answer: Memory, now_ns: int) -> None:
-        """The worker has saved or loaded a memory, or could not, and then nothing has changed."""
+        """The worker has saved or loaded a memory, or could not, and then nothing has changed. What
+        it has heard since it was asked belongs to what is forgotten."""
+        if answer.again:
+            self._remembered_again(answer)
+            return
         if not answer.save and not answer.error:
             self._conductor.forget(now_ns)
+            self._conductor.memory = answer
         self.replies.extend(self._memories.finish(answer))
+
+    def _remembered_again(self, answer: Memory) -> None:
+        """A new worker stands where the last one began; or cannot, as its model is another one."""
+        if answer.error:
+            self._conductor.memory = None
+            text = f"the memory {answer.name!r}, which was loaded, is lost: {answer.error}"
+            self._conductor.report(406, text, "/rwkv/memory/load")
 
     # --- models --------------------------------------------------------------------------------
 

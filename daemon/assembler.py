@@ -20,7 +20,8 @@ from .planner import PlannedNote
 from .transport import BarSpan
 
 HISTORY_BARS = 1024
-_SILENT_BARS = 2  # as many as a session hears in a row
+MEMORY_BARS = 16  # as many as a session can correct
+_SILENT_BARS = 2  # as many as it hears in a row
 GRID_STEPS = {"full": 1, "sixteenths": 3, "triplets": 4}
 
 
@@ -56,7 +57,7 @@ class AssembledBar:
     tempo_bpm: float  # the centre of its tempo class
     notes: list[BarNote] = field(default_factory=list)
     closed: bool = False
-    passed_over: bool = False  # a silence that is no part of the music
+    passed_over: bool = False  # its silence is no part of the music
 
     @property
     def is_silence(self) -> bool:
@@ -82,6 +83,7 @@ class Assembler:
         self.bars: deque[AssembledBar] = deque(maxlen=HISTORY_BARS)
         self.grid = "full"
         self._is_undone = False  # what was played last, and nothing has come since
+        self._settled = -1  # the last bar, by serial number, that no session can correct
 
     def onset_step(self, beat: float, span: BarSpan) -> int:
         """The step, from beat 0, to which an onset of the player's in this bar belongs: the
@@ -229,15 +231,29 @@ class Assembler:
             for note in kept.notes:
                 note.beat += span.start_beat - steps_to_beats(step)
 
-    def last_request(self, bars: int) -> int:
-        """The last completion of which a note stands in the last bars; 0 when there is none."""
-        recent = list(self.bars)[-bars:]
-        return max((note.request for bar in recent for note in bar.notes), default=0)
+    def last_request(self) -> int:
+        """The last completion of which a note stands in bars that can be corrected; 0 when there is
+        none."""
+        self._settle()
+        requests = {n.request for bar in self.bars for n in bar.notes if bar.serial > self._settled}
+        return max(requests, default=0)
+
+    def can_undo(self, request: int) -> bool:
+        """Whether all of a completion's notes stand in bars that can be corrected."""
+        self._settle()
+        settled = (bar for bar in self.bars if bar.serial <= self._settled)
+        return all(note.request != request for bar in settled for note in bar.notes)
+
+    def _settle(self) -> None:
+        older = self._heard()[:-MEMORY_BARS]
+        if older:
+            self._settled = max(self._settled, older[-1].serial)
 
     def undo(self, request: int) -> Unhear:
         """Take a completion out of what was heard; the message that tells which bars have not been:
         its own, of which one may still go on, and the silence after them. Bars that the player
         played in as well have changed."""
+        self._settle()  # what was too old before stays so when others are gone
         gone: list[AssembledBar] = []
         for bar in self.bars:
             kept = [note for note in bar.notes if note.request != request]
@@ -252,12 +268,13 @@ class Assembler:
                 gone.append(bar)
         for bar in gone:
             self._changed.pop(bar.serial, None)
-            if bar.closed:
-                self.bars.remove(bar)
+            bar.passed_over = bar.closed  # it may be closed already and still go on
         return Unhear(tuple(bar.serial for bar in gone))
 
-    def forget(self) -> None:
-        """Nothing was ever heard; keys that are held count from the next time they go down."""
+    def forget(self) -> Unhear:
+        """Nothing was ever heard; keys that are held count from the next time they go down. The
+        message for a session that may have heard of it since it was where it is to be."""
+        heard = Unhear(tuple(bar.serial for bar in self._heard()[-MEMORY_BARS:]))
         self._held.clear()
         self._ours.clear()
         self._now.clear()
@@ -265,6 +282,7 @@ class Assembler:
         self._changed.clear()
         self.bars.clear()
         self._is_undone = False
+        return heard
 
     def updates(self, until_step: int | None = None) -> Iterator[Hear]:
         """Bars that have changed since they were last told, in order. With `until_step`, notes at
@@ -279,10 +297,15 @@ class Assembler:
             if known or bar.is_silence:
                 yield hear(bar, known)
 
-    def recent(self, bars: int) -> Iterator[Hear]:
-        """The last bars once more, for a model that has heard nothing yet. Of a silence only the
-        beginning, which is all that is heard of it: it must not push the music out."""
+    def recent(self) -> Iterator[Hear]:
+        """The last bars once more, for a model that has heard nothing yet."""
         self._changed.clear()
+        for bar in self._heard()[-MEMORY_BARS:]:
+            yield hear(bar, bar.notes)
+
+    def _heard(self) -> list[AssembledBar]:
+        """The bars as a session hears them. Of a silence only the beginning, which is all that is
+        heard of it: it must not push the music out."""
         told: list[AssembledBar] = []
         silent = 0
         for bar in self.bars:
@@ -291,8 +314,7 @@ class Assembler:
             silent = 0 if bar.notes else silent + 1
             if silent <= _SILENT_BARS:
                 told.append(bar)
-        for bar in told[-bars:]:
-            yield hear(bar, bar.notes)
+        return told
 
     def _touch(self, bar: AssembledBar) -> None:
         self._changed[bar.serial] = bar

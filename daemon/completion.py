@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from rwkv_music.music import STEPS_PER_BEAT
+from rwkv_music.music import STEPS_PER_BEAT, Meter
 from rwkv_music.timebase import NS_PER_MS, beats_to_steps, ns_per_step, steps_to_beats
 
+from .messages import NoteTuple, Place
 from .parameters import Generation
 from .planner import PlannedNote
 from .transport import BarSpan, Transport
@@ -35,7 +36,8 @@ Source = Fresh | Again
 class Completion:
     """One request. `start_step` counts from the transport's beat 0; `first` is the bar it lies in.
 
-    `until_steps`, counted from the line of `first`, is how far the worker may go.
+    `until_step`, counted like that too, is how far the worker may go, and `headers` are meter and
+    tempo of each of its bars, as far as the worker knows them.
     """
 
     request: int
@@ -44,17 +46,18 @@ class Completion:
     start_step: int
     first: BarSpan
     source: Source = field(default_factory=Fresh)
-    until_steps: int = 0
+    until_step: int = 0
+    headers: list[tuple[Meter, float]] = field(default_factory=list)
     generating: bool = False  # the worker was asked
     generated: bool = False  # the worker has made the last note
     asked_ns: int = 0
     first_onset: int | None = None  # step of the first note that came
     cut_step: int | None = None  # where another takes its place; the worker has left it
-    notes: int = 0  # planned, and not dropped since
+    notes: int = 0  # that have sounded
     late: int = 0
     dropped: int = 0
     worst_ns: int = 0
-    revisions: list[tuple[int, int]] = field(default_factory=list)  # the bar and step of each
+    revisions: list[Place] = field(default_factory=list)
     _nudges: list[tuple[int, float]] = field(default_factory=list, init=False)  # from a step on, ms
 
     @property
@@ -92,6 +95,20 @@ class Completion:
             return steps_to_beats(self.cut_step)
         return transport.bar(self.first.number + self.bars - 1).end_beat
 
+    def place(self, step: int, transport: Transport) -> Place:
+        """The bar of its own that this step lies in, from 0, and the step in that."""
+        span = transport.bar_at(steps_to_beats(step))
+        return span.number - self.first.number, step - beats_to_steps(span.start_beat)
+
+    def changed_bar(self, transport: Transport) -> int | None:
+        """The first bar of which the worker knows another meter than the one it has now."""
+        if not self.headers or self._has(len(self.headers) - 1, transport):
+            return None  # a meter holds until the next one
+        return next(bar for bar in range(len(self.headers)) if not self._has(bar, transport))
+
+    def _has(self, bar: int, transport: Transport) -> bool:
+        return transport.bar(self.first.number + bar).meter == self.headers[bar][0]
+
     def begins(self, step: int) -> bool:
         """Whether it begins on this bar line, and nothing has taken its place since."""
         return self.start_step == step and self.first_step == 0 and self.cut_step is None
@@ -104,6 +121,7 @@ class Completion:
     def move(self, steps: int, first: BarSpan) -> None:
         """The transport has jumped, and its first bar with it."""
         self.start_step += steps
+        self.until_step += steps
         self.first = first
         self._nudges = [(step + steps, nudge_ms) for step, nudge_ms in self._nudges]
         if self.first_onset is not None:
@@ -129,10 +147,9 @@ class Completion:
         nudges = [nudge_ms for _, nudge_ms in self._nudges]
         return round(min(nudges, default=self.generation.nudge_ms) * NS_PER_MS)
 
-    def revise(self, step: int, transport: Transport) -> tuple[int, int]:
-        """Let it be made anew from this step on: the bar of its own, and the step in that."""
-        span = transport.bar_at(steps_to_beats(step))
-        place = span.number - self.first.number, step - beats_to_steps(span.start_beat)
+    def revise(self, step: int, transport: Transport) -> Place:
+        """Let it be made anew from this step on; its place."""
+        place = self.place(step, transport)
         self.revisions.append(place)
         self.generated = False
         return place
@@ -150,25 +167,32 @@ class Completion:
             self.worst_ns = max(self.worst_ns, late_ns)
         if late_ns > self.generation.late_tolerance_ms * NS_PER_MS:
             self.dropped += 1
-            self.notes -= 1
             return False
         return True
 
-    def planned(
-        self, transport: Transport, bar: int, note: tuple[int, int, int, int]
-    ) -> PlannedNote:
-        """A note of its bar `bar`, in the transport's steps."""
+    def planned(self, transport: Transport, bar: int, note: NoteTuple) -> PlannedNote | None:
+        """A note of its bar `bar`, in the transport's steps; None for one that lies beyond the bar,
+        as it was made before that had a shorter meter."""
         onset, pitch, velocity, duration = note
-        line = round(transport.bar(self.first.number + bar).start_beat * STEPS_PER_BEAT)
+        span = transport.bar(self.first.number + bar)
+        if onset >= span.meter.steps:
+            return None
+        line = beats_to_steps(span.start_beat)
         return PlannedNote(line + onset, pitch, velocity, duration, self.request)
 
 
 def deadline_ns(completion: Completion, transport: Transport, lead_ns: int) -> int:
     """When generation must start: half a grid step before the first note's place, earlier when
     the output is sent early or the engine needs longer (`lead_ns`) for its first chord."""
-    half_step = ns_per_step(transport.tempo_bpm) / 2
-    early = lead_ns + _MARGIN_NS - completion.nudge_ns(completion.start_step)
-    return transport.ns_at(steps_to_beats(completion.start_step)) - round(max(half_step, early))
+    half_step = round(ns_per_step(transport.tempo_bpm) / 2)
+    starts_ns = transport.ns_at(steps_to_beats(completion.start_step))
+    return min(starts_ns - half_step, latest_ns(completion, transport, lead_ns))
+
+
+def latest_ns(completion: Completion, transport: Transport, lead_ns: int) -> int:
+    """When generation can start at the latest for the first chord to be in time."""
+    starts_ns = transport.ns_at(steps_to_beats(completion.start_step))
+    return starts_ns + completion.nudge_ns(completion.start_step) - lead_ns - _MARGIN_NS
 
 
 def launch_step(transport: Transport, quantize: str, now_ns: int, needed_ns: int) -> int:

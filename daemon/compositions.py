@@ -26,7 +26,11 @@ class _Composition:
     tempo_bpm: float
     meter: Meter
     notes: dict[int, BeatNote] = field(default_factory=dict)
-    running: bool = False
+    job: int | None = None  # what the worker does for it
+
+    @property
+    def running(self) -> bool:
+        return self.job is not None
 
 
 class Compositions:
@@ -35,6 +39,7 @@ class Compositions:
 
     def __init__(self) -> None:
         self._compositions: dict[str, _Composition] = {}
+        self._jobs = 0
 
     def begin(
         self, sender: Address, ident: str, tempo_bpm: float, numerator: int, denominator: int
@@ -66,9 +71,10 @@ class Compositions:
             raise OscError(
                 412, f"{len(missing)} of {notes} notes are missing, the first is {missing[0]}"
             )
-        composition.running = True
+        self._jobs += 1
+        composition.job = self._jobs
         return Compose(
-            ident,
+            composition.job,
             str(composition.meter),
             composition.tempo_bpm,
             tuple(composition.notes[number] for number in range(notes)),
@@ -78,19 +84,19 @@ class Compositions:
         )
 
     def finish(self, answer: Composed) -> Iterator[tuple[Address, str, tuple[Any, ...]]]:
-        """The messages that answer the caller."""
-        composition = self._compositions.pop(answer.ident, None)
-        if composition is None:
+        """The messages that answer the caller; none to what was begun again since."""
+        ident = next((i for i, c in self._compositions.items() if c.job == answer.job), None)
+        if ident is None:
             return
-        sender = composition.sender
+        sender = self._compositions.pop(ident).sender
         if answer.error:
             yield sender, "/rwkv/error", (500, answer.error, "/rwkv/compose/run")
             return
         for first in range(0, len(answer.notes), NOTES_PER_MESSAGE):
             piece = answer.notes[first : first + NOTES_PER_MESSAGE]
             values = [value for note in piece for value in note]
-            yield sender, "/rwkv/compose/result", (answer.ident, first, *values)
-        yield sender, "/rwkv/compose/done", (answer.ident, len(answer.notes), answer.seed)
+            yield sender, "/rwkv/compose/result", (ident, first, *values)
+        yield sender, "/rwkv/compose/done", (ident, len(answer.notes), answer.seed)
 
     @property
     def running(self) -> bool:

@@ -7,18 +7,19 @@ answers, and `tick` every few milliseconds. One thread.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 
 from rwkv_music.music import STEPS_PER_BEAT
 from rwkv_music.timebase import NS_PER_MS
 
 from .answers import Answers
 from .arming import Arming
-from .assembler import AssembledBar, Assembler, Voice
+from .assembler import MEMORY_BARS, AssembledBar, Assembler, Voice
 from .completion import Completion
 from .jumps import line_jump
 from .listener import Listener
-from .messages import Failed, Generated, Message, Proposed
+from .messages import Failed, Generated, Memory, Message, Proposed
 from .metronome import Metronome
 from .osc.arguments import OscError
 from .own_clock import OwnClock
@@ -29,7 +30,6 @@ from .transport import BarSpan, Located, Started, Stopped, Transport
 from .voices import Sounds, Voices
 from .wishes import Wishes
 
-_RETOLD_BARS = 16  # to a worker that has heard nothing yet
 _LEAD_NS = 20 * NS_PER_MS  # from a trigger to the downbeat when the transport stood still
 
 log = logging.getLogger(__name__)
@@ -66,6 +66,7 @@ class Conductor:
         self._revising = Revising(transport, self.performer, self.voices, to_worker)
         self._metronome = Metronome(transport, sounds)
         self.model = ""  # empty: there is none
+        self.memory: Memory | None = None  # that was loaded, and from which the state has come
         self.to_worker = to_worker
         self._publish = publish
         self._span: BarSpan | None = None  # the bar that is open
@@ -90,6 +91,13 @@ class Conductor:
             return "armed"
         return "listening" if self.transport.playing else "idle"
 
+    @property
+    def needs_worker(self) -> bool:
+        """Whether the worker makes what plays or is armed, or keeps what it is to be."""
+        armed = self.performer.armed
+        waits = armed is not None and (armed.generating or armed.cuts)
+        return self.performer.playing is not None or waits
+
     # --- requests ------------------------------------------------------------------------------
 
     def trigger(
@@ -105,7 +113,7 @@ class Conductor:
         self.answers.withdraw()
         generation = self.wishes.take(bars=bars, takes=takes)
         if self.performer.playing is None and not self.transport.playing:
-            self._start_internal(now_ns + max(_LEAD_NS, self.performer.lead_ns))
+            self._start_internal(now_ns + max(_LEAD_NS, self.performer.lead.ns))
             return self._armed(self.arming.fresh(generation, 0), now_ns)
         step = self.performer.place(generation, now_ns)
         return self._armed(self.arming.fresh(generation, step), now_ns)
@@ -127,7 +135,7 @@ class Conductor:
         self.answers.withdraw()
         if self.transport.playing:
             return self.performer.place_again(offered, now_ns)
-        self._start_internal(now_ns + max(_LEAD_NS, self.performer.lead_ns))
+        self._start_internal(now_ns + max(_LEAD_NS, self.performer.lead.ns))
         return offered.first_step
 
     def need_model(self) -> None:
@@ -159,21 +167,30 @@ class Conductor:
         self.performer.disarm()
 
     def forget(self, now_ns: int) -> None:
-        """Stop, and forget everything heard; the worker is told, or knows, by other ways."""
+        """Stop, and forget everything heard; the worker goes back to its start by other ways."""
         self.stop(now_ns)
-        self.assembler.forget()
+        self.memory = None
+        self.to_worker(self.assembler.forget())
         self.performer.offered = None
 
     def undo(self, now_ns: int) -> None:
-        """Make the state as if the last completion had not been. Raises OscError 406 when there is
-        none, or when it lies too far back."""
+        """Make the state as if the last completion had not been; what is armed is made from that
+        state. Raises OscError 406 when there is none, or when it began too far back."""
         self.voices.follow_output()
-        request = self.assembler.last_request(_RETOLD_BARS)
+        request = self.assembler.last_request()
         if not request:
-            raise OscError(406, f"no completion in the last {_RETOLD_BARS} bars to undo")
-        self.stop(now_ns)
+            raise OscError(406, f"no completion in the last {MEMORY_BARS} bars to undo")
+        if not self.assembler.can_undo(request):
+            raise OscError(
+                406, f"the last completion began more than {MEMORY_BARS} bars ago: it stays heard"
+            )
+        armed = self.performer.armed
+        if armed is not None and armed.request == request:  # its first notes were sent early
+            self._disarm()
+        self._end_playing(now_ns)
         self.to_worker(self.assembler.undo(request))
         self._tell_worker()
+        self._tell_state()
 
     def set_parameter(self, name: str, value: object, now_ns: int) -> Value:
         """Change a parameter for good; its value as it is now. Raises ParameterError."""
@@ -197,14 +214,19 @@ class Conductor:
 
     def _yield(self, t_ns: int) -> None:
         """The player goes on: what plays is over, if it does not play along; in auto the answer
-        that waits is withdrawn, though not one that was asked for."""
+        that waits is withdrawn. What was asked for is not: that is what `stop` is for."""
         playing, yields = self.performer.playing, self.answers.yields
-        if playing is not None and (yields or playing.generation.overlap == "interrupt"):
-            self._disarm()
-            self.performer.end(self.transport.beat_at(t_ns), self.listener.held_pitches)
-        elif yields:
+        if yields:
             self.answers.withdraw()
+        if playing is not None and (yields or playing.generation.overlap == "interrupt"):
+            self._end_playing(t_ns, self.listener.held_pitches)
         self._tell_state()
+
+    def _end_playing(self, now_ns: int, held: Collection[int] = ()) -> None:
+        """What plays is over before its end, and what waits is made from what is left of it."""
+        follows = self.performer.armed_follows
+        self.performer.end(self.transport.beat_at(now_ns), held)
+        self.performer.make_anew(now_ns, follows=follows)
 
     def worker(self, message: Message, now_ns: int) -> None:
         """An answer of the model's process."""
@@ -215,7 +237,10 @@ class Conductor:
                 self.performer.take_end(message)
             case Failed(code, text, request):
                 self.report(code, text, "")
-                if self.performer.of_request(request) is not None:
+                failed = self.performer.of_request(request)
+                if failed is not None and failed is self.performer.armed:
+                    self._disarm()  # what plays goes on
+                elif failed is not None:
                     self.stop(now_ns)
 
     def report(self, code: int, message: str, address: str) -> None:
@@ -224,10 +249,14 @@ class Conductor:
         self._publish("/rwkv/error", code, message, address)
 
     def worker_up(self, model: str, lead_ns: int = 0) -> None:
-        """A worker has come, which needs `lead_ns` for a first chord: let it hear the last bars."""
+        """A worker has come, which needs `lead_ns` for a first chord: let it stand where the last
+        one began, and hear the last bars. What that one offered is gone."""
         self.model = model
-        self.performer.lead_ns = lead_ns
-        for message in self.assembler.recent(_RETOLD_BARS):
+        self.performer.lead.restart(lead_ns)
+        self.performer.offered = None
+        if self.memory is not None:
+            self.to_worker(replace(self.memory, again=True))
+        for message in self.assembler.recent():
             self.to_worker(message)
         self._publish("/rwkv/worker", "up")
 
@@ -250,6 +279,7 @@ class Conductor:
             self._close_bars(now_ns)
         if self.transport.playing:
             self._answer_silence(now_ns)
+            self._revising.follow_meters(now_ns)
             self.performer.tick(now_ns)
             self._tell_settled()
             self._metronome.tick(now_ns, self.generation)

@@ -36,7 +36,6 @@ _REST_TICK_NS = 50 * NS_PER_MS
 _HEARTBEAT_NS = 2 * NS_PER_S
 _SLEEP_LOOK_NS = 100 * NS_PER_MS
 _REPLIES_PER_STEP = 64
-_PLAYING = ("armed", "playing")
 _MODELS = "models"  # the folder of checkpoints, in the service's own
 
 _Came = tuple[list[tuple[selectors.SelectorKey, int]], list[Arrival]]  # to be read; MIDI
@@ -210,8 +209,7 @@ class IoLoop:
         self.aside.worker_lost()
 
     def _change_worker(self) -> None:
-        """A worker with another model takes the place of ours when nothing plays, rings or is
-        composed."""
-        playing = self.conductor.state in _PLAYING or self._output.sounding
-        if not playing and not self.aside.busy:
+        """A worker with another model takes the place of ours when nothing is made by it. What
+        rings does without a worker, and what is armed can be asked of either."""
+        if not self.conductor.needs_worker and not self.aside.busy:
             self.workers.change()

@@ -14,6 +14,7 @@ from typing import Any
 from rwkv_music.errors import WorkerError
 
 NoteTuple = tuple[int, int, int, int]  # onset, pitch, velocity, duration in steps
+Place = tuple[int, int]  # a bar of a completion, from 0, and a step in it
 HeardTuple = tuple[int, int, int, int, bool]  # the same, and whether the key is still down
 
 
@@ -40,8 +41,9 @@ class Generate:
     """io to worker: continue from the live state, from `first_step` of bar `bar` on: a take a seed,
     of which the first is proposed.
 
-    `until_steps` counts from the line of that bar: nothing at or beyond it is generated before an
-    Allow. `wishes` are all parameters, of which the worker takes what concerns sampling.
+    `until` is a bar of the completion, from 0, and a step in it: nothing at or beyond it is
+    generated before an Allow. `wishes` are all parameters, of which the worker takes what concerns
+    sampling. What another completion still has to do comes first: it sounds before this one.
     """
 
     request: int
@@ -50,7 +52,7 @@ class Generate:
     first_step: int
     meter: str
     tempo_bpm: float
-    until_steps: int
+    until: Place
     seeds: tuple[int, ...]
     let_ring: bool
     wishes: dict[str, Any]
@@ -62,7 +64,7 @@ class Replay:
 
     request: int
     take: int
-    until_steps: int
+    until: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class Regenerate:
 
     request: int
     seeds: tuple[int, ...]
-    until_steps: int
+    until: Place
     let_ring: bool
     wishes: dict[str, Any]
 
@@ -91,13 +93,22 @@ class Revise:
 
 
 @dataclass(frozen=True, slots=True)
-class Allow:
-    """io to worker: go on until there; bars that open from now on have this header."""
+class Header:
+    """io to worker: bar `bar` of a completion, from 0, and those after it have this header. A bar
+    that is open already has it when it is revised."""
 
     request: int
-    until_steps: int
+    bar: int
     meter: str
     tempo_bpm: float
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """io to worker: go on until there."""
+
+    request: int
+    until: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +122,7 @@ class Cancel:
 class Compose:
     """io to worker: continue these notes (beat, pitch, velocity, beats) beside the live music."""
 
-    ident: str
+    job: int
     meter: str
     tempo_bpm: float
     notes: tuple[tuple[float, int, int, float], ...]
@@ -124,7 +135,7 @@ class Compose:
 class Composed:
     """worker to io: the notes that follow, or why there are none."""
 
-    ident: str
+    job: int
     notes: tuple[tuple[float, int, int, float], ...]
     seed: int
     error: str = ""
@@ -132,13 +143,14 @@ class Composed:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """io to worker: save the live state to a file, or stand where a file says. The same back, with
-    the error if there was one."""
+    """io to worker: save the live state to a file, or stand where a file says; `again` if another
+    worker already did. The same back, with the error if there was one."""
 
     name: str
     path: str
     save: bool
     error: str = ""
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +294,7 @@ Message = (
     | Replay
     | Regenerate
     | Revise
+    | Header
     | Allow
     | Cancel
     | Compose

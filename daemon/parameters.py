@@ -124,7 +124,9 @@ class Generation:
     horizon_beats: float = _number(1.0, 0.25, 8, "How far ahead of the playhead notes are made.")
     let_ring: int = _number(0, 0, 1, "1: the last notes ring over the end of a completion.")
     overlap: str = _choice(
-        ("merge", "ignore", "interrupt"), "What the player's notes do to a completion that plays."
+        ("merge", "ignore", "interrupt"),
+        "What the player's notes do to a completion that plays: sound along, count for nothing, or"
+        " end it; what waits behind it then begins at the next launch point.",
     )
     thru: int = _number(0, 0, 1, "1: what is played in is sent out as well.")
     channel_in: int = _number(0, 0, 16, "MIDI channel that is heard; 0 is all.")

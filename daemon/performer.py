@@ -10,13 +10,23 @@ from rwkv_music.music import STEPS_PER_BEAT
 from rwkv_music.timebase import NS_PER_MS, beats_to_steps, ns_per_step, steps_to_beats
 
 from .assembler import AssembledBar, Assembler
-from .completion import Again, Completion, Fresh, Source, deadline_ns, launch_step
+from .completion import (
+    Again,
+    Completion,
+    Fresh,
+    Source,
+    deadline_ns,
+    latest_ns,
+    launch_step,
+)
 from .jumps import LineJump
+from .lead import Lead
 from .messages import (
     Allow,
     Cancel,
     Generate,
     Generated,
+    Header,
     Message,
     Proposed,
     Regenerate,
@@ -43,7 +53,7 @@ class Performer:
         self.playing: Completion | None = None
         self.armed: Completion | None = None  # waits for its place, or for `playing` to end
         self.offered: Completion | None = None  # whose takes the worker has
-        self.lead_ns = 0  # how long the worker needs for its first chord, of late
+        self.lead = Lead()
         self._transport = transport
         self._assembler = assembler
         self._voices = voices
@@ -57,7 +67,7 @@ class Performer:
         ends, or, when it `cuts` that one or none plays, at the next launch point."""
         if self.playing is not None and not cuts:
             return round(self.playing.end_beat(self._transport) * STEPS_PER_BEAT)
-        needed = self.lead_ns - generation.nudge_ms * NS_PER_MS
+        needed = self.lead.ns - generation.nudge_ms * NS_PER_MS
         if generation.quantize != "now":
             needed = max(needed, ns_per_step(self._transport.tempo_bpm) / 2)
         return launch_step(self._transport, generation.quantize, now_ns, max(round(needed), 0))
@@ -93,6 +103,29 @@ class Performer:
         if self.armed is not None:
             self._recall(self.armed)
         self.armed = None
+
+    @property
+    def armed_follows(self) -> bool:
+        """Whether what is armed waits for the end of what plays."""
+        if self.playing is None or self.armed is None:
+            return False
+        return self.armed.start_step == beats_to_steps(self.playing.end_beat(self._transport))
+
+    def make_anew(self, now_ns: int, *, follows: bool) -> None:
+        """What has been heard has changed, and with it what is armed: it is asked for again, for
+        its place or, where that is too near or what it `follows` is over, for the next one."""
+        if self.armed is None:
+            return
+        self._recall(self.armed)
+        is_late = now_ns > latest_ns(self.armed, self._transport, self.lead.ns)
+        if follows or is_late:
+            self.aim_again(now_ns, None)
+
+    def ask_again(self) -> None:
+        """What the worker was asked for with the armed completion has moved: it will be asked for
+        anew."""
+        if self.armed is not None:
+            self._recall(self.armed)
 
     def aim_again(self, now_ns: int, moved: Completion | None) -> None:
         """The place that the armed completion waited for is no more: take the next one, unless it
@@ -137,7 +170,7 @@ class Performer:
             return
         if not armed.generating:
             self._keep_place(armed)
-            if now_ns >= deadline_ns(armed, self._transport, self.lead_ns):
+            if now_ns >= deadline_ns(armed, self._transport, self.lead.ns):
                 self._ask(armed, now_ns)
         starts_ns = self._transport.ns_at(steps_to_beats(armed.start_step))
         if not armed.generating or now_ns + RELEASE_NS < starts_ns:
@@ -155,34 +188,43 @@ class Performer:
         bar = self._assembler.bar(completion.first, tempo)
         for message in self._assembler.updates():
             self._to_worker(message)
-        horizon = round(completion.generation.horizon_beats * STEPS_PER_BEAT)
-        ahead = self._horizon_step(completion, now_ns) - completion.line_step
-        completion.until_steps = max(completion.first_step + horizon, ahead)
         completion.generating, completion.asked_ns = True, now_ns
         completion.revisions.clear()
+        self._let_end(completion)
+        made_before = self.offered.headers if completion.cuts and self.offered is not None else ()
+        completion.headers = list(made_before) or [(completion.first.meter, bar.tempo_bpm)]
         if completion.source != Again(completion.take):
             self.offered = completion
-        if self.playing is not None and completion.cuts:
-            self._cut(self.playing, completion.start_step)
         self._to_worker(self._question(completion, bar))
+        horizon = round(completion.generation.horizon_beats * STEPS_PER_BEAT)
+        ahead = self._horizon_step(completion, now_ns)
+        self._allow_until(completion, max(completion.start_step + horizon, ahead))
+
+    def _let_end(self, next_one: Completion) -> None:
+        """What plays is made to its end, or to where the next one takes its place, before that."""
+        if self.playing is not None:
+            if next_one.cuts:
+                self._cut(self.playing, next_one.start_step)
+            end = beats_to_steps(self.playing.end_beat(self._transport))
+            self._allow_until(self.playing, end)
 
     def _cut(self, completion: Completion, step: int) -> None:
-        """The worker leaves it for another, which takes its place from `step` on."""
+        """Another one takes its place from `step` on."""
         if step < beats_to_steps(completion.end_beat(self._transport)):
             completion.cut_step = step
-            completion.notes -= self._voices.drop(completion.request, step)
+            self._voices.drop(completion.request, step)
 
     def _question(self, completion: Completion, bar: AssembledBar) -> Message:
         """What the worker is asked for: something new, or what it has offered before."""
-        until_steps, wishes = completion.until_steps, asdict(completion.generation)
+        wishes, nothing_yet = asdict(completion.generation), (0, 0)
         let_ring = bool(completion.generation.let_ring)
         match completion.source:
             case Again(None):
                 return Regenerate(
-                    completion.request, completion.seeds, until_steps, let_ring, wishes
+                    completion.request, completion.seeds, nothing_yet, let_ring, wishes
                 )
             case Again(take) if take is not None:
-                return Replay(completion.request, take, until_steps)
+                return Replay(completion.request, take, nothing_yet)
         return Generate(
             request=completion.request,
             bar=bar.serial,
@@ -190,7 +232,7 @@ class Performer:
             first_step=completion.first_step,
             meter=str(completion.first.meter),
             tempo_bpm=bar.tempo_bpm,
-            until_steps=until_steps,
+            until=nothing_yet,
             seeds=completion.seeds,
             let_ring=let_ring,
             wishes=wishes,
@@ -202,21 +244,32 @@ class Performer:
         completion = armed if armed is not None and armed.generating else self.playing
         if completion is None:
             return
-        until = self._horizon_step(completion, now_ns) - completion.line_step
-        if until < completion.until_steps + _pace(completion):
-            return
-        completion.until_steps = until
-        span = self._transport.bar_at(steps_to_beats(completion.line_step + until))
-        tempo = self._transport.tempo_bpm
-        if span.number < completion.first.number + completion.bars:
-            tempo = self._assembler.tempo(span, tempo)
-        self._to_worker(Allow(completion.request, until, str(span.meter), tempo))
+        step = self._horizon_step(completion, now_ns)
+        if step >= completion.until_step + _pace(completion):
+            self._allow_until(completion, step)
+
+    def _allow_until(self, completion: Completion, step: int) -> None:
+        completion.until_step = step
+        until = completion.place(step, self._transport)
+        for bar in range(len(completion.headers), min(until[0] + 1, completion.bars)):
+            self.tell_header(completion, bar)
+        self._to_worker(Allow(completion.request, until))
+
+    def tell_header(self, completion: Completion, bar: int) -> None:
+        """Tell the worker meter and tempo of a bar and, until it is told otherwise, of those after
+        it."""
+        span = self._transport.bar(completion.first.number + bar)
+        header = span.meter, self._assembler.tempo(span, self._transport.tempo_bpm)
+        is_new = not completion.headers[bar - 1 : bar] or completion.headers[bar - 1] != header
+        if is_new or len(completion.headers) > bar:
+            self._to_worker(Header(completion.request, bar, str(header[0]), header[1]))
+        completion.headers[bar:] = [header]
 
     def _horizon_step(self, completion: Completion, now_ns: int) -> int:
         """Where generation has to wait for the playhead: at the horizon, or further on where notes
         are sent so early, or take so long, that they would be late."""
         horizon = self._transport.beat_at(now_ns) + completion.generation.horizon_beats
-        needed_ns = RELEASE_NS + self.lead_ns - min(completion.least_nudge_ns, 0)
+        needed_ns = RELEASE_NS + self.lead.ns - min(completion.least_nudge_ns, 0)
         needed = self._transport.beat_at(now_ns + needed_ns) * STEPS_PER_BEAT + _pace(completion)
         return max(int(horizon * STEPS_PER_BEAT), math.ceil(needed))
 
@@ -247,23 +300,24 @@ class Performer:
         if completion is None or not completion.holds(message.bar, onset, message.edition):
             return
         planned = completion.planned(self._transport, message.bar, message.note)
-        if completion.cut_step is not None and planned.start_step >= completion.cut_step:
+        cut = completion.cut_step
+        if planned is None or (cut is not None and planned.start_step >= cut):
             return
         if message.edition == 0:
             self._measure_lead(completion, planned.start_step, now_ns)
-        completion.notes += 1
         self._voices.plan(completion, planned)
         self._voices.release(now_ns)
 
     def _measure_lead(self, completion: Completion, step: int, now_ns: int) -> None:
-        """The worst of late: a chord whose last tone is late is heard as a mistake. A first note
-        beyond the first horizon had to wait, and says nothing."""
+        """A first note beyond the first horizon had to wait, and says nothing."""
+        horizon = completion.generation.horizon_beats * STEPS_PER_BEAT
+        if step >= completion.start_step + horizon:
+            return
         if completion.first_onset is None:
             completion.first_onset = step
-            self.lead_ns = round(0.9 * self.lead_ns)
-        horizon = completion.generation.horizon_beats * STEPS_PER_BEAT
-        if completion.first_onset == step < completion.start_step + horizon:
-            self.lead_ns = max(self.lead_ns, now_ns - completion.asked_ns)
+            self.lead.begin()
+        if completion.first_onset == step:
+            self.lead.measure(now_ns - completion.asked_ns)
 
     def take_end(self, answer: Generated) -> None:
         """The worker has made the last note of a take, unless it has been revised meanwhile."""
@@ -311,7 +365,7 @@ class Performer:
             "/rwkv/done",
             completion.request,
             completion.bars,
-            completion.notes,
+            completion.notes + self._voices.to_come(completion.request),
             completion.late,
             completion.dropped,
             completion.worst_ns / NS_PER_MS,

@@ -30,7 +30,8 @@ class PlannedNote:
 
 
 class Planner:
-    """Two queues: notes to begin, and notes that sound and are to end."""
+    """The notes of one completion in two queues: those to begin, and those that sound and are to
+    end."""
 
     def __init__(self) -> None:
         self._starts: list[PlannedNote] = []
@@ -58,29 +59,21 @@ class Planner:
             taken.append((note, owner))
         return taken
 
-    def drop(self, request: int, from_step: float = -math.inf) -> int:
-        """Forget the notes of a completion, from a step on, that were not released; how many."""
-        before = len(self._starts)
-        self._starts = [
-            note for note in self._starts if note.request != request or note.start_step < from_step
-        ]
+    def drop(self, from_step: float = -math.inf) -> None:
+        """Forget the notes from a step on that were not released."""
+        self._starts = [note for note in self._starts if note.start_step < from_step]
         heapq.heapify(self._starts)
-        return before - len(self._starts)
 
-    def carry(self, request: int, steps: int) -> None:
-        """Move the notes of a completion by so many steps; forget all others."""
-        moved = [note.moved(steps) for note in self._starts if note.request == request]
-        ends = [entry for entry in self._ends if entry[2].request == request]
-        self.clear()
-        for note in moved:
-            self.add(note)
-        for _, owner, note in ends:
-            self.started(note.moved(steps), owner)
+    def move(self, steps: int) -> None:
+        """Let everything be so many steps later."""
+        self._starts = [note.moved(steps) for note in self._starts]  # in the order they had
+        self._ends = [(end + steps, owner, note.moved(steps)) for end, owner, note in self._ends]
 
-    def clear(self) -> None:
-        """Forget every note that was not released, and every end."""
-        self._starts.clear()
-        self._ends.clear()
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is to begin or to end."""
+        return not self._starts and not self._ends
 
     def __len__(self) -> int:
+        """How many notes are to begin."""
         return len(self._starts)

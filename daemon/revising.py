@@ -50,6 +50,25 @@ class Revising:
         if making is not None and is_new and name in MADE_BY:
             self._revise(making, now_ns)
 
+    def follow_meters(self, now_ns: int) -> None:
+        """The bars that have another meter since the worker heard of them are made anew; and so is
+        what has been asked for a line that has moved with them."""
+        performer = self._performer
+        armed = performer.armed
+        if armed is not None and armed.generating:
+            line = self._transport.bar(armed.first.number).start_beat
+            if line != armed.first.start_beat:
+                performer.ask_again()
+        for completion in (performer.playing, performer.armed):
+            if completion is None or not completion.generating:
+                continue
+            bar = completion.changed_bar(self._transport)
+            if bar is not None:
+                performer.tell_header(completion, bar)
+                line = self._transport.bar(completion.first.number + bar).start_beat
+                self._revise(completion, now_ns, beats_to_steps(line))
+                completion.until_step = completion.start_step  # which is said in bars
+
     def _in_the_making(self) -> Completion | None:
         """The completion that the worker was asked for last, if it plays or will."""
         playing, armed = self._performer.playing, self._performer.armed
@@ -57,12 +76,15 @@ class Revising:
             return armed
         return playing if playing is not None and playing.cut_step is None else None
 
-    def _revise(self, completion: Completion, now_ns: int) -> None:
-        step = max(self._free_step(completion.least_nudge_ns, now_ns), completion.start_step)
-        if step >= beats_to_steps(completion.end_beat(self._transport)):
+    def _revise(self, completion: Completion, now_ns: int, from_step: int = 0) -> None:
+        """Have it made anew from a beat from now on, or from a later step."""
+        free_step = self._free_step(completion.least_nudge_ns, now_ns)
+        step = max(free_step, completion.start_step, from_step)
+        end = beats_to_steps(completion.end_beat(self._transport))
+        self._voices.drop(completion.request, min(step, end))  # a new meter may have moved the end
+        if step >= end:
             return
         bar, step_in_bar = completion.revise(step, self._transport)
-        completion.notes -= self._voices.drop(completion.request, step)
         self._to_worker(
             Revise(
                 request=completion.request,
@@ -80,6 +102,6 @@ class Revising:
 
     def _free_step(self, nudge_ns: int, now_ns: int) -> int:
         """A beat from now; later where the worker needs longer, or notes are sent early."""
-        needed_ns = RELEASE_NS + self._performer.lead_ns - min(nudge_ns, 0)
+        needed_ns = RELEASE_NS + self._performer.lead.ns - min(nudge_ns, 0)
         soonest = math.ceil(self._transport.beat_at(now_ns + needed_ns) * STEPS_PER_BEAT)
         return max(math.floor((self._transport.beat_at(now_ns) + 1) * STEPS_PER_BEAT), soonest)

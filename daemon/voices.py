@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from rwkv_music.music import STEPS_PER_BEAT
@@ -27,13 +27,23 @@ class Sounds(Protocol):
     def take_sent(self) -> list[Sent]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Sounding:
-    """A note that sounds, or will at once, and ends on the channel on which it began."""
+@dataclass(slots=True)
+class _Part:
+    """The notes of a completion that are still to begin or to end."""
+
+    home: Completion
+    planner: Planner = field(default_factory=Planner)
+
+
+@dataclass(slots=True)
+class _Released:
+    """A note that the output has: it sounds, or will at once. It ends on the channel on which it
+    began."""
 
     home: Completion
     note: PlannedNote
     channel: int
+    sounds: bool = False
 
 
 class Voices:
@@ -51,49 +61,56 @@ class Voices:
         self._assembler = assembler
         self._sounds = sounds
         self._publish = publish
-        self._planner = Planner()
-        self._plans: dict[int, Completion] = {}  # by request, those that have notes to come
+        self._parts: dict[int, _Part] = {}  # by request
         self._owner = 0
-        self._owners: dict[int, _Sounding] = {}
+        self._owners: dict[int, _Released] = {}
         self._lent: dict[int, tuple[int, int]] = {}  # pitch -> owner, channel: see `end`
         self.echoes = Echoes()
 
     def plan(self, completion: Completion, note: PlannedNote) -> None:
         """Let a note sound on its step."""
-        self._plans[note.request] = completion
-        self._planner.add(note)
+        self._parts.setdefault(note.request, _Part(completion)).planner.add(note)
 
-    def drop(self, request: int, from_step: int | None = None) -> int:
-        """Forget the notes of a completion, all or from a step on, that were not released; how
-        many there were."""
-        if from_step is None:
-            self._plans.pop(request, None)
-            return self._planner.drop(request)
-        return self._planner.drop(request, from_step)
+    def drop(self, request: int, from_step: int) -> None:
+        """Forget the notes of a completion, from a step on, that were not released."""
+        if request in self._parts:
+            self._parts[request].planner.drop(from_step)
+
+    def to_come(self, request: int) -> int:
+        """How many notes of a completion have not sounded yet."""
+        planned = len(self._parts[request].planner) if request in self._parts else 0
+        released = self._owners.values()
+        return planned + sum(r.home.request == request and not r.sounds for r in released)
 
     def release(self, now_ns: int) -> None:
         """Give the output what is due within the next milliseconds."""
-        nudge_ns = min((home.least_nudge_ns for home in self._plans.values()), default=0)
-        before = self._transport.beat_at(now_ns + RELEASE_NS - nudge_ns) * STEPS_PER_BEAT
-        for note in self._planner.starting(before):
-            self._strike(self._plans[note.request], note, now_ns)
-        for note, owner in self._planner.ending(before):
-            if owner in self._owners:
-                sounding = self._owners[owner]
-                end_ns = self._transport.ns_at(steps_to_beats(note.end_step))
-                due_ns = end_ns + sounding.home.nudge_ns(note.start_step)
-                self._sounds.put(Release(due_ns, owner, sounding.channel, note.pitch))
+        for part in tuple(self._parts.values()):
+            self._release(part, now_ns)
+            if part.planner.is_over:
+                del self._parts[part.home.request]
 
-    def _strike(self, completion: Completion, note: PlannedNote, now_ns: int) -> None:
+    def _release(self, part: _Part, now_ns: int) -> None:
+        early_ns = RELEASE_NS - part.home.least_nudge_ns
+        before = self._transport.beat_at(now_ns + early_ns) * STEPS_PER_BEAT
+        for note in part.planner.starting(before):
+            self._strike(part, note, now_ns)
+        for note, owner in part.planner.ending(before):
+            if owner in self._owners:
+                end_ns = self._transport.ns_at(steps_to_beats(note.end_step))
+                due_ns = end_ns + part.home.nudge_ns(note.start_step)
+                channel = self._owners[owner].channel
+                self._sounds.put(Release(due_ns, owner, channel, note.pitch))
+
+    def _strike(self, part: _Part, note: PlannedNote, now_ns: int) -> None:
         """Give a note to the output; when its time has passed, play it at once or drop it whole."""
-        step = note.start_step
+        completion, step = part.home, note.start_step
         due_ns = self._transport.ns_at(steps_to_beats(step)) + completion.nudge_ns(step)
         if not completion.in_time(now_ns - due_ns):
             return
         self._owner += 1
         channel = completion.generation.channel_out - 1
-        self._owners[self._owner] = _Sounding(completion, note, channel)
-        self._planner.started(note, self._owner)
+        self._owners[self._owner] = _Released(completion, note, channel)
+        part.planner.started(note, self._owner)
         self._sounds.put(Strike(due_ns, self._owner, channel, note.pitch, note.velocity))
 
     # --- what has gone out ---------------------------------------------------------------------
@@ -108,10 +125,12 @@ class Voices:
                 case Strike(due_ns, owner) as strike:
                     self.echoes.sent(strike, sent.sent_ns)
                     if owner in self._owners:
-                        sounding = self._owners[owner]
-                        home = sounding.home
+                        released = self._owners[owner]
+                        released.sounds = True
+                        home = released.home
+                        home.notes += 1
                         home.worst_ns = max(home.worst_ns, sent.sent_ns - due_ns)
-                        self._heard(home, sounding.note)
+                        self._heard(home, released.note)
                 case Release(_, owner):
                     self._owners.pop(owner, None)
 
@@ -134,7 +153,7 @@ class Voices:
 
     def sounds(self, pitch: int) -> bool:
         """Whether a note of ours of this pitch sounds."""
-        return pitch in self._lent or any(s.note.pitch == pitch for s in self._owners.values())
+        return pitch in self._lent or any(r.note.pitch == pitch for r in self._owners.values())
 
     # --- ending --------------------------------------------------------------------------------
 
@@ -142,43 +161,47 @@ class Voices:
         """Everything of ours ends now, at `beat`, and what sounded is what was heard.
 
         Notes of pitches that the player holds sound on: on a shared instrument our note-off would
-        end the player's note. They end with `let_go`.
+        end the player's note. They end with `let_go`. What does not sound yet never will.
         """
         self.follow_output()
-        for owner, sounding in self._owners.items():
-            if sounding.note.pitch in held:
-                self._lent[sounding.note.pitch] = owner, sounding.channel
+        for owner, released in self._owners.items():
+            if released.sounds and released.note.pitch in held:
+                self._lent[released.note.pitch] = owner, released.channel
         back = [pitch for pitch in self._lent if pitch not in held]
         ending = set(self._owners) | {self._lent.pop(pitch)[0] for pitch in back}
         self._end(ending - {owner for owner, _ in self._lent.values()}, beat)
         self._owners.clear()
-        self._planner.clear()
-        self._plans.clear()
+        self._parts.clear()
 
     def carry(self, completion: Completion, steps: int, beat: float) -> None:
         """The transport jumps, from `beat`: what is of this completion moves by so many steps, and
         everything else of ours ends."""
         self.follow_output()
-        ours = {owner: s for owner, s in self._owners.items() if s.home is completion}
+        ours = {owner: r for owner, r in self._owners.items() if r.home is completion}
         lent = {owner for owner, _ in self._lent.values()}
         self._lent.clear()
         self._end((set(self._owners) | lent) - set(ours), beat)
-        self._owners = {owner: replace(s, note=s.note.moved(steps)) for owner, s in ours.items()}
-        self._planner.carry(completion.request, steps)
-        self._plans = {completion.request: completion}
+        for released in ours.values():
+            released.note = released.note.moved(steps)
+        self._owners = ours
+        part = self._parts.get(completion.request, _Part(completion))
+        part.planner.move(steps)
+        self._parts = {completion.request: part}
 
     def end_of(self, completion: Completion, beat: float) -> None:
         """The notes of one completion end now, at `beat`."""
         self.follow_output()
-        self.drop(completion.request)
-        ours = {owner for owner, s in self._owners.items() if s.home is completion}
+        self._parts.pop(completion.request, None)
+        ours = {owner for owner, r in self._owners.items() if r.home is completion}
         self._end(ours, beat)
 
     def _end(self, owners: set[int], beat: float) -> None:
         self._sounds.stop(owners)
         self.follow_output()
         for owner in owners & set(self._owners):
-            self._assembler.cut(beat, self._owners.pop(owner).note.pitch)
+            ended = self._owners.pop(owner)
+            if ended.sounds:
+                self._assembler.cut(beat, ended.note.pitch)
 
     def let_go(self, t_ns: int, pitch: int) -> None:
         """The player's key went up: so does ours, if it sounded on under it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +31,11 @@ from .messages import (
     Forget,
     Generate,
     Generated,
+    Header,
     Hear,
     Memory,
     Message,
+    Place,
     Proposed,
     Regenerate,
     Replay,
@@ -41,20 +43,30 @@ from .messages import (
     Unhear,
 )
 
-_PERFORMING = (Generate, Regenerate, Replay, Revise, Allow)
+_PERFORMING = (Generate, Regenerate, Replay, Revise, Header, Allow)
 _SAMPLING = tuple(f.name for f in fields(Sampling))
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class _Performance:
-    """A take that is being proposed: `told` of its notes have been. It lasts until it is cancelled
-    or another takes its place, as it may still be revised when it is complete."""
+class _Offer:
+    """The takes of one request, and which of them io knows to be complete."""
 
     request: int
+    takes: Takes[Any]
+    reported: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class _Performance:
+    """A take that is being proposed: `told` of its notes have been. It lasts until it is cancelled
+    or two others have come, as it may still be revised when it is complete."""
+
+    request: int
+    offer: _Offer
     take: int
-    until_steps: int
+    until: Place
     edition: int = 0  # how often it was revised
     told: int = 0
     complete: bool = False  # and io knows it
@@ -64,7 +76,7 @@ class _Job:
     """A composition under way."""
 
     def __init__(self, model: MusicModel[Any], message: Compose) -> None:
-        self.ident, self.seed = message.ident, message.seed
+        self.number, self.seed = message.job, message.seed
         meter = Meter.parse(message.meter)
         heard = bars_of_notes(message.notes, meter, message.tempo_bpm)
         self._start_bar = len(heard)
@@ -84,7 +96,7 @@ class _Job:
             next(self._steps)
         except StopIteration as end:
             notes = notes_of_bars(end.value, self._start_bar)
-            return Composed(self.ident, notes, self.seed)
+            return Composed(self.number, notes, self.seed)
         return None
 
 
@@ -98,21 +110,34 @@ class Worker:
         self._model = model
         self._send = send
         self.session: Session[Any] = Session(model, start)
-        self._takes: Takes[Any] | None = None
-        self._takes_request = -1
-        self._reported: set[int] = set()  # takes that io knows to be complete
-        self._performance: _Performance | None = None
+        self._offer: _Offer | None = None  # what there is to choose from
+        self._performances: list[_Performance] = []  # what plays, and what will follow it
         self._jobs: deque[_Job] = deque()
+        self._told: deque[Message] = deque()
 
     def handle(self, messages: Sequence[Message]) -> None:
-        """Take a batch of messages in order; of several that tell the same bar, the last counts."""
-        for message in _settled(messages):
-            try:
-                self._handle(message)
-            except RwkvMusicError as error:
-                if isinstance(message, _PERFORMING):  # a bar that cannot be heard ends nothing
-                    self._performance = None
-                self._send(Failed(500, str(error), getattr(message, "request", -1)))
+        """Take a batch of messages and do what they ask."""
+        self.tell(messages)
+        while self.hear_next():
+            pass
+
+    def tell(self, messages: Sequence[Message]) -> None:
+        """Take a batch of messages; of several that tell the same bar, the last counts."""
+        self._told.extend(_settled(messages))
+
+    def hear_next(self) -> bool:
+        """Do what the next message asks; false when there is none. One at a time: a slow engine
+        needs long for 16 bars, and whoever wants to know whether it is alive must not wait."""
+        if not self._told:
+            return False
+        message = self._told.popleft()
+        try:
+            self._handle(message)
+        except RwkvMusicError as error:
+            if isinstance(message, _PERFORMING):  # a bar that cannot be heard ends nothing
+                self._leave(message.request)
+            self._send(Failed(500, str(error), getattr(message, "request", -1)))
+        return True
 
     def work(self) -> bool:
         """Propose a note, or compute one step; whether there may be more to do at once. What is
@@ -126,36 +151,40 @@ class Worker:
         try:
             answer = job.step()
         except RwkvMusicError as error:
-            answer = Composed(job.ident, (), job.seed, str(error))
+            answer = Composed(job.number, (), job.seed, str(error))
         if answer is not None:
             self._jobs.popleft()
             self._send(answer)
         return True
 
     def _perform(self) -> bool:
-        performance, takes = self._performance, self._takes
-        if performance is None or takes is None:
-            return False
-        if self._propose(performance, takes):
+        """What plays goes before what follows it, in time and here."""
+        return any(self._go_on(performance) for performance in tuple(self._performances))
+
+    def _go_on(self, performance: _Performance) -> bool:
+        if _is_told(performance) and performance is not self._performances[-1]:
+            self._report(performance)
+            return False  # its other takes are nobody's choice any more
+        if self._propose(performance):
             return True
         try:
-            progress = takes.advance(performance.until_steps)
+            progress = performance.offer.takes.advance(performance.until)
         except RwkvMusicError as error:
-            self._performance = None
+            self._leave(performance.request)
             self._send(Failed(500, str(error), performance.request))
             return False
         if not progress:
-            self._report(performance, takes)
-        self._propose(performance, takes)
+            self._report(performance)
+        self._propose(performance)
         return progress
 
-    def _propose(self, performance: _Performance, takes: Takes[Any]) -> bool:
+    def _propose(self, performance: _Performance) -> bool:
         """Send the next note of the take that plays, if it is made and allowed."""
-        made = takes.takes[performance.take].notes
+        made = performance.offer.takes.takes[performance.take].notes
         if performance.told == len(made):
             return False
         proposed = made[performance.told]
-        if proposed.start_step >= performance.until_steps:
+        if proposed.place >= performance.until:
             return False
         performance.told += 1
         note = proposed.note
@@ -163,17 +192,17 @@ class Worker:
         self._send(Proposed(performance.request, proposed.bar, values, performance.edition))
         return True
 
-    def _report(self, performance: _Performance, takes: Takes[Any]) -> None:
+    def _report(self, performance: _Performance) -> None:
         """Tell which takes have become complete; of another request's, the one that plays."""
-        for number, take in enumerate(takes.takes):
-            if take.finished and number not in self._reported:
-                self._reported.add(number)
-                self._tell_complete(self._takes_request, number, takes, performance.edition)
-        playing = takes.takes[performance.take]
-        if playing.finished and performance.told == len(playing.notes):
-            if performance.request != self._takes_request and not performance.complete:
+        offer = performance.offer
+        for number, take in enumerate(offer.takes.takes):
+            if take.finished and number not in offer.reported:
+                offer.reported.add(number)
+                self._tell_complete(offer.request, number, offer.takes, performance.edition)
+        if _is_told(performance):
+            if performance.request != offer.request and not performance.complete:
                 self._tell_complete(
-                    performance.request, performance.take, takes, performance.edition
+                    performance.request, performance.take, offer.takes, performance.edition
                 )
             performance.complete = True
 
@@ -193,25 +222,29 @@ class Worker:
                 self.session.unhear(bars)
             case Generate():
                 self._generate(message)
-            case Regenerate(request, seeds, until_steps, let_ring, wishes):
-                again = self._last_takes().again(seeds, _sampling(wishes), let_ring)
-                self._offer(request, again, until_steps)
-            case Replay(request, take, until_steps):
-                self._last_takes()
-                self._performance = _Performance(request, take, until_steps)
+            case Regenerate(request, seeds, until, let_ring, wishes):
+                again = self._last_offer().takes.again(seeds, _sampling(wishes), let_ring)
+                self._make(_Offer(request, again), until)
+            case Replay(request, take, until):
+                self._begin(_Performance(request, self._last_offer(), take, until))
             case Revise():
                 self._revise(message)
-            case Allow():
-                self._allow(message)
+            case Header(request, bar, meter, tempo_bpm):
+                performance = self._performance(request)
+                if performance is not None:
+                    performance.offer.takes.set_header(bar, Meter.parse(meter), tempo_bpm)
+            case Allow(request, until):
+                performance = self._performance(request)
+                if performance is not None:
+                    performance.until = until
             case Cancel(request):
-                if self._performance is not None and self._performance.request == request:
-                    self._performance = None
+                self._leave(request)
             case Compose():
                 self._jobs.append(_Job(self._model, message))
             case Memory():
                 self._remember(message)
             case Forget():
-                self._performance = self._takes = None
+                self._forget_takes()
                 self.session.reset()
 
     def _hear(self, message: Hear) -> None:
@@ -232,29 +265,40 @@ class Worker:
             heard=self.session.heard_weights(),
         )
         takes = Takes(self._model, self.session.fork(), request, message.seeds)
-        self._offer(message.request, takes, message.until_steps)
+        self._make(_Offer(message.request, takes), message.until)
 
-    def _offer(self, request: int, takes: Takes[Any], until_steps: int) -> None:
-        self._takes, self._takes_request = takes, request
-        self._reported.clear()
-        self._performance = _Performance(request, 0, until_steps)
+    def _make(self, offer: _Offer, until: Place) -> None:
+        self._offer = offer
+        self._begin(_Performance(offer.request, offer, 0, until))
 
-    def _allow(self, message: Allow) -> None:
-        performance = self._performance
-        if performance is None or self._takes is None or performance.request != message.request:
-            return
-        performance.until_steps = message.until_steps
-        self._takes.set_header(Meter.parse(message.meter), message.tempo_bpm)
+    def _begin(self, performance: _Performance) -> None:
+        self._performances = [*self._performances[-1:], performance]
+
+    def _performance(self, request: int) -> _Performance | None:
+        return next((p for p in self._performances if p.request == request), None)
+
+    def _leave(self, request: int) -> None:
+        self._performances = [p for p in self._performances if p.request != request]
+
+    def _forget_takes(self) -> None:
+        self._offer = None
+        self._performances.clear()
 
     def _revise(self, message: Revise) -> None:
-        performance, takes = self._performance, self._takes
-        if performance is None or takes is None or performance.request != message.request:
+        performance = self._performance(message.request)
+        if performance is None:
             return
+        offer = performance.offer
+        for other in self._performances:
+            if other.offer is offer and other is not performance:  # it plays to its end as it was
+                while self._propose(other):
+                    pass
+                self._leave(other.request)
         sampling = _sampling(message.wishes)
-        takes.revise(Revision(message.bar, message.step, sampling, message.let_ring))
+        offer.takes.revise(Revision(message.bar, message.step, sampling, message.let_ring))
         performance.edition, performance.complete = message.edition, False
-        performance.told = min(performance.told, len(takes.takes[performance.take].notes))
-        self._reported = {n for n in self._reported if takes.takes[n].finished}
+        performance.told = min(performance.told, len(offer.takes.takes[performance.take].notes))
+        offer.reported = {n for n in offer.reported if offer.takes.takes[n].finished}
 
     def _remember(self, message: Memory) -> None:
         path = Path(message.path)
@@ -263,15 +307,21 @@ class Worker:
                 save_memory(path, self._model, self.session.fork())
             else:
                 self.session.reset(load_memory(path, self._model))
-                self._performance = self._takes = None
+                self._forget_takes()
         except RwkvMusicError as error:
             message = replace(message, error=str(error))
         self._send(message)
 
-    def _last_takes(self) -> Takes[Any]:
-        if self._takes is None:
+    def _last_offer(self) -> _Offer:
+        if self._offer is None:
             raise WorkerError("the takes are gone: the model was started again since")
-        return self._takes
+        return self._offer
+
+
+def _is_told(performance: _Performance) -> bool:
+    """Whether io has been sent every note of it."""
+    take = performance.offer.takes.takes[performance.take]
+    return take.finished and performance.told == len(take.notes)
 
 
 def _sampling(wishes: dict[str, Any]) -> Sampling:

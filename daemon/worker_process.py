@@ -70,14 +70,14 @@ def serve(worker: Worker, io: Link, supervisor: Link) -> None:
         ready = {key.fileobj for key, _ in selector.select(wait_s)}
         io.flush()
         if io in ready:
-            worker.handle(io.receive())
+            worker.tell(io.receive())
         if supervisor in ready:
             for message in supervisor.receive():
                 if isinstance(message, Stop):
                     return
                 if isinstance(message, Ping):
                     supervisor.send(Pong(message.number))
-        busy = worker.work()
+        busy = worker.hear_next() or worker.work()
 
 
 def main() -> int:

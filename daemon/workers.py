@@ -17,7 +17,8 @@ log = logging.getLogger(__name__)
 class Workers:
     """Whoever calls first plays; whoever calls then waits until `change` is called.
 
-    take gets each answer of the one that plays; lost is called when that is gone.
+    take gets each answer of the one that plays; lost is called when that is gone, but not when it
+    makes room for the one that waits.
     """
 
     def __init__(
@@ -34,13 +35,13 @@ class Workers:
         self._lost = lost
         self._playing: Link | None = None
         self._next: tuple[str, Link] | None = None
-        self._next_is_ready = False
+        self._said: list[Message] = []  # by the one that waits
         selector.register(hub, selectors.EVENT_READ, self._take_callers)
 
     @property
     def one_is_ready(self) -> bool:
         """Whether one waits that could play at once."""
-        return self._next_is_ready
+        return bool(self._said)
 
     def look(self) -> None:
         """What no event of the selector tells: callers that have not said who they are, and what
@@ -63,11 +64,11 @@ class Workers:
         """The one that waits takes over: what the other was told, it will be told."""
         if self._next is None:
             return
-        name, link = self._next
-        self._next, self._next_is_ready = None, False
+        (name, link), said = self._next, self._said
+        self._next, self._said = None, []
         self._selector.unregister(link)
-        self._lose("another one takes over")
-        self._employ(name, link)
+        self._release()
+        self._employ(name, link, said)
 
     def close(self) -> None:
         self._hub.close()
@@ -79,16 +80,18 @@ class Workers:
     def _take_callers(self) -> None:
         for name, link in self._hub.accept():
             if self._playing is None:
-                self._employ(name, link)
+                self._employ(name, link, [])
             else:
                 self._dismiss_next()
                 self._next = name, link
                 self._selector.register(link, selectors.EVENT_READ, self._hear_next)
                 self._hear_next()
 
-    def _employ(self, name: str, link: Link) -> None:
+    def _employ(self, name: str, link: Link, said: list[Message]) -> None:
         self._playing, self.name = link, name
         self._selector.register(link, selectors.EVENT_READ, self._hear)
+        for message in said:
+            self._take(message)
         self._hear()
 
     def _hear(self) -> None:
@@ -106,24 +109,25 @@ class Workers:
         if self._playing is None:
             return
         log.warning("the worker is gone: %s", reason)
-        self._selector.unregister(self._playing)
-        self._playing.close()
-        self._playing = None
+        self._release()
         self._lost()
+
+    def _release(self) -> None:
+        if self._playing is not None:
+            self._selector.unregister(self._playing)
+            self._playing.close()
+        self._playing = None
 
     def _hear_next(self) -> None:
         if self._next is None:
             return
         try:
-            messages = self._next[1].receive()
+            self._said += self._next[1].receive()
         except WorkerError:
             self._dismiss_next()
-            return
-        self._next_is_ready = self._next_is_ready or bool(messages)
-        self._next[1].unread(messages)
 
     def _dismiss_next(self) -> None:
         if self._next is not None:
             self._selector.unregister(self._next[1])
             self._next[1].close()
-        self._next, self._next_is_ready = None, False
+        self._next, self._said = None, []

@@ -52,13 +52,13 @@ def composing(
     )
     continuation = Continuation(model, session.fork(), request, seed)
     notes_of_bars: list[list[Note]] = [[] for _ in range(bars)]
-    end_steps = bars * meter.steps
+    end = bars, 0
     while not continuation.finished:
         bar_before = continuation.bar
-        proposal = continuation.wants(end_steps)
+        proposal = continuation.wants(end)
         if proposal is not None:
             model.advance([proposal])
-        made = continuation.take(end_steps)
+        made = continuation.take(end)
         if made is not None:
             notes_of_bars[made.bar].append(made.note)
         yield continuation.bar > bar_before

@@ -14,7 +14,9 @@ from .sampling import Sampling
 
 S = TypeVar("S")
 
-_REACH_STEPS = 8 * STEPS_PER_BEAT  # a revision so far behind what is allowed costs nothing to reach
+_REACH_STEPS = 8 * STEPS_PER_BEAT  # a revision so far behind the open bar costs nothing to reach
+Place = tuple[int, int]  # a bar of a completion, from 0, and a step in it
+Header = tuple[Meter, float]  # what a bar line says: meter, and tempo in quarters a minute
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class CompletionNote:
     start_step: int
 
     @property
-    def place(self) -> tuple[int, int]:
+    def place(self) -> Place:
         return self.bar, self.note.onset
 
 
@@ -64,13 +66,14 @@ class Revision:
     let_ring: bool
 
     @property
-    def place(self) -> tuple[int, int]:
+    def place(self) -> Place:
         return self.bar, self.step
 
 
 @dataclass(slots=True)
 class _OpenedBar(Generic[S]):
-    """A bar as far as it is made. `state` is that after its header, while it is kept."""
+    """A bar as far as it is made. `state` is that before it, while it is kept; of a first bar that
+    was heard in part, the state after that."""
 
     start_steps: int
     meter: Meter
@@ -83,11 +86,11 @@ class Continuation(Generic[S]):
     """A completion on `state`, which it owns and moves on.
 
     `next_note` computes at most one note and never opens a bar or gives a note at or beyond
-    `until_steps`, so that the meter and tempo of each bar are asked for (`set_header`) as late as
+    `until`, so that the meter and tempo of each bar may be told (`set_header`) as late as
     possible. Several continuations are made as one batch by advancing together what each `wants`.
 
-    The notes depend on state, request, seed and revisions alone, and not on how far ahead of a
-    revision they had been made.
+    The notes depend on state, request, headers, seed and revisions alone, and not on how far ahead
+    of a revision they had been made.
     """
 
     def __init__(
@@ -97,8 +100,7 @@ class Continuation(Generic[S]):
         self._request = request
         self._constraints = Constraints(request.sampling, request.heard, request.avoid)
         self._rng = np.random.default_rng(seed)
-        self._next_header = request.meter, request.tempo_bpm
-        self._headers: list[tuple[Meter, float]] = []  # a bar that is made again keeps its own
+        self._headers: list[tuple[int, Header]] = [(0, (request.meter, request.tempo_bpm))]
         self._opened: list[_OpenedBar[S]] = []
         self._bar_start_steps = 0
         self._proposal: Proposal | None = None
@@ -115,36 +117,41 @@ class Continuation(Generic[S]):
         """How often each constraint had to give way."""
         return dict(self._constraints.broken)
 
-    def set_header(self, meter: Meter, tempo_bpm: float) -> None:
-        """What the next bars to open shall say."""
-        self._next_header = meter, tempo_bpm
+    def set_header(self, bar: int, meter: Meter, tempo_bpm: float) -> None:
+        """What bars from this one on shall say. One that is open already says it when a revision
+        goes back into it or before it."""
+        self._headers = [told for told in self._headers if told[0] < bar]
+        self._headers.append((bar, (meter, tempo_bpm)))
 
-    def next_note(self, until_steps: int) -> CompletionNote | None:
-        """The next note that starts before `until_steps`; None when there is none yet, or when
-        the completion is `finished`."""
+    def _header(self, bar: int) -> Header:
+        return next(header for first, header in reversed(self._headers) if first <= bar)
+
+    def next_note(self, until: Place) -> CompletionNote | None:
+        """The next note that starts before `until`; None when there is none yet, or when the
+        completion is `finished`."""
         while True:
-            note = self.take(until_steps)
-            proposal = None if note is not None else self.wants(until_steps)
+            note = self.take(until)
+            proposal = None if note is not None else self.wants(until)
             if proposal is None:
                 return note
             self._model.advance([proposal])
 
-    def take(self, until_steps: int) -> CompletionNote | None:
-        """A note that is made already and starts before `until_steps`, once."""
+    def take(self, until: Place) -> CompletionNote | None:
+        """A note that is made already and starts before `until`, once."""
         self._collect()
         note = self._pending
-        if note is None or note.start_step >= until_steps:
+        if note is None or note.place >= until:
             return None
         self._pending = None
         return note
 
-    def wants(self, until_steps: int) -> Proposal | None:
-        """What the model is to advance for a further note before `until_steps`, if anything."""
+    def wants(self, until: Place) -> Proposal | None:
+        """What the model is to advance for a further note before `until`, if anything."""
         self._collect()
         if self.finished or self._pending is not None:
             return None
-        if self._proposal is None and self._bar_start_steps < until_steps:
-            self._forget_states(until_steps - _REACH_STEPS)
+        if self._proposal is None and (self.bar, 0) < until:
+            self._forget_states(self._bar_start_steps - _REACH_STEPS)
             self._proposal = self._open()
         return self._proposal
 
@@ -175,22 +182,21 @@ class Continuation(Generic[S]):
             self.finished = self.bar == self.bars
 
     @property
-    def _bar_end(self) -> tuple[int, int]:
+    def _bar_end(self) -> Place:
         """What has been decided when the open bar is over: everything before the next line."""
         return self.bar + 1, -1
 
     def _open(self) -> Proposal:
-        joins = self.bar == 0 and self._request.opened
-        if self.bar == len(self._headers):
-            self._headers.append(self._next_header)
-        meter, tempo_bpm = self._headers[self.bar]
-        if joins:
-            meter = self._request.meter
-        else:
-            self._model.open_bar(self.state, meter, tempo_bpm)
+        meter, tempo_bpm = self._header(self.bar)
         state = self._model.fork(self.state)
+        if not self._joins(self.bar):
+            self._model.open_bar(self.state, meter, tempo_bpm)
         self._opened.append(_OpenedBar(self._bar_start_steps, meter, tempo_bpm, state))
         return self._begin()
+
+    def _joins(self, bar: int) -> bool:
+        """Whether this is a bar that had been heard in part."""
+        return bar == 0 and self._request.opened
 
     def _begin(self, first_step: int = 0) -> Proposal:
         """Make the open bar, or go on with it from `first_step`."""
@@ -211,7 +217,7 @@ class Continuation(Generic[S]):
 
     def _heard_before(self, bar: int) -> Note | None:
         """The note of this bar that was heard before the completion began."""
-        return self._request.after if bar == 0 and self._request.opened else None
+        return self._request.after if self._joins(bar) else None
 
     # --- revising ------------------------------------------------------------------------------
 
@@ -223,6 +229,7 @@ class Continuation(Generic[S]):
         )
         self._rng = np.random.default_rng((self.seed, *revision.place))
         del self._opened[revision.bar + 1 :]
+        self._keep_to_headers()
         bar = self._opened[-1]
         bar.notes = [note for note in bar.notes if note.onset < revision.step]
         self.bar, self._bar_start_steps = revision.bar, bar.start_steps
@@ -233,13 +240,26 @@ class Continuation(Generic[S]):
         for note in bar.notes:
             self._constraints.sound(note)
 
+    def _keep_to_headers(self) -> None:
+        """Let the bars that there are say what has been told of them since."""
+        start_steps, said_otherwise = 0, False
+        for i, bar in enumerate(self._opened):
+            bar.start_steps = start_steps
+            if said_otherwise:
+                bar.state = None
+            meter, tempo_bpm = self._header(i)
+            said_otherwise = said_otherwise or (meter, tempo_bpm) != (bar.meter, bar.tempo_bpm)
+            bar.meter, bar.tempo_bpm = meter, tempo_bpm
+            bar.notes = [note for note in bar.notes if note.onset < meter.steps]
+            start_steps += meter.steps
+
     def _state_of_opened(self) -> S:
         """The state after the notes that there are: hearing them is what making them was."""
         kept = [(i, bar.state) for i, bar in enumerate(self._opened) if bar.state is not None]
         first, state = kept[-1]  # that of the first bar is always kept
         state = self._model.fork(state)
         for i, bar in enumerate(self._opened[first:], first):
-            if i > first:
+            if not self._joins(i):
                 self._model.open_bar(state, bar.meter, bar.tempo_bpm)
             self._model.hear_notes(state, bar.notes, self._heard_before(i))
         return state

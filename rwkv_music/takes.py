@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from .constraints import BEGINNING_NOTES
-from .continuation import CompletionNote, CompletionRequest, Continuation, Revision
+from .continuation import CompletionNote, CompletionRequest, Continuation, Place, Revision
 from .model.protocol import MusicModel
 from .music import Meter
 from .sampling import Sampling
@@ -40,20 +40,20 @@ class Takes(Generic[S]):
             Take(Continuation(model, model.fork(state), request, seed)) for seed in seeds
         )
 
-    def set_header(self, meter: Meter, tempo_bpm: float) -> None:
-        """What the next bars to open shall say."""
+    def set_header(self, bar: int, meter: Meter, tempo_bpm: float) -> None:
+        """What bars from this one on shall say (see `Continuation.set_header`)."""
         for take in self.takes:
-            take.continuation.set_header(meter, tempo_bpm)
+            take.continuation.set_header(bar, meter, tempo_bpm)
 
-    def advance(self, until_steps: int) -> bool:
+    def advance(self, until: Place) -> bool:
         """Compute one step of every take that may go on; false when there was nothing to do."""
-        wanted = [take.continuation.wants(until_steps) for take in self.takes]
+        wanted = [take.continuation.wants(until) for take in self.takes]
         proposals = [proposal for proposal in wanted if proposal is not None]
         if proposals:
             self._model.advance(proposals)
         progress = bool(proposals)
         for take in self.takes:
-            note = take.continuation.take(until_steps)
+            note = take.continuation.take(until)
             if note is not None:
                 take.notes.append(note)
                 progress = True

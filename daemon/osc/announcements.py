@@ -90,7 +90,8 @@ _EVENTS = (
     _spec(
         "/rwkv/done",
         "i request, i bars, i notes, i late, i dropped, f worst_ms",
-        "A completion has ended; its lateness.",
+        "A completion has ended: how many notes sounded, how many of them late, how many were"
+        " dropped because they would have been too late.",
     ),
     _spec("/rwkv/turn", "s who, i bars_left", "Whose turn it is in mode trade: player or model."),
     _LEARNING,

@@ -110,7 +110,12 @@ _SPECS = (
         "Plays the next take at the next launch point.",
         reply="/rwkv/accepted",
     ),
-    RequestSpec("/rwkv/undo", (), "The state as if the last completion had not been."),
+    RequestSpec(
+        "/rwkv/undo",
+        (),
+        "The state as if the last completion had not been. What is armed stays armed and is made"
+        " from that state. Only what began in the last 16 bars can be undone.",
+    ),
     RequestSpec("/rwkv/reset", (), "Forgets everything heard."),
     RequestSpec(
         "/rwkv/mode",
@@ -183,7 +188,8 @@ _SPECS = (
     RequestSpec(
         "/rwkv/memory/load",
         (_NAME,),
-        "Forgets everything heard, and stands where a named memory was saved.",
+        "Forgets everything heard, and stands where a named memory was saved, also after the"
+        " model's process was started again; until `/rwkv/reset`.",
         reply="/rwkv/memory",
     ),
     RequestSpec("/rwkv/memory/list", (), "Names the memories.", reply="/rwkv/memory"),
@@ -197,7 +203,7 @@ _SPECS = (
     RequestSpec(
         "/rwkv/compose/begin",
         (_ID, _TEMPO, _NUMERATOR, _DENOMINATOR),
-        "Begins offline work for a clip script.",
+        "Begins offline work for a clip script; begun again, an id gets its new answer only.",
         check=lambda _id, _tempo, numerator, denominator: _check_meter(numerator, denominator),
     ),
     RequestSpec(

@@ -16,7 +16,7 @@ from rwkv_music.model.protocol import BarRequest, MusicModel
 from rwkv_music.model.scripted import ScriptedModel, ScriptedProposal, ScriptedState
 from rwkv_music.music import Meter, Note
 from rwkv_music.session import HeardNote, Session
-from rwkv_music.timebase import NS_PER_MS
+from rwkv_music.timebase import NS_PER_MS, NS_PER_S
 
 _DEEDS = ["press"] * 6 + ["lift"] * 6 + ["trigger"] * 2
 _DEEDS += ["stop", "undo", "takes", "choose", "again", "jump", "loop", "meter", "set"]
@@ -30,6 +30,7 @@ _SETTINGS = [
 _SETTINGS += [("horizon_beats", 0.5), ("horizon_beats", 7), ("nudge_ms", -200), ("nudge_ms", 20)]
 _SETTINGS += [("channel_out", 1), ("channel_out", 2), ("grid", "triplets"), ("overlap", "merge")]
 _WAITS_MS = (0, 5, 40, 150, 600)
+_A_WHILE_NS, _RINGS_NS = NS_PER_S, 10 * NS_PER_S  # a note may last eight slow beats
 
 
 class Sparse(ScriptedModel):
@@ -95,7 +96,10 @@ def perform(rehearsal: Rehearsal, random: Random, deeds: int) -> None:
                     rehearsal.conductor.undo(rehearsal.clock.now_ns())
     for pitch in sorted(down):
         rehearsal.play(bytes((0x80, pitch, 0)))
-    rehearsal.run_until_ns(round((now_ms + 20_000) * NS_PER_MS))
+    rehearsal.run_until_ns(round((now_ms + 10_000) * NS_PER_MS))
+    while rehearsal.conductor.state in ("armed", "playing"):
+        rehearsal.run_until_ns(rehearsal.clock.now_ns() + _A_WHILE_NS)
+    rehearsal.run_until_ns(rehearsal.clock.now_ns() + _RINGS_NS)
 
 
 def _go_to(rehearsal: Rehearsal, beat: float) -> None:

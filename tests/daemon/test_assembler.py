@@ -175,7 +175,7 @@ def test_a_new_model_is_told_the_last_bars() -> None:
         strike(assembler, 4.0 * number, 60 + number)
         assembler.note_off(4.0 * number + 1, 60 + number)
         assembler.close(span(number), BPM)
-    again = list(assembler.recent(16))
+    again = list(assembler.recent())
     assert [message.bar for message in again] == list(range(14, 30))
     assert told(assembler) == []  # and nothing twice
 
@@ -187,7 +187,7 @@ def test_a_long_silence_does_not_push_the_music_out() -> None:
     for number in range(200):
         assembler.close(span(number), BPM)
     strike(assembler, 800.0, 62)
-    assert [message.bar for message in assembler.recent(16)] == [0, 1, 2, 200]
+    assert [message.bar for message in assembler.recent()] == [0, 1, 2, 200]
 
 
 def test_hours_take_no_more_memory_than_the_history() -> None:
@@ -210,11 +210,11 @@ def test_undo_takes_out_one_completion_and_says_which_bars_are_gone() -> None:
         assembler.close(span(number), BPM)
     list(assembler.updates())
     first = assembler.bars[1] if assembler.bars[0].number == 1 else assembler.bars[0]
-    assert assembler.last_request(16) == 7
+    assert assembler.last_request() == 7
     assert assembler.undo(7).bars == (first.serial,)
     (changed,) = told(assembler)
     assert [pitch for _, pitch, *_ in notes_of(changed)] == [50]
-    assert assembler.last_request(16) == 0
+    assert assembler.last_request() == 0
 
 
 def test_a_note_that_was_undone_cannot_be_cut() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rwkv_music_daemon.compositions import MOST_AT_ONCE
 from rwkv_music_daemon.rehearsal import Rehearsal
 from session_stage import events, heard_bars, ms, running
 
@@ -97,6 +98,39 @@ def test_two_callers_do_not_mix() -> None:
     replies = r.replies()
     assert [note[0] for note in results(replies, "a")] == [8, 9, 10, 11]
     assert [note[0] for note in results(replies, "b")] == [4, 5, 6, 7]
+
+
+def test_an_id_that_is_begun_again_while_it_runs_gets_its_new_answer_only() -> None:
+    r = running()
+    r._worker_ns = ms(5)
+    compose(r, "clip", NOTES, 1, 1)
+    r.run_until_ns(ms(10))  # it runs
+    compose(r, "clip", NOTES[:1], 1, 2)
+    r.run_until_ns(ms(500))
+    replies = r.replies()
+    assert [note[0] for note in results(replies, "clip")] == [4, 5, 6, 7]
+    assert [a for a, _ in replies if not a.endswith("result")] == ["/rwkv/compose/done"]
+    assert replies[-1][1] == ("clip", 4, 2)
+    assert not r.aside.busy
+
+
+def test_too_many_at_once_are_409_and_who_waits_for_notes_makes_room() -> None:
+    r = running()
+    for number in range(MOST_AT_ONCE):
+        r.ask("/rwkv/compose/begin", f"clip {number}", 100.0, 4, 4)
+    for number in range(1, MOST_AT_ONCE):
+        r.ask("/rwkv/compose/run", f"clip {number}", 0, 1)
+    r.ask("/rwkv/compose/begin", "one more", 100.0, 4, 4)
+    assert r.replies() == []
+    r.ask("/rwkv/compose/run", "clip 0", 0, 1)
+    assert r.replies()[0][1][0] == 404
+    r.ask("/rwkv/compose/run", "one more", 0, 1)
+    r.ask("/rwkv/compose/begin", "too many", 100.0, 4, 4)
+    ((address, args),) = r.replies()
+    assert (address, args[0]) == ("/rwkv/error", 409)
+    r.run_until_ns(ms(500))
+    done = [args[0] for address, args in r.replies() if address.endswith("done")]
+    assert len(done) == MOST_AT_ONCE
 
 
 def test_a_lost_worker_is_told_to_the_caller() -> None:

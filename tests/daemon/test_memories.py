@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from rwkv_music_daemon.rehearsal import Rehearsal
 from rwkv_music_daemon.transport import Transport
-from session_stage import ms, play_note
+from rwkv_music_daemon.worker import Worker
+from session_stage import lift, ms, play_note, press
 
 from rwkv_music.engine.numpy_engine import NumpyEngine
 from rwkv_music.memory import load_memory, save_memory
@@ -17,6 +18,8 @@ from rwkv_music.model.config import ModelConfig
 from rwkv_music.model.random_weights import random_weights
 from rwkv_music.model.rwkv import RwkvMusicModel
 from rwkv_music.model.scripted import ScriptedModel
+from rwkv_music.music import Note
+from rwkv_music.session import HeardNote, Session
 from rwkv_music.tokenizer import load_vocabulary
 
 VOCABULARY = load_vocabulary()
@@ -55,6 +58,75 @@ def test_a_loaded_memory_is_the_state_that_was_saved(tmp_path: Path, model: Any)
     tensors, expected = model.tensors_of(loaded), model.tensors_of(saved)
     assert all(np.array_equal(tensors[name], expected[name]) for name in expected)
     assert list(r.conductor.assembler.bars) == []
+
+
+def test_what_is_played_while_a_memory_loads_belongs_to_what_is_forgotten(tmp_path: Path) -> None:
+    r = rehearsal(tmp_path)
+    play_note(r, 100, 60, 300)
+    r.run_until_ns(ms(2500))
+    saved = r.worker.session.fork()
+    ask(r, "/rwkv/memory/save", "one bar")
+    r._worker_ns = ms(60)
+    r.ask("/rwkv/memory/load", "one bar")
+    r.play(press(64), ms(2560))
+    r.run_until_ns(ms(2800))
+    assert r.replies() == [("/rwkv/memory", ("one bar",))]
+    r.play(lift(64), ms(2900))
+    r.run_until_ns(ms(3500))
+    assert r.worker.session.fork() == saved
+    assert list(r.conductor.assembler.bars) == []
+    play_note(r, 3600, 65, 300)
+    r.run_until_ns(ms(3990))
+    fresh = Session(ScriptedModel(), saved)
+    (bar,) = r.conductor.assembler.bars
+    heard = [HeardNote(Note(n.onset, n.pitch, n.velocity, n.duration)) for n in bar.notes]
+    fresh.hear(bar.serial, bar.meter, bar.tempo_bpm, heard, closed=False)
+    assert r.worker.session.fork() == fresh.fork()
+
+
+def restart(r: Rehearsal, model: Any) -> None:
+    """The worker dies, and another one comes."""
+    r.conductor.worker_down(r.clock.now_ns())
+    r.aside.worker_lost()
+    r.worker = Worker(model, r._answer)
+    r.conductor.worker_up(model.name)
+    r.run_until_ns(r.clock.now_ns() + ms(20))
+
+
+def test_a_worker_that_is_started_again_begins_from_the_memory_that_was_loaded(
+    tmp_path: Path,
+) -> None:
+    r = rehearsal(tmp_path)
+    play_note(r, 100, 60, 300)
+    r.run_until_ns(ms(2500))
+    ask(r, "/rwkv/memory/save", "one bar")
+    ask(r, "/rwkv/memory/load", "one bar")
+    play_note(r, 2600, 72, 300)
+    r.run_until_ns(ms(4500))
+    before = r.worker.session.fork()
+    assert before.tokens > 10
+    restart(r, ScriptedModel())
+    assert r.worker.session.fork() == before
+    assert r.replies() == []
+    r.ask("/rwkv/reset")
+    restart(r, ScriptedModel())
+    assert r.worker.session.fork() == ScriptedModel().start()
+
+
+def test_another_model_cannot_begin_from_it_and_that_is_told(tmp_path: Path) -> None:
+    r = rehearsal(tmp_path)
+    ask(r, "/rwkv/memory/save", "one bar")
+    ask(r, "/rwkv/memory/load", "one bar")
+    play_note(r, 2600, 72, 300)
+    r.run_until_ns(ms(4500))
+    restart(r, ScriptedModel("steps"))
+    ((code, text, address),) = [args for _, name, args in r.events if name == "/rwkv/error"]
+    assert (code, address) == (406, "/rwkv/memory/load")
+    assert "'one bar'" in text
+    assert "cannot understand" in text
+    assert len(r.conductor.assembler.bars) > 0
+    restart(r, ScriptedModel("steps"))
+    assert len([name for _, name, _ in r.events if name == "/rwkv/error"]) == 1
 
 
 def test_memories_are_listed_by_name(tmp_path: Path) -> None:

@@ -212,6 +212,31 @@ def test_generation_starts_earlier_once_the_worker_is_known_to_be_slow() -> None
     assert events(r, "/rwkv/done")[1][2:5] == (4, 0, 0)
 
 
+def test_one_slow_answer_is_forgotten_after_three_completions() -> None:
+    r = slow(900)  # ms for the first chord
+    lead_ms = []
+    for _ in range(4):
+        r._worker_ns = ms(1)
+        lead_ms.append(r.conductor.performer.lead.ns / 1e6)
+        r.conductor.trigger(r.clock.now_ns())
+        r.run_until_ns(r.clock.now_ns() + ms(5000))
+    assert all(lead > 800 for lead in lead_ms[:3])
+    assert lead_ms[3] < 10
+
+
+def test_an_earlier_nudge_does_not_send_later_completions_early() -> None:
+    r = running(bars=1, nudge_ms=-400)
+    r.run_until_ns(ms(100))
+    r.conductor.trigger(r.clock.now_ns())
+    r.run_until_ns(ms(4600))
+    r.ask("/rwkv/set/nudge_ms", 0)
+    r.conductor.trigger(r.clock.now_ns())  # from 6000 on
+    r.run_until_ns(ms(6200))
+    r.transport.osc_tempo(60.0, r.clock.now_ns())  # 300 ms before the second note
+    r.run_until_ns(ms(12_000))
+    assert onsets_ms(r)[4:] == pytest.approx([6000, 6800, 7800, 8800], abs=70)
+
+
 @pytest.mark.parametrize("from_ms", [2600, 3800])  # also when the completion's end is missed
 def test_notes_that_a_stall_makes_too_late_are_dropped_and_counted(from_ms: float) -> None:
     r = running("steps", bars=1)

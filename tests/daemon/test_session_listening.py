@@ -145,7 +145,7 @@ def test_undo_is_as_if_the_completion_had_not_been() -> None:
     r.run_until_ns(ms(9000))
     r.conductor.undo(r.clock.now_ns())
     r.run_until_ns(ms(9010))
-    assert [[n[1] for n in bar] for bar in heard_bars(r)[:2]] == [[50], [52]]
+    assert [[n[1] for n in bar] for bar in heard_bars(r) if bar] == [[50], [52]]
     assert r.worker.session.fork() == fresh_state(r, ScriptedModel())
 
 
@@ -172,6 +172,92 @@ def test_undo_of_what_plays_stops_it() -> None:
     r.run_until_ns(ms(5000))
     assert [n[1] for n in heard_bars(r)[1]] == [52]
     assert r.worker.session.fork() == fresh_state(r, ScriptedModel())
+
+
+def test_a_bar_that_was_undone_before_it_was_over_may_still_be_played_in() -> None:
+    """It has been closed half a second before its line, for what is sent early after it."""
+    r = running(bars=1, nudge_ms=-500)
+    play_note(r, 100, 50, 300)
+    r.conductor.trigger(r.clock.now_ns())
+    r.run_until_ns(ms(2500))
+    r.conductor.trigger(r.clock.now_ns())  # from 4000 on: asked for before 3500
+    r.run_until_ns(ms(3600))
+    r.conductor.undo(r.clock.now_ns())
+    r.conductor.undo(r.clock.now_ns())
+    play_note(r, 3650, 52, 100)
+    r.run_until_ns(ms(9000))
+    assert [[n[1] for n in bar] for bar in heard_bars(r) if bar] == [[50], [52]]
+    assert r.worker.session.fork() == fresh_state(r, ScriptedModel())
+
+
+@pytest.mark.parametrize(("bars", "later"), [(16, 0), (15, 1), (17, 0), (24, 0), (16, 1)])
+def test_undo_is_whole_or_refused(bars: int, later: int) -> None:
+    """Sixteen bars can be corrected: those of the completion, and those heard since."""
+    r = running(bars=bars)
+    play_note(r, 100, 50, 300)
+    r.conductor.trigger(r.clock.now_ns())
+    r.run_until_ns(ms(2000 * (bars + 1) + 100))
+    for _ in range(later):
+        play_note(r, r.clock.now_ns() / 1e6 + 100, 52, 300)
+    before = heard_bars(r)
+    if bars + later <= 16:
+        r.conductor.undo(r.clock.now_ns())
+    else:
+        with pytest.raises(OscError, match="16 bars ago") as error:
+            r.conductor.undo(r.clock.now_ns())
+        assert error.value.code == 406
+        assert heard_bars(r) == before
+    r.run_until_ns(r.clock.now_ns() + ms(100))
+    assert r.worker.session.fork() == fresh_state(r, ScriptedModel())
+
+
+def test_undo_after_undo_does_not_reach_further_back() -> None:
+    r = running(bars=6)
+    play_note(r, 100, 50, 300)
+    for _ in range(3):
+        r.conductor.trigger(r.clock.now_ns())
+        r.run_until_ns(r.clock.now_ns() + ms(14_000))
+    for _ in range(2):
+        r.conductor.undo(r.clock.now_ns())
+    with pytest.raises(OscError) as error:
+        r.conductor.undo(r.clock.now_ns())
+    assert error.value.code == 406
+    r.run_until_ns(r.clock.now_ns() + ms(100))
+    assert r.worker.session.fork() == fresh_state(r, ScriptedModel())
+
+
+@pytest.mark.parametrize(
+    ("undone_ms", "lead_ms", "line_ms"),
+    [(5100, 0, 6000), (5985, 0, 6000), (5960, 50, 8000)],  # waits; has been asked for; too late
+)
+def test_undo_leaves_what_was_asked_for_to_be_made_from_the_state_as_it_is(
+    undone_ms: float, lead_ms: float, line_ms: float
+) -> None:
+    r = running(bars=1)
+    play_note(r, 100, 50, 300)
+    r.conductor.trigger(r.clock.now_ns())
+    r.run_until_ns(ms(5000))
+    r.conductor.performer.lead.restart(ms(lead_ms))
+    r.conductor.trigger(r.clock.now_ns(), 2)
+    r.run_until_ns(ms(undone_ms))
+    r.conductor.undo(r.clock.now_ns())
+    r.run_until_ns(ms(13_000))
+    assert onsets_ms(r)[4:] == pytest.approx([line_ms + 500 * k for k in range(8)], abs=0.01)
+    assert [done[:2] for done in events(r, "/rwkv/done")] == [(1, 1), (2, 2)]
+    assert r.worker.session.fork() == fresh_state(r, ScriptedModel())
+
+
+def test_a_note_that_interrupts_leaves_what_was_asked_for_to_follow_it() -> None:
+    r = running(bars=4, overlap="interrupt")
+    r.conductor.trigger(r.clock.now_ns())
+    r.run_until_ns(ms(2600))
+    r.conductor.trigger(r.clock.now_ns(), 1)  # where the first ends, at 10,000
+    play_note(r, 3000, 52, 300)
+    assert r.conductor.state == "armed"
+    r.run_until_ns(ms(9000))
+    assert onsets_ms(r) == pytest.approx([2000, 2500, 3000, 4000, 4500, 5000, 5500], abs=4.1)
+    assert [done[:2] for done in events(r, "/rwkv/done")] == [(1, 4), (2, 1)]
+    assert hung(r) == set()
 
 
 def test_undo_of_nothing_changes_nothing() -> None:

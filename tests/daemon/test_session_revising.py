@@ -18,6 +18,7 @@ from rwkv_music.model.config import ModelConfig
 from rwkv_music.model.random_weights import random_weights
 from rwkv_music.model.rwkv import RwkvMusicModel
 from rwkv_music.model.scripted import ScriptedModel
+from rwkv_music.music import Meter
 from rwkv_music.sampling import Sampling
 from rwkv_music.tokenizer import load_vocabulary
 
@@ -167,6 +168,78 @@ def test_notes_on_their_way_when_it_changes_are_told_from_the_new_ones() -> None
     r.run_until_ns(ms(4000))
     beats = [(beat, pitch) for beat, pitch in played(r) if pitch < 40]
     assert beats == [(pytest.approx(4 + 11 / 12), 30), (pytest.approx(4 + 13 / 12), 31), (7, 31)]
+
+
+@pytest.mark.parametrize(
+    ("meter", "at_ms", "horizon_beats", "worker_ms"),  # its second bar begins at 4000
+    [
+        (Meter(3, 4), 2500, 1, 0),
+        (Meter(3, 4), 2500, 8, 5),
+        (Meter(3, 4), 3700, 1, 0),
+        (Meter(3, 4), 3700, 0.25, 2),
+        (Meter(3, 4), 3990, 1, 5),
+        (Meter(7, 8), 3450, 8, 2),
+        (Meter(7, 8), 3990, 8, 0),
+        (Meter(5, 4), 3450, 8, 5),
+        (Meter(5, 4), 3990, 1, 0),
+    ],
+)
+def test_a_meter_that_changes_within_the_horizon_is_that_of_what_is_made(
+    meter: Meter, at_ms: float, horizon_beats: float, worker_ms: float
+) -> None:
+    r = running("steps", bars=3, horizon_beats=horizon_beats)
+    r._worker_ns = ms(worker_ms)
+    r.conductor.trigger(r.clock.now_ns())
+    r.run_until_ns(ms(at_ms))
+    r.transport.set_meter(meter, r.clock.now_ns())
+    r.run_until_ns(ms(12_000))
+    steps = 48 + 2 * meter.steps
+    assert onsets_ms(r) == pytest.approx([2000 + k * BEAT_MS / 12 for k in range(steps)], abs=0.01)
+    assert events(r, "/rwkv/done")[0][:5] == (1, 3, steps, 0, 0)
+    assert [str(bar.meter) for bar in r.conductor.assembler.bars][:4] == [
+        *("4/4", "4/4"),
+        *(str(meter), str(meter)),
+    ]
+    assert events(r, "/rwkv/error") == []
+    assert r.worker.session.fork() == fresh_state(r, ScriptedModel("steps"))
+
+
+def test_a_meter_that_changes_and_changes_back_leaves_the_notes_on_their_beats() -> None:
+    r = running("steps", bars=3, horizon_beats=4)
+    r.conductor.trigger(r.clock.now_ns())
+    for at_ms, meter in ((3300, Meter(3, 4)), (3500, Meter(4, 4))):
+        r.run_until_ns(ms(at_ms))
+        r.transport.set_meter(meter, r.clock.now_ns())
+    r.run_until_ns(ms(9000))
+    assert onsets_ms(r) == pytest.approx([2000 + k * BEAT_MS / 12 for k in range(144)], abs=0.01)
+
+
+@pytest.mark.parametrize("at_ms", [3300, 3700])
+def test_what_is_queued_begins_on_the_line_that_a_new_meter_gives_it(at_ms: float) -> None:
+    r = running("steps", bars=2, horizon_beats=8)
+    r.conductor.worker_up("steps", ms(2200))  # so that the next is asked for in the first bar
+    r.run_until_ns(ms(100))
+    r.conductor.trigger(r.clock.now_ns())
+    r.run_until_ns(ms(4100))
+    r.conductor.trigger(r.clock.now_ns(), 1)
+    r.run_until_ns(ms(at_ms + 2000))
+    r.transport.set_meter(Meter(3, 4), r.clock.now_ns())
+    r.run_until_ns(ms(12_000))
+    steps = 48 + 36 + 36
+    assert onsets_ms(r) == pytest.approx([4000 + k * BEAT_MS / 12 for k in range(steps)], abs=0.01)
+    assert [done[:5] for done in events(r, "/rwkv/done")] == [(1, 2, 84, 0, 0), (2, 1, 36, 0, 0)]
+
+
+def test_a_take_that_was_made_in_another_meter_is_made_in_this_one() -> None:
+    r = running("steps", bars=2, takes=2)
+    r.conductor.trigger(r.clock.now_ns())
+    r.run_until_ns(ms(6100))
+    r.transport.set_meter(Meter(3, 4), r.clock.now_ns())  # from 8000 on
+    r.run_until_ns(ms(8100))
+    r.conductor.select(r.clock.now_ns(), 1)  # from 9500 on
+    r.run_until_ns(ms(14_000))
+    again = [t for t in onsets_ms(r) if t > 9000]
+    assert again == pytest.approx([9500 + k * BEAT_MS / 12 for k in range(72)], abs=0.01)
 
 
 def test_the_state_is_that_of_what_sounded() -> None:

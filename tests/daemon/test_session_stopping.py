@@ -21,7 +21,44 @@ def test_stop_releases_and_the_state_hears_what_sounded() -> None:
     r.run_until_ns(ms(9000))
     assert heard_bars(r)[1] == [(0, 60, 11, "model"), (12, 61, 6, "model")]
     assert len(onsets_ms(r)) == 2
-    assert events(r, "/rwkv/done")[0][2] >= 2
+    assert events(r, "/rwkv/done")[0][2] == 2
+
+
+def test_only_notes_that_sounded_are_counted() -> None:
+    r = running("steps", bars=4)
+    r.run_until_ns(ms(500))
+    r.conductor.trigger(r.clock.now_ns())
+    r.run_until_ns(ms(2580))  # the next note is with the output already
+    r.conductor.stop(r.clock.now_ns())
+    r.run_until_ns(ms(4000))
+    assert events(r, "/rwkv/done")[0][2:5] == (14, 0, 0)
+    assert len(onsets_ms(r)) == 14
+
+
+def test_notes_that_are_sent_after_the_last_line_are_counted() -> None:
+    r = running("steps", bars=1, nudge_ms=400)
+    r.run_until_ns(ms(500))
+    r.conductor.trigger(r.clock.now_ns())
+    r.run_until_ns(ms(6000))
+    assert events(r, "/rwkv/done")[0][2:5] == (48, 0, 0)
+    assert len(onsets_ms(r)) == 48
+
+
+@pytest.mark.parametrize("struck_ms", [2490, 2494, 2499])
+def test_a_key_that_is_struck_just_before_our_note_of_it_leaves_nothing_sounding(
+    struck_ms: float,
+) -> None:
+    """Ours is due at 2500, and with the output already."""
+    r = running(bars=2, overlap="interrupt")
+    r.run_until_ns(ms(500))
+    r.conductor.trigger(r.clock.now_ns())
+    r.play(press(61), ms(struck_ms))
+    r.play(lift(61), ms(struck_ms + 3))
+    r.run_until_ns(ms(6000))
+    assert hung(r) == set()
+    assert r.output.sounding == 0
+    assert (12, 61, 1, "player") in heard_bars(r)[1]
+    assert len(onsets_ms(r)) == 1
 
 
 def test_a_dead_worker_is_silence() -> None:

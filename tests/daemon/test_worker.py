@@ -14,6 +14,7 @@ from rwkv_music_daemon.messages import (
     Failed,
     Forget,
     Generated,
+    Header,
     Hear,
     HeardTuple,
     Message,
@@ -53,17 +54,17 @@ def test_a_completion_note_by_note_and_its_end() -> None:
 
 def test_nothing_beyond_what_is_allowed() -> None:
     talk = Talk()
-    talk.say(generate(until_steps=13))
+    talk.say(generate(until=(0, 13)))
     talk.work()
     assert talk.proposed() == [(1, 0, 0), (1, 0, 12)]
-    talk.say(Allow(1, 24, "4/4", 120.0))
+    talk.say(Allow(1, (0, 24)))
     talk.work()
     assert len(talk.proposed()) == 2  # a note on the limit is beyond it
-    talk.say(Allow(1, 49, "4/4", 120.0))
+    talk.say(Allow(1, (1, 1)))
     talk.work()
     assert talk.proposed()[2:] == [(1, 0, 24), (1, 0, 36), (1, 1, 0)]
     assert talk.of(Generated) == []
-    talk.say(Allow(1, FAR, "4/4", 120.0))
+    talk.say(Allow(1, FAR))
     talk.work()
     assert len(talk.proposed()) == 8
     assert len(talk.of(Generated)) == 1
@@ -71,9 +72,9 @@ def test_nothing_beyond_what_is_allowed() -> None:
 
 def test_the_meter_may_change_on_the_way() -> None:
     talk = Talk()
-    talk.say(generate(until_steps=37))
+    talk.say(generate(until=(0, 37)))
     talk.work()
-    talk.say(Allow(1, FAR, "3/4", 90.0))
+    talk.say(Header(1, 1, "3/4", 90.0), Allow(1, FAR))
     talk.work()
     onsets = [(bar, onset) for _, bar, onset in talk.proposed()]
     assert onsets == [(0, 0), (0, 12), (0, 24), (0, 36), (1, 0), (1, 12), (1, 24)]
@@ -89,32 +90,58 @@ def test_a_completion_starts_inside_its_bar_and_after_what_was_heard_there() -> 
 
 def test_a_cancelled_completion_is_silent() -> None:
     talk = Talk()
-    talk.say(generate(until_steps=1))
+    talk.say(generate(until=(0, 1)))
     talk.work()
     talk.say(Cancel(8))  # another one
-    talk.say(Cancel(1), Allow(1, FAR, "4/4", 120.0))
+    talk.say(Cancel(1), Allow(1, FAR))
     talk.work()
     assert talk.proposed() == [(1, 0, 0)]
 
 
 def test_a_bar_that_cannot_be_heard_does_not_end_what_plays() -> None:
     talk = Talk()
-    talk.say(generate(until_steps=1))
+    talk.say(generate(until=(0, 1)))
     talk.work()
-    talk.say(hear(5, (99, 60, 80, 12, False)), Allow(1, FAR, "4/4", 120.0))
+    talk.say(hear(5, (99, 60, 80, 12, False)), Allow(1, FAR))
     talk.work()
     assert [answer.code for answer in talk.of(Failed)] == [500]
     assert len(talk.proposed()) == 8
 
 
-def test_a_new_request_replaces_the_old_one() -> None:
+def test_what_plays_is_made_to_where_it_may_go_before_what_follows() -> None:
     talk = Talk()
-    talk.say(generate(1, until_steps=1), generate(2, bars=1))
+    talk.say(generate(1, until=(0, 1)), Allow(1, (0, 40)), generate(2, bars=1))
     talk.work()
-    assert {request for request, *_ in talk.proposed()} == {2}
-    talk.say(Allow(1, FAR, "4/4", 120.0))
+    assert talk.proposed() == [(n, 0, onset) for n in (1, 2) for onset in (0, 12, 24, 36)]
+    talk.say(Cancel(2), Allow(1, FAR))  # what was to follow was withdrawn
     talk.work()
-    assert {request for request, *_ in talk.proposed()} == {2}
+    assert talk.proposed()[8:] == [(1, 1, onset) for onset in (0, 12, 24, 36)]
+
+
+def test_of_more_than_two_requests_the_first_is_over() -> None:
+    talk = Talk()
+    talk.say(generate(1, until=(0, 1)), generate(2, bars=1), generate(3, bars=1))
+    talk.work()
+    assert {request for request, *_ in talk.proposed()} == {2, 3}
+
+
+def test_the_other_takes_of_what_plays_do_not_keep_what_follows_waiting() -> None:
+    talk = Talk(Uneven())
+    talk.say(generate(1, bars=1, seeds=(1, 2)))
+    for _ in range(2):  # the first take is complete, the second is not
+        talk.worker.work()
+    talk.say(generate(2, bars=1))
+    talk.work()
+    assert [a.take for a in talk.of(Generated) if a.request == 1] == [0]
+    assert [n for n in talk.proposed() if n[0] == 2][:1] == [(2, 0, 0)]
+
+
+def test_a_request_that_fails_leaves_the_other_alone() -> None:
+    talk = Talk()
+    talk.say(generate(1, until=(0, 1)), generate(2, meter="4/5"), Allow(1, FAR))
+    talk.work()
+    assert [answer.request for answer in talk.of(Failed)] == [2]
+    assert talk.proposed() == [(1, bar, onset) for bar in (0, 1) for onset in (0, 12, 24, 36)]
 
 
 def test_the_live_state_does_not_hear_the_completion_but_what_io_tells() -> None:
@@ -161,6 +188,18 @@ def test_of_several_that_tell_the_same_bar_the_last_counts_but_not_across_a_requ
     assert [answer.code for answer in talk.of(Failed)] == [500]
 
 
+def test_many_bars_are_heard_one_at_a_time_so_that_a_slow_engine_is_seen_to_live() -> None:
+    talk = Talk()
+    bars = [hear(number, NOTE) for number in range(16)]
+    talk.worker.tell([*bars, generate(bar=16, bars=1)])
+    states = []
+    while talk.worker.hear_next():
+        states.append(talk.worker.session.fork())
+    assert states == [fresh(*bars[: n + 1]) for n in range(16)] + [fresh(*bars)]
+    talk.work()
+    assert len(talk.proposed()) == 4
+
+
 def test_forgetting() -> None:
     talk = Talk()
     talk.say(hear(0, NOTE), generate(), Forget())
@@ -187,7 +226,7 @@ def test_a_model_that_fails_is_told_of_and_does_not_end_the_worker() -> None:
     talk.work()
     assert talk.proposed() == [(4, 0, 0), (4, 0, 12)]
     assert talk.answers[-1] == Failed(500, "no token is left", 4)
-    talk.say(Allow(4, FAR, "4/4", 120.0), hear(0, NOTE), generate(request=5))
+    talk.say(Allow(4, FAR), hear(0, NOTE), generate(request=5))
     talk.work()
     assert talk.answers[-1] == Failed(500, "no token is left", 5)
 
@@ -238,17 +277,17 @@ class Uneven(ScriptedModel):
 
 def test_takes_that_are_longer_than_the_one_that_plays_are_finished_too() -> None:
     talk = Talk(Uneven())
-    talk.say(generate(bars=1, seeds=(1, 2), until_steps=13))
+    talk.say(generate(bars=1, seeds=(1, 2), until=(0, 13)))
     talk.work()
     assert talk.proposed() == [(1, 0, 0)]
-    talk.say(Allow(1, 25, "4/4", 120.0))
+    talk.say(Allow(1, (0, 25)))
     talk.work()
     assert [answer.take for answer in talk.of(Generated)] == [0]
-    talk.say(Replay(2, 0, 25))  # while the second is still in the making
+    talk.say(Replay(2, 0, (0, 25)))  # while the second is still in the making
     talk.work()
     talk.work()
     assert talk.proposed() == [(1, 0, 0), (2, 0, 0)]
-    talk.say(Allow(2, FAR, "4/4", 120.0))
+    talk.say(Allow(2, FAR))
     talk.work()
     complete = [(a.request, a.take, a.notes) for a in talk.of(Generated)]
     assert complete == [(1, 0, 1), (2, 0, 1), (1, 1, 4)]

@@ -30,11 +30,11 @@ def test_what_was_made_beyond_a_revision_is_made_and_told_again() -> None:
 
 def test_what_was_made_before_a_revision_and_not_told_is_told_once() -> None:
     talk = Talk()
-    talk.say(generate(bars=1, until_steps=13))
+    talk.say(generate(bars=1, until=(0, 13)))
     for _ in range(3):
         talk.worker.work()
     told = len(talk.proposed())
-    talk.say(revise(1, 0, 24), Allow(1, FAR, "4/4", 120.0))
+    talk.say(revise(1, 0, 24), Allow(1, FAR))
     talk.work()
     assert told < 4
     assert talk.proposed() == [(1, 0, onset) for onset in (0, 12, 24, 36)]

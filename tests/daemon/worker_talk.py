@@ -11,7 +11,7 @@ from rwkv_music_daemon.worker import Worker
 
 from rwkv_music.model.scripted import ScriptedModel
 
-FAR = 10_000
+FAR = (10_000, 0)
 
 
 class Talk:
@@ -51,7 +51,7 @@ def generate(request: int = 1, bar: int = 1, bars: int = 2, **changed: Any) -> G
         "first_step": 0,
         "meter": "4/4",
         "tempo_bpm": 120.0,
-        "until_steps": FAR,
+        "until": FAR,
         "seeds": (5,),
         "let_ring": False,
         "wishes": asdict(Generation()),

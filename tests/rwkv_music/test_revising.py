@@ -24,6 +24,7 @@ TINY = ModelConfig(1, 64, len(VOCABULARY), 8, 8, 8, 8)
 MODEL = RwkvMusicModel(NumpyEngine(random_weights(TINY, seed=3)), VOCABULARY)
 FOUR = Meter(4, 4)
 FAR = 10_000
+END = (FAR, 0)
 BARS = 4
 LOW = Sampling(pitch_low=21, pitch_high=40)
 HIGH = Sampling(pitch_low=70, pitch_high=80)
@@ -42,7 +43,8 @@ def continuation(joins: bool = False, **wishes: Any) -> Continuation[Any]:
 
 
 def make(c: Continuation[Any], until_steps: int = FAR) -> list[CompletionNote]:
-    return list(iter(lambda: c.next_note(until_steps), None))  # type: ignore[arg-type]
+    until = divmod(until_steps, FOUR.steps)
+    return list(iter(lambda: c.next_note(until), None))  # type: ignore[arg-type]
 
 
 def revision(bar: int, step: int, sampling: Sampling = HIGH, let_ring: bool = False) -> Revision:
@@ -103,10 +105,10 @@ def test_what_is_half_made_counts_for_nothing() -> None:
         c = continuation(sampling=LOW)
         notes = []
         for _ in range(steps):
-            proposal = c.wants(FAR)
+            proposal = c.wants(END)
             if proposal is not None:
                 MODEL.advance([proposal])
-            note = c.take(FAR)
+            note = c.take(END)
             notes += [] if note is None else [note]
         c.revise(revision(*place))
         notes = [n for n in notes if n.place < place] + make(c)
@@ -140,14 +142,42 @@ def test_an_early_bar_of_a_long_completion_can_be_made_again() -> None:
 def test_meters_stay_those_that_were_told() -> None:
     c = continuation(sampling=LOW)
     make(c, 40)
-    c.set_header(Meter(3, 4), 90.0)
+    c.set_header(1, Meter(3, 4), 90.0)
     make(c, 60)
-    c.set_header(FOUR, 120.0)
+    c.set_header(2, FOUR, 120.0)
     make(c, 100)
     c.revise(revision(0, 20))
     lines = {(n.bar, n.start_step - n.note.onset) for n in make(c)}
     assert lines <= {(0, 0), (1, 48), (2, 84), (3, 132)}
     assert len(lines) >= 3
+
+
+@pytest.mark.parametrize("joins", [False, True])
+@pytest.mark.parametrize("place", [(1, 0), (1, 13), (2, 5)])
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_bar_that_is_open_already_has_its_new_meter_when_it_is_revised(
+    place: tuple[int, int], joins: bool, first: int
+) -> None:
+    """As if the meter had been known before, but for the notes that are there."""
+    three = Meter(3, 4)
+    c = continuation(joins, sampling=LOW)
+    made = make(c, 130)
+    c.set_header(first, three, 90.0)
+    c.revise(revision(*place))
+    kept = [n for n in made if n.place < place and (n.bar < first or n.note.onset < three.steps)]
+    notes = [*kept, *make(c)]
+    assert all(n.note.onset < three.steps for n in notes if n.bar >= first)
+    assert {n.start_step - n.note.onset for n in notes if n.bar == 3} <= {3 * 36 + 12 * first}
+    heard = MODEL.start()
+    for bar in range(BARS):
+        if bar == 0 and joins:
+            MODEL.open_bar(heard, FOUR, 120.0)
+            MODEL.hear_notes(heard, [BEFORE])
+        else:
+            MODEL.open_bar(heard, *((three, 90.0) if bar >= first else (FOUR, 120.0)))
+        after = BEFORE if bar == 0 and joins else None
+        MODEL.hear_notes(heard, [n.note for n in notes if n.bar == bar], after)
+    np.testing.assert_allclose(c.state.engine, heard.engine, atol=1e-4)
 
 
 def test_constraints_remember_what_was_left() -> None:
@@ -177,17 +207,17 @@ def test_let_ring_can_be_wished_for_on_the_way() -> None:
 
 def test_all_takes_are_revised_and_new_ones_are_drawn_as_is_wished_now() -> None:
     takes = Takes(MODEL, MODEL.start(), CompletionRequest(2, FOUR, 120.0, LOW), (1, 2))
-    while takes.advance(FAR):
+    while takes.advance(END):
         pass
     takes.revise(revision(1, 0))
     assert all(note.bar == 0 for take in takes.takes for note in take.notes)
     assert not any(take.finished for take in takes.takes)
-    while takes.advance(FAR):
+    while takes.advance(END):
         pass
     for take in takes.takes:
         assert take.finished
         assert all((note.note.pitch < 60) == (note.bar == 0) for note in take.notes)
     again = takes.again((3,), HIGH, False)
-    while again.advance(FAR):
+    while again.advance(END):
         pass
     assert all(70 <= note.note.pitch <= 80 for note in again.takes[0].notes)

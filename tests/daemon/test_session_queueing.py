@@ -1,0 +1,85 @@
+"""What follows a completion that plays: that one sounds to its end, to the last note."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from performances import fresh_state
+from rwkv_music_daemon.messages import Failed
+from rwkv_music_daemon.parameters import Generation
+from rwkv_music_daemon.rehearsal import Rehearsal
+from rwkv_music_daemon.transport import Transport
+from session_stage import events, hung, ms, onsets_ms, running
+
+from rwkv_music.model.scripted import ScriptedModel
+
+STEP_MS = 500 / 12
+
+
+def slow(lead_ms: float, worker_ms: float = 0, **generation: Any) -> Rehearsal:
+    """A note on every step; the worker is known to need so long for a first chord."""
+    transport = Transport(120.0, None, "internal")
+    transport.play(0)
+    wishes = Generation(**{"bars": 1, **generation})
+    r = Rehearsal(ScriptedModel("steps"), wishes, transport, worker_ns=ms(worker_ms))
+    r.conductor.worker_up("steps", ms(lead_ms))
+    r.run_until_ns(ms(500))
+    r.conductor.trigger(r.clock.now_ns())
+    r.run_until_ns(ms(2600))
+    return r
+
+
+@pytest.mark.parametrize("lead_ms", [0, 300, 600, 1200])
+@pytest.mark.parametrize("horizon_beats", [0.25, 0.5, 1, 8])
+def test_not_a_note_is_lost_however_long_before_its_end_the_next_is_asked_for(
+    lead_ms: float, horizon_beats: float
+) -> None:
+    r = slow(lead_ms, horizon_beats=horizon_beats)
+    assert r.conductor.trigger(r.clock.now_ns()) == (2, 2)
+    r.run_until_ns(ms(7000))
+    assert onsets_ms(r) == pytest.approx([2000 + k * STEP_MS for k in range(96)], abs=0.001)
+    assert [done[:5] for done in events(r, "/rwkv/done")] == [(1, 1, 48, 0, 0), (2, 1, 48, 0, 0)]
+    assert r.worker.session.fork() == fresh_state(r, ScriptedModel())
+
+
+def test_a_take_that_is_chosen_leaves_what_plays_whole_up_to_its_place() -> None:
+    r = slow(600, horizon_beats=0.25, bars=4, takes=2)
+    r.conductor.select(r.clock.now_ns(), 1)  # from 4000 on
+    r.run_until_ns(ms(13_000))
+    expected = [2000 + k * STEP_MS for k in range(48 * 5)]
+    assert onsets_ms(r) == pytest.approx(expected, abs=0.001)
+    assert [done[:3] for done in events(r, "/rwkv/done")] == [(1, 4, 48), (2, 4, 192)]
+
+
+def test_a_queued_request_that_is_withdrawn_leaves_what_plays_as_it_is() -> None:
+    r = slow(600, horizon_beats=0.25, bars=2)
+    r.conductor.trigger(r.clock.now_ns())
+    r.run_until_ns(ms(5500))  # it has been asked for
+    r.conductor.performer.disarm()
+    r.ask("/rwkv/set/temperature", 0.5)  # a beat later: there is no note to be made anew
+    r.run_until_ns(ms(9000))
+    assert len(onsets_ms(r)) == 96
+    assert r.conductor.state == "listening"
+
+
+def test_a_queued_request_that_fails_leaves_what_plays() -> None:
+    r = slow(0, bars=4)
+    request, _ = r.conductor.trigger(r.clock.now_ns())
+    r.run_until_ns(ms(9990))  # it has been asked for
+    r.conductor.worker(Failed(500, "no token is left", request), r.clock.now_ns())
+    assert r.conductor.state == "playing"
+    r.run_until_ns(ms(13_000))
+    assert len(onsets_ms(r)) == 4 * 48
+    assert [done[0] for done in events(r, "/rwkv/done")] == [1]
+    assert events(r, "/rwkv/error")[0][:2] == (500, "no token is left")
+    assert hung(r) == set()
+
+
+def test_a_completion_that_fails_ends_and_releases_its_notes() -> None:
+    r = running(bars=4)
+    r.conductor.trigger(r.clock.now_ns())
+    r.run_until_ns(ms(2750))
+    r.conductor.worker(Failed(500, "no token is left", 1), r.clock.now_ns())
+    assert r.conductor.state == "listening"
+    assert hung(r) == set()
