@@ -47,6 +47,7 @@ _WORKER, _WORKERS = "worker_process", ("worker", "worker-2")
 _LOOK_S = 0.25
 _PING_S = 1.0
 _STOP_S = 3.0
+_STOPPED_S = 2.0  # who looks as late as that has not been running
 _ERRORS: dict[int, type[RwkvMusicError]] = {2: ConfigError, 3: PortError, 4: CheckpointError}
 
 log = logging.getLogger(__name__)
@@ -76,6 +77,7 @@ class Supervisor:
         self._has_osc_port = False  # and with it the record: no other service can be there
         self._ending = False
         self._next_ping_s = 0.0
+        self._looked_s = time.monotonic()
 
     def run(self) -> None:
         """Serve until SIGTERM, SIGINT or SIGHUP. Raises ConfigError, PortError or CheckpointError
@@ -92,6 +94,7 @@ class Supervisor:
 
     def _look(self) -> None:
         now_s = time.monotonic()
+        self._excuse_after_a_stop(now_s)
         self._start_children(now_s)
         for key, _ in self._selector.select(_LOOK_S):
             if key.fileobj is self._hub:
@@ -110,6 +113,14 @@ class Supervisor:
             self._feed_watchdog()
             for child in self._children():
                 child.send(Ping(int(now_s)))
+
+    def _excuse_after_a_stop(self, now_s: float) -> None:
+        """When we were stopped ourselves (Ctrl-Z, a machine that slept or was paused), so were the
+        children, most likely: their silence says nothing."""
+        if now_s - self._looked_s > _STOPPED_S:
+            for child in self._children():
+                child.answered_s = now_s
+        self._looked_s = now_s
 
     def _children(self) -> tuple[Child, ...]:
         return (self._io, self._worker, *([self._next] if self._next else []))

@@ -79,6 +79,21 @@ def test_a_worker_that_hangs_is_killed_and_one_that_loads_is_not(
     house.run_until(lambda: len(house.children["worker"]) == 2)
 
 
+def test_a_supervisor_that_was_stopped_kills_nobody_for_having_been_stopped_too(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.come_up()
+    stopped_s = child_module._HUNG_S + 2
+    monotonic = time.monotonic
+    monkeypatch.setattr(module.time, "monotonic", lambda: monotonic() + stopped_s)
+    house.run_until(lambda: [m for m in house.worker.heard if isinstance(m, Ping)])
+    for _ in range(5):
+        house.supervisor._look()
+    assert not house.io.killed
+    assert not house.worker.killed
+    assert house.rescued == []
+
+
 def test_an_io_that_dies_is_silenced_and_everything_begins_again(house: House) -> None:
     house.come_up()
     house.io.say(SYNTH)
