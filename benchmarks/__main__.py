@@ -25,6 +25,7 @@ _BENCHMARKS: dict[str, tuple[list[str], list[str]]] = {
     "flood": (["flood"], ["--quick"]),
     "history": (["history"], ["--tokens=20000"]),
     "engine": (["engine", "--no-peers"], ["--quick"]),
+    "kernels": (["kernels"], ["--quick"]),
 }
 
 
