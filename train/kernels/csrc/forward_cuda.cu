@@ -9,7 +9,7 @@ namespace {
 
 // Three blocks of all 64 rows in bfloat16 fit into a multiprocessor; the others need registers more.
 template <int kRows, class T>
-__global__ __launch_bounds__(kThreads, kRows * sizeof(T) == 128 ? 3 : 2) void
+__global__ __launch_bounds__(kThreads, kRows == kSize && sizeof(T) == 2 ? 3 : 2) void
 forward_kernel(Shape shape, Forward<T> call) {
   extern __shared__ __align__(16) unsigned char bytes[];
   forward_chunks<kRows>(CudaBlock{}, shape, call, blockIdx.z, blockIdx.y, blockIdx.x,
