@@ -87,13 +87,15 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     for name in options.large:
         for bits in (8, 4):  # one after the other: both may not fit
             rows += measured(large_contenders(name, [bits], options.threads), options.rounds)
-    default = default_weights()
+    default, choosing = default_weights(), None
+    if DEFAULT in options.models:
+        choosing = first_notes(default, 100 if options.quick else 400)
     return {
         "machine": machine(),
         "instruction_sets": native.instruction_sets(),
         "default": {"source": Path(default.source).name, "config": str(default.config)},
         "rows": rows,
-        "first_note": first_notes(default, 100 if options.quick else 400),
+        "first_note": choosing,
         "notes": notes,
         "took_s": perf_counter() - started,
     }
@@ -142,7 +144,8 @@ def main() -> None:
         options.peers = PEERS[:1] if options.quick else PEERS
     result = measure(options)
     print(table([shown(row) for row in result["rows"]]))
-    print(table([result["first_note"]]))
+    if result["first_note"]:
+        print(table([result["first_note"]]))
     for note in result["notes"]:
         print(note)
     write(result, options.json)

@@ -18,10 +18,11 @@ _FILE_TYPES = {"F16": 1, "Q4_0": 2, "Q8_0": 7}
 
 
 def write_gguf(checkpoint: Path, path: Path, kind: str) -> None:
-    """`kind`: F16, Q8_0 or Q4_0."""
+    """`kind`: F16, Q8_0 or Q4_0. The file appears when it is complete."""
+    part = path.with_suffix(".part")
     weights = load_weights(checkpoint)
     config, tensors = weights.config, weights.tensors
-    out = gguf.GGUFWriter(str(path), "rwkv7")
+    out = gguf.GGUFWriter(str(part), "rwkv7")
     out.add_name(checkpoint.stem)
     out.add_vocab_size(config.vocabulary)
     out.add_tokenizer_model("no_vocab")
@@ -81,3 +82,4 @@ def write_gguf(checkpoint: Path, path: Path, kind: str) -> None:
     out.write_kv_data_to_file()
     out.write_tensors_to_file()
     out.close()
+    part.replace(path)

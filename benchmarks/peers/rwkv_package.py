@@ -29,7 +29,9 @@ def main() -> None:
             name: torch.from_numpy(tensor.copy()).bfloat16()
             for name, tensor in weights.tensors.items()
         }
-        torch.save(tensors, converted)
+        part = converted.with_suffix(".part")
+        torch.save(tensors, part)
+        part.replace(converted)  # complete, or not there
     model = RWKV(model=str(converted.with_suffix("")), strategy=f"cpu {precision}")
     state: Any = None
 
