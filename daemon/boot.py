@@ -47,10 +47,11 @@ class Boot:
         return from_dict(self.config)
 
 
-def start_child(module: str, boot: Boot) -> subprocess.Popen[bytes]:
+def start_child(module: str, boot: Boot, keeps_pipe: bool = False) -> subprocess.Popen[bytes]:
     """Run `python -m rwkv_music_daemon.MODULE`, and hand it the boot line.
 
-    On standard input, because command lines and environments can be read by others.
+    On standard input, because command lines and environments can be read by others. A pipe that is
+    kept tells the child, by its end, that this process has ended.
     """
     child = subprocess.Popen(
         [sys.executable, "-m", f"{__package__}.{module}"],
@@ -59,7 +60,9 @@ def start_child(module: str, boot: Boot) -> subprocess.Popen[bytes]:
     if child.stdin is not None:
         try:
             child.stdin.write(json.dumps(asdict(boot)).encode() + b"\n")
-            child.stdin.close()
+            child.stdin.flush()
+            if not keeps_pipe:
+                child.stdin.close()
         except BrokenPipeError:
             pass  # it died at once; its exit code tells
     return child

@@ -22,6 +22,7 @@ _SUMMARIES = {
     "doctor": "Say what is there, what is missing, and how to get it.",
     "config": "Check a configuration, or show the effective one.",
     "compose": "Let the running service continue a list of notes: for scripts inside DAWs.",
+    "monitor": "Show in a browser what is heard and played.",
     "service": "Run it in the background, from login on.",
     "bridges": "List or install the scripts that run inside DAWs.",
 }
