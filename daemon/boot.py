@@ -47,11 +47,12 @@ class Boot:
         return from_dict(self.config)
 
 
-def start_child(module: str, boot: Boot) -> subprocess.Popen[bytes]:
+def start_child(module: str, boot: Boot, keeps_pipe: bool = False) -> subprocess.Popen[bytes]:
     """Run `python -m rwkv_music_daemon.MODULE`, and hand it the boot line.
 
-    On standard input, because command lines and environments can be read by others. With -P, so
-    that no module is taken from the folder in which the service was started.
+    On standard input, because command lines and environments can be read by others. A pipe that is
+    kept tells the child, by its end, that this process has ended. With -P, so that no module is
+    taken from the folder in which the service was started.
     """
     child = subprocess.Popen(
         [sys.executable, "-P", "-m", f"{__package__}.{module}"],
@@ -60,7 +61,9 @@ def start_child(module: str, boot: Boot) -> subprocess.Popen[bytes]:
     if child.stdin is not None:
         try:
             child.stdin.write(json.dumps(asdict(boot)).encode() + b"\n")
-            child.stdin.close()
+            child.stdin.flush()
+            if not keeps_pipe:
+                child.stdin.close()
         except BrokenPipeError:
             pass  # it died at once; its exit code tells
     return child

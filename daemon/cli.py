@@ -24,6 +24,7 @@ _SUMMARIES = {
     "config": "Check a configuration, or show the effective one.",
     "compose": "Let the running service continue a list of notes: for scripts inside DAWs.",
     "models": "List, look at and quantise models.",
+    "monitor": "Show in a browser what is heard and played.",
     "service": "Run it in the background, from login on.",
     "bridges": "List or install the scripts that run inside DAWs.",
 }

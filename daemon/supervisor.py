@@ -39,6 +39,7 @@ from .messages import (
     Stop,
     WorkerState,
 )
+from .monitor_child import MonitorChild
 from .record import Record
 from .rescue import Rescue
 from .services.notify import Notifier
@@ -67,6 +68,8 @@ class Supervisor:
         self._io, self._worker = Child("io", "io_process"), Child(_WORKERS[0], _WORKER)
         self._next: Child | None = None  # a worker with another model, on its way
         self._next_config = config
+        page = Boot.of("monitor", config, "", 0)  # no secret: it is only an OSC client
+        self._monitor = MonitorChild(page) if config.monitor.enabled else None
         self._io_port = 0
         self._ports = ""
         self._rescue = Rescue()
@@ -105,6 +108,8 @@ class Supervisor:
                 key.data()
         self._take_callers()
         now_s = time.monotonic()
+        if self._monitor is not None and self._is_ready:
+            self._monitor.look(now_s)
         for child in self._children():
             if child.is_dead() or child.is_hung(now_s):
                 self._lose(child, now_s)
@@ -289,6 +294,8 @@ class Supervisor:
     def _end(self) -> None:
         """io silences and closes its ports; whoever does not end is ended."""
         self._notifier.ending()
+        if self._monitor is not None:
+            self._monitor.end()
         for child in self._children():
             child.send(Stop())
         until_s = time.monotonic() + _STOP_S

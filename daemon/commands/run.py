@@ -6,10 +6,11 @@ import logging
 
 import click
 
-from rwkv_music.errors import RwkvMusicError
+from rwkv_music.errors import ConfigError, RwkvMusicError
 
 from ..boot import start_log
 from ..config import load_config
+from ..monitor import monitor_absence
 from ..supervisor import run_service
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,8 @@ def command(path: str | None, overrides: tuple[str, ...]) -> None:
     """
     config = load_config(path, overrides)
     start_log("supervisor", config.logging)
+    if config.monitor.enabled and (absence := monitor_absence()):
+        raise ConfigError(f"monitor.enabled: {absence}")
     for warning in config.warnings():
         click.echo(f"warning: {warning}", err=True)
     try:

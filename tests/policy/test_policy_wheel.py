@@ -16,6 +16,7 @@ DATA = {
     "rwkv_music/tokenizer/vocabulary.json",
     "rwkv_music/data/starter.safetensors",
     "rwkv_music_daemon/data/demo.mid",
+    "rwkv_music_daemon/monitor/page.html",
 }
 
 

@@ -1,0 +1,34 @@
+"""`rwkv-music-daemon monitor`: the web page of a service that runs already."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import click
+
+from ..boot import start_log
+from ..config import load_config
+from ..monitor.server import HOST, Monitor
+
+
+@click.command()
+@click.option("--config", "path", type=click.Path(), help="Configuration file (YAML).")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one key.")
+def command(path: str | None, overrides: tuple[str, ...]) -> None:
+    """Show in a browser what is heard and played, until Ctrl-C.
+
+    A service with `monitor.enabled` brings the page with it; this is for one that has not.
+
+    Example: rwkv-music-daemon monitor --set monitor.port=8080
+    """
+    config = load_config(path, overrides)
+    start_log("monitor", config.logging)
+    monitor = Monitor(config)
+    click.echo(f"http://{HOST}:{config.monitor.port}/")
+
+    async def serve() -> None:
+        await monitor.serve(asyncio.Event())
+
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(serve())

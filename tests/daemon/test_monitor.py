@@ -1,0 +1,232 @@
+"""The web page's server, between a service with the real OSC server and a browser's requests."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from osc_service import OscService
+from rwkv_music_daemon.config import Config
+from rwkv_music_daemon.config_sections import MonitorConfig, OscConfig
+from rwkv_music_daemon.monitor import monitor_absence
+from rwkv_music_daemon.monitor.backlog import Backlog
+from rwkv_music_daemon.monitor.server import Monitor, is_for_pages
+from rwkv_music_daemon.osc.framing import Message
+
+from rwkv_music.errors import ConfigError, PortError
+
+pytestmark = pytest.mark.skipif(monitor_absence() != "", reason=monitor_absence())
+STATUS = ("listening", 3, 13.5, 97.0, 4, 4, "internal", "a model")
+
+
+def status(beat: float) -> Message:
+    return Message("/rwkv/status", ("listening", 0, beat, 120.0, 4, 4, "internal", "m"))
+
+
+def played(beat: float) -> Message:
+    return Message("/rwkv/note/played", (1, beat, 60, 80, 1.0))
+
+
+# --- what a new page is told ---
+
+
+def test_a_new_page_is_told_the_latest_of_everything_and_all_notes() -> None:
+    backlog = Backlog()
+    for message in (
+        Message("/rwkv/state", ("idle",)),
+        status(1.0),
+        played(1.0),
+        Message("/rwkv/state", ("playing",)),
+        status(2.0),
+        played(2.0),
+        Message("/rwkv/done", (1, 4, 16, 0, 0, 0.4)),
+        Message("/rwkv/done", (2, 4, 17, 0, 0, 0.5)),
+        Message("/rwkv/error", (404, "unknown", "/rwkv/nonsense")),
+    ):
+        backlog.add(message)
+    told = list(backlog)
+    assert [m.args for m in told if m.address == "/rwkv/state"] == [("playing",)]
+    assert [m.args[2] for m in told if m.address == "/rwkv/status"] == [2.0]
+    assert [m.args[1] for m in told if m.address == "/rwkv/note/played"] == [1.0, 2.0]
+    assert [m.args[0] for m in told if m.address == "/rwkv/done"] == [1, 2]
+    assert not any(m.address == "/rwkv/error" for m in told)
+
+
+def test_notes_from_before_a_jump_have_no_place_any_more() -> None:
+    backlog = Backlog()
+    for message in (status(30.0), played(30.0), status(0.1), played(0.0)):
+        backlog.add(message)
+    assert [m.args[1] for m in backlog if m.address == "/rwkv/note/played"] == [0.0]
+
+
+def test_it_does_not_grow_for_ever() -> None:
+    backlog = Backlog()
+    for number in range(5000):
+        backlog.add(played(float(number)))
+        backlog.add(Message("/rwkv/done", (number, 4, 16, 0, 0, 0.4)))
+    assert len(list(backlog)) < 2100
+
+
+# --- the server ---
+
+
+class Site:
+    """A monitor in a thread, and what a browser would do."""
+
+    def __init__(self, osc_port: int, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        config = Config(osc=OscConfig(port=osc_port), monitor=MonitorConfig(True, port))
+        self._monitor = Monitor(config)
+        self._loop = asyncio.new_event_loop()
+        self._over = asyncio.Event()
+        self.error: Exception | None = None
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        try:
+            self._loop.run_until_complete(self._monitor.serve(self._over))
+        except PortError as error:
+            self.error = error
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._over.set)
+        self._thread.join(5)
+        assert not self._thread.is_alive()
+        self._loop.close()
+
+    def get(self, path: str, **headers: str) -> Any:
+        return urllib.request.urlopen(
+            urllib.request.Request(self.url + path, headers=headers), timeout=5
+        )
+
+    def ask(self, body: object, **headers: str) -> int:
+        request = urllib.request.Request(
+            self.url + "/request",
+            data=json.dumps(body).encode(),
+            headers={"Content-Type": "application/json", **headers},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return int(error.code)
+
+
+def until(is_so: Callable[[], object]) -> None:
+    ends_s = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < ends_s
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def service() -> Iterator[OscService]:
+    opened = OscService(lambda r: [("/rwkv/status", *STATUS)] if r.name == "status" else [])
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def site(service: OscService, unused_tcp_port: int) -> Iterator[Site]:
+    opened = Site(service.port, unused_tcp_port)
+    until(lambda: service.requests)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def unused_tcp_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_the_page_needs_nothing_from_elsewhere(site: Site) -> None:
+    with site.get("/") as answer:
+        text = answer.read().decode()
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert "<title>RWKV Music</title>" in text
+    assert "http" not in text.replace("http-equiv", "")
+
+
+def test_what_the_service_says_reaches_the_page(site: Site, service: OscService) -> None:
+    with site.get("/events") as events:
+        told = []
+        while not any(m.get("address") == "/rwkv/status" for m in told):
+            line = events.readline().decode()
+            if line.startswith("data: "):
+                told.append(json.loads(line.removeprefix("data: ")))
+        assert told[-1]["args"] == pytest.approx(list(STATUS))
+        service.server.publish("/rwkv/note/played", 1, 14.0, 60, 90, 0.5)
+        while told[-1].get("address") != "/rwkv/note/played":
+            line = events.readline().decode()
+            if line.startswith("data: "):
+                told.append(json.loads(line.removeprefix("data: ")))
+        assert told[-1]["args"] == [1, 14.0, 60, 90, 0.5]
+
+
+def test_what_the_page_asks_reaches_the_service(site: Site, service: OscService) -> None:
+    assert site.ask({"address": "/rwkv/trigger", "args": [4]}) == 204
+    assert site.ask({"address": "/rwkv/set/temperature", "args": [0.5]}) == 204
+    until(lambda: any(r.name == "set" for r in service.requests))
+    asked = {r.name: r.args for r in service.requests}
+    assert asked["trigger"] == (4, None)
+    assert asked["set"] == ("temperature", 0.5)
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "code"),
+    [
+        ({"address": "/rwkv/nonsense"}, {}, 400),
+        ({"address": "/rwkv/subscribe", "args": [9]}, {}, 400),
+        ({"address": "/rwkv/trigger", "args": [[1]]}, {}, 400),
+        ({"address": 7}, {}, 400),
+        ([], {}, 400),
+        ({"address": "/rwkv/trigger"}, {"Content-Type": "text/plain"}, 415),
+        ({"address": "/rwkv/trigger"}, {"Origin": "http://example.org"}, 403),
+        ({"address": "/rwkv/trigger"}, {"Host": "example.org"}, 403),
+    ],
+)
+def test_what_is_no_request_of_the_page_is_refused(
+    site: Site, service: OscService, body: object, headers: dict[str, str], code: int
+) -> None:
+    assert site.ask(body, **headers) == code
+    assert not any(r.name in ("trigger", "subscribe") and r.args == (9,) for r in service.requests)
+    assert not any(r.name == "trigger" for r in service.requests)
+
+
+def test_another_name_for_this_machine_gets_no_page(site: Site) -> None:
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        site.get("/", Host="rebound.example.org")
+
+
+def test_a_port_that_is_taken_is_said(site: Site, service: OscService) -> None:
+    second = Site(service.port, int(site.url.rpartition(":")[2]))
+    until(lambda: second.error is not None)
+    assert "monitor.port" in str(second.error)
+
+
+def test_without_its_library_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "rwkv_music_daemon.monitor.server.monitor_absence", lambda: "the web page needs a library"
+    )
+    with pytest.raises(ConfigError, match="library"):
+        Monitor(Config())
+
+
+def test_pages_may_ask_for_parameters_and_nothing_strange() -> None:
+    assert is_for_pages("/rwkv/set/bars")
+    assert is_for_pages("/rwkv/take/next")
+    assert not is_for_pages("/rwkv/unsubscribe")
+    assert not is_for_pages("/other/set/bars")
+    assert not is_for_pages(None)
