@@ -111,7 +111,10 @@ def measure_shape(
                 "backward_ms": backward_ms,
                 "total_ms": total,
                 "share_of_bandwidth": (FORWARD_BYTES + BACKWARD_BYTES)
-                * tokens / 1e6 / total / gb_per_s,
+                * tokens
+                / 1e6
+                / total
+                / gb_per_s,
             }
         )
     d_y = torch.randn_like(values[0])

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+
 @dataclass(frozen=True)
 class Peer:
     """call: y of six vectors, differentiable; the second is the decay in the peer's own unit,

@@ -44,7 +44,7 @@ class TuneOptions:
     steps: int = 60
     batch: int = 4
     length: int = 512
-    rate: float = 0.1
+    rate: float = 0.2
     transpose: int = 3
     seed: int = 0
 

@@ -136,7 +136,9 @@ def _sources(device: str) -> tuple[str, ...]:
 def _cpp_flags() -> tuple[str, ...]:
     if sys.platform == "win32":
         return ("/O2", "/arch:AVX2", "/EHsc")
-    native = "-march=native" if platform.machine().lower() in ("x86_64", "amd64") else "-mcpu=native"
+    native = (
+        "-march=native" if platform.machine().lower() in ("x86_64", "amd64") else "-mcpu=native"
+    )
     return ("-O3", native, "-ffp-contract=fast", "-fno-math-errno")
 
 

@@ -154,7 +154,9 @@ def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]
     ctx.set_materialize_grads(False)
 
 
-def _wkv7_gradients(ctx: Any, d_y: Tensor | None, d_end: Tensor | None, *_: None) -> tuple[Any, ...]:
+def _wkv7_gradients(
+    ctx: Any, d_y: Tensor | None, d_end: Tensor | None, *_: None
+) -> tuple[Any, ...]:
     if not ctx.kept:
         raise RuntimeError("rwkv_music::wkv7 was called without keep, so it has no gradients")
     if d_y is None and d_end is None:

@@ -63,7 +63,9 @@ def test_nothing_spills(figures, capsys):
     with capsys.disabled():
         print()
         for kernel, capability, registers, stack, spilled in sorted(figures):
-            print(f"  sm_{capability:<4}{registers:4} registers {stack:4} stack {spilled:4} spilled"
-                  f"  {kernel}")
+            print(
+                f"  sm_{capability:<4}{registers:4} registers {stack:4} stack {spilled:4} spilled"
+                f"  {kernel}"
+            )
     assert all(registers <= MOST_REGISTERS for _, _, registers, _, _ in figures)
     assert [row for row in figures if row[3] or row[4]] == []
