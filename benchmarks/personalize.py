@@ -23,9 +23,10 @@ from rwkv_music_train.personalize import TuneOptions, loss_from, tune_state
 from rwkv_music_train.pieces import Piece
 from rwkv_music_train.prepare import PrepareOptions, read_all
 from rwkv_music_train.weights import model_of
-from rwkv_music_train.windows import validation_windows
+from rwkv_music_train.windows import Window, validation_windows
 
-from rwkv_music.model.weights import load_weights
+from rwkv_music.errors import ConfigError
+from rwkv_music.model.weights import Weights, load_weights
 from rwkv_music.tokenizer import load_vocabulary
 
 from .engine import default_weights
@@ -59,6 +60,17 @@ def read(folder: Path, paths: list[str]) -> list[Piece]:
     return pieces
 
 
+def tuned_loss(
+    weights: Weights, pieces: list[Piece], tune: TuneOptions, windows: list[Window], before: float
+) -> float:
+    """The loss from the state that the pieces give; that without, where they give none."""
+    try:
+        states = tune_state(weights, pieces, tune)
+    except ConfigError:
+        return before
+    return loss_from(model_of(weights).eval(), windows, states)[0]
+
+
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     vocabulary = load_vocabulary()
     weights = load_weights(options.model) if options.model else default_weights()
@@ -79,10 +91,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         others = [drawn(str(other), "train", 1)[0] for other in rng.permutation(rest)[:PIECES]]
         windows = validation_windows(sixth, vocabulary, LENGTH, 0, 8)
         before, targets = loss_from(model, windows, None)
-        after, _ = loss_from(model, windows, tune_state(weights, own, tune))
-        against, _ = loss_from(
-            model, windows, tune_state(weights, read(options.midi, others), tune)
-        )
+        after = tuned_loss(weights, own, tune, windows, before)
+        against = tuned_loss(weights, read(options.midi, others), tune, windows, before)
         rows.append(
             {
                 "composer": name,

@@ -72,7 +72,7 @@ class Trainer:
         self._resume()
         if run.compile:
             for block in self.model.blocks:
-                block.compile(dynamic=False)
+                block.compile()
         self._objective: torch.nn.Module = Objective(self.model)
         if self.ranks.count > 1:
             self._objective = DistributedDataParallel(self._objective)

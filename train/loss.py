@@ -114,7 +114,8 @@ def head_loss(
 
 class _HeadLoss(torch.autograd.Function):
     """The head and its cross-entropy, `columns` of the vocabulary at a time. Kept between the
-    passes: the logarithm of each row's sum of exponentials, [R]."""
+    passes: each row's largest logit, and the sum of the exponentials of what its logits are below
+    that, [R] each (their logarithm would cost digits)."""
 
     @staticmethod
     def forward(
@@ -138,30 +139,31 @@ class _HeadLoss(torch.autograd.Function):
             part_RV -= top_R[:, None]
             total_R = total_R * (highest_R - top_R).exp() + part_RV.exp_().sum(1)
             highest_R = top_R
-        log_sum_R = highest_R + total_R.log()
-        ctx.save_for_backward(hidden_RC, weight_VC, targets_R, log_sum_R)
+        ctx.save_for_backward(hidden_RC, weight_VC, targets_R, highest_R, total_R)
         ctx.columns, ctx.dtype = columns, dtype
-        return (log_sum_R - target_R).sum()
+        return (highest_R + total_R.log() - target_R).sum()
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        hidden_RC, weight_VC, targets_R, log_sum_R = ctx.saved_tensors
+        hidden_RC, weight_VC, targets_R, highest_R, total_R = ctx.saved_tensors
+        scale_R = grads[0] / total_R
         columns, dtype = ctx.columns, ctx.dtype
         x_RC = hidden_RC.to(dtype)
         d_hidden_RC = torch.zeros_like(hidden_RC, dtype=torch.float32)
-        d_weight_VC = torch.empty_like(weight_VC)
+        d_weight_VC = torch.empty_like(weight_VC) if ctx.needs_input_grad[1] else None
         rows_R = torch.arange(len(hidden_RC), device=hidden_RC.device)
         for first in range(0, len(weight_VC), columns):
             part_VC = weight_VC[first : first + columns].to(dtype)
             chance_RV = (x_RC @ part_VC.T).float()
-            chance_RV -= log_sum_R[:, None]
-            chance_RV.exp_()
+            chance_RV -= highest_R[:, None]
+            chance_RV.exp_().mul_(scale_R[:, None])
             place_R = targets_R - first
             inside_R = (place_R >= 0) & (place_R < chance_RV.shape[1])
-            minus_R = -inside_R.to(chance_RV.dtype)
+            minus_R = -grads[0] * inside_R
             place_R = place_R.clamp(0, chance_RV.shape[1] - 1)
             chance_RV.index_put_((rows_R, place_R), minus_R, accumulate=True)
-            d_logits_RV = chance_RV.mul_(grads[0]).to(dtype)
+            d_logits_RV = chance_RV.to(dtype)
             d_hidden_RC += d_logits_RV @ part_VC
-            d_weight_VC[first : first + columns] = d_logits_RV.T @ x_RC
+            if d_weight_VC is not None:
+                d_weight_VC[first : first + columns] = d_logits_RV.T @ x_RC
         return d_hidden_RC.to(hidden_RC.dtype), d_weight_VC, None, None, None

@@ -33,19 +33,24 @@ from .model import LayerState, Rwkv7
 from .optimiser import tuning_rate
 from .pieces import Piece
 from .weights import model_of
-from .windows import RandomWindows, Window
+from .windows import RandomWindows, Window, validation_windows
+
+FEWEST_TO_CHECK = 3  # pieces, of which one is kept aside
+CHECKED_WINDOWS = 6
 
 
 @dataclass(frozen=True, slots=True)
 class TuneOptions:
     """steps of `batch` windows of `length` tokens, at a rate that falls from `rate` to nothing;
-    transpose: semitones up or down at most, by which the pieces are varied."""
+    transpose: semitones up or down at most, by which the pieces are varied. check_every: steps
+    between looks at the piece that is kept aside."""
 
     steps: int = 60
     batch: int = 4
     length: int = 512
-    rate: float = 0.1
+    rate: float = 0.05
     transpose: int = 3
+    check_every: int = 10
     seed: int = 0
 
 
@@ -58,13 +63,19 @@ def tune_state(
     """For each layer the WKV state [H, N (value), N (key)], float32, from which the frozen model
     tells these pieces best. `progress` gets the nats a target of each step.
 
-    Raises ConfigError without pieces.
+    Of three pieces or more, the last is kept aside: the state is the one, of those on the way, that
+    tells it best, so that what is learnt is what the pieces share. Raises ConfigError without
+    pieces, and where the piece aside is told best from the zero state.
     """
     options = options or TuneOptions()
     if not pieces:
         raise ConfigError("no piece to learn from; see what was refused, and why")
     vocabulary = load_vocabulary()
     model = model_of(weights).eval().requires_grad_(False)
+    aside: list[Window] = []
+    if len(pieces) >= FEWEST_TO_CHECK:
+        *pieces, last = pieces
+        aside = validation_windows([last], vocabulary, options.length, 0, CHECKED_WINDOWS)
     objective = Objective(model)
     windows = WindowOptions(
         length=options.length,
@@ -78,6 +89,8 @@ def tune_state(
     size = config.heads, HEAD_SIZE, HEAD_SIZE
     states = [torch.zeros(size, requires_grad=True) for _ in range(config.layers)]
     optimiser = torch.optim.Adam(states, lr=options.rate, betas=(0.9, 0.99))
+    best = [torch.zeros(size)] * config.layers
+    least = loss_from(model, aside, None)[0]
     for step in range(options.steps):
         rows = [source.window(step * options.batch + row) for row in range(options.batch)]
         inputs = Inputs.of(collate(rows, vocabulary))
@@ -88,7 +101,18 @@ def tune_state(
         loss.backward()
         optimiser.step()
         progress(loss.item())
-    return [state.detach() for state in states]
+        if aside and (step + 1) % options.check_every == 0:
+            found = loss_from(model, aside, states)[0]
+            if found < least:
+                least, best = found, [state.detach().clone() for state in states]
+    if not aside:
+        return [state.detach() for state in states]
+    if not any(state.any() for state in best):
+        raise ConfigError(
+            "what these pieces have in common, the model knows already: the one that was kept aside"
+            " is told best without a memory; choose pieces of one style, or a lower rate"
+        )
+    return best
 
 
 def started(states: Sequence[Tensor], config: ModelConfig, batch: int) -> list[LayerState]:

@@ -24,7 +24,7 @@ from rwkv_music.model.rwkv import RwkvMusicModel  # noqa: E402
 from rwkv_music.tokenizer import load_vocabulary  # noqa: E402
 
 V = load_vocabulary()
-FEW = TuneOptions(steps=12, batch=2, length=64, rate=0.5)
+FEW = TuneOptions(steps=12, batch=2, length=64, rate=0.5, check_every=4)
 
 
 def music(weights):
@@ -61,6 +61,14 @@ def test_the_memory_is_the_state_that_the_model_would_be_in(tmp_path):
         np.testing.assert_allclose(layer[: 64 * 64], end.wkv_BHNN.numpy().ravel(), atol=1e-4)
     with pytest.raises(CheckpointError, match="a memory of"):
         load_memory(path, music(weights_of(model(seed=9))))
+
+
+def test_pieces_that_do_not_help_each_other_are_no_memory():
+    """At a rate that throws the state about, the piece aside is told best from nothing."""
+    pieces = [piece(s) for s in range(3)]
+    wild = TuneOptions(steps=2, batch=1, length=64, rate=1000.0, check_every=1)
+    with pytest.raises(ConfigError, match="told best without a memory"):
+        tune_state(weights_of(model(shaken=0.1)), pieces, wild)
 
 
 def test_without_pieces_there_is_nothing_to_learn():

@@ -204,13 +204,14 @@ def import_(weights: Path, out: Path, new_tokens: bool) -> None:
 @click.option("-o", "--out", type=_file, required=True, help="The memory that the daemon loads.")
 @click.option("-m", "--model", type=_file, help="The model; without it, the shipped one.")
 @click.option("--steps", default=60, show_default=True, help="More for more pieces.")
-@click.option("--rate", default=0.1, show_default=True, help="Lower where the loss jumps.")
+@click.option("--rate", default=0.05, show_default=True, help="Lower where the loss jumps.")
 def personalize(
     midi: tuple[Path, ...], out: Path, model: Path | None, steps: int, rate: float
 ) -> None:
     """Tune an initial state on a handful of pieces; the model stays as it is.
 
-    MIDI are files, or folders of them. The daemon loads OUT as a memory, with the same model.
+    MIDI are files, or folders of them. The daemon loads OUT as a memory, with the same model. Of
+    three pieces or more the last is kept aside, and says when enough is learnt.
 
     Example: train personalize my-pieces/*.mid -o ~/.local/share/rwkv-music/memories/me.safetensors
     """
