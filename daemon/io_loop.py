@@ -76,9 +76,7 @@ class IoLoop:
         data = config.service.data_path
         memories, models = Memories(data / MEMORIES), Models(data / MODELS)
         self.aside = Aside(self.conductor, memories, models, load_model)
-        self.control = Control(
-            self.conductor, learning, self.silence, self.aside, link_absence
-        )
+        self.control = Control(self.conductor, learning, self.silence, self.aside, link_absence)
         self._session: LinkSession | None = None
         self._joins_when_auto = config.transport.link
         self._keep_session()

@@ -8,7 +8,7 @@ import pytest
 from rwkv_music_daemon.parameters import Generation
 from rwkv_music_daemon.rehearsal import Rehearsal
 from rwkv_music_daemon.transport import Transport
-from session_stage import events, ms, onsets_ms, play_note, rehearsal, running
+from session_stage import events, ms, onsets_ms, play_note, running
 
 from rwkv_music.model.scripted import ScriptedModel
 
