@@ -74,5 +74,5 @@ def test_a_new_subscriber_is_told_the_current_values() -> None:
     assert told.pop("/rwkv/state") == ("playing",)
     assert told.pop("/rwkv/worker") == ("up",)
     assert told.pop("/rwkv/param/temperature") == (0.5,)
-    assert told.pop("/rwkv/learning") == ("",)
+    assert told.pop("/rwkv/learning") == ("", 0)
     assert set(told) == {f"/rwkv/param/{name}" for name in PARAMETERS} - {"/rwkv/param/temperature"}
