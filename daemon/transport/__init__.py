@@ -1,16 +1,9 @@
 """Position, tempo and meter: one pure transport, fed by several sources."""
 
+from .changes import Change, Located, SourceChanged, Started, Stopped
 from .meters import BarSpan, MeterMap
 from .midi_messages import take_midi
-from .transport import (
-    SOURCES,
-    Change,
-    Located,
-    SourceChanged,
-    Started,
-    Stopped,
-    Transport,
-)
+from .transport import SOURCES, Transport
 
 __all__ = [
     "SOURCES",

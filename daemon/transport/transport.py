@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from rwkv_music.errors import ConfigError
 from rwkv_music.music import Meter
 
+from .changes import Change, Located, SourceChanged, Started, Stopped
 from .internal import Internal
 from .meters import BarSpan, MeterMap
 from .midi_clock import MidiClock
@@ -20,35 +20,6 @@ _BENT_BEATS = 0.25  # a break of the position smaller than this is bent, not jum
 _SECONDS_REST_NS = 2_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
-    """The music runs, from `beat` on."""
-
-    beat: float
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """The music stands still at `beat`."""
-
-    beat: float
-
-
-@dataclass(frozen=True, slots=True)
-class Located:
-    """The position has jumped to `beat`; bars are numbered anew."""
-
-    beat: float
-
-
-@dataclass(frozen=True, slots=True)
-class SourceChanged:
-    """Another source is in charge."""
-
-    name: str
-
-
-Change = Started | Stopped | Located | SourceChanged
 _Source = MidiClock | Osc | Internal
 
 
