@@ -29,8 +29,8 @@ _ALLOW_STEPS = 3  # the worker is told of the playhead this often
 
 
 class Asking:
-    """The worker makes nothing that it was not allowed, and nothing of a bar before it has been
-    told meter and tempo of that."""
+    """The worker makes nothing that it was not allowed, and of a bar nothing before it knows meter
+    and tempo of that."""
 
     def __init__(
         self, transport: Transport, assembler: Assembler, to_worker: Callable[[Message], None]
