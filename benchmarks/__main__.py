@@ -17,6 +17,7 @@ from pathlib import Path
 _BENCHMARKS: dict[str, tuple[list[str], list[str]]] = {
     "handover": (["handover"], ["--quick"]),
     "handover_model": (["handover", "--engine=auto", "--triggers=20", "--tempos=120"], ["--quick"]),
+    "clock": (["clock"], ["--quick"]),
     "launch": (["launch"], ["--quick"]),
     "idle": (["idle"], ["--quick"]),
     "idle_model": (["idle", "--engine=auto"], ["--quick"]),
