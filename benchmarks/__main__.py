@@ -19,6 +19,7 @@ _BENCHMARKS: dict[str, tuple[list[str], list[str]]] = {
     "handover": (["handover"], ["--quick"]),
     "handover_model": (["handover", "--engine=auto", "--triggers=20", "--tempos=120"], ["--quick"]),
     "odd_triggers": (["odd_triggers"], ["--quick"]),
+    "clock": (["clock", "--clocks=synthetic"], ["--quick", "--clocks=synthetic"]),
     "launch": (["launch"], ["--quick"]),
     "idle": (["idle"], ["--quick"]),
     "idle_model": (["idle", "--engine=auto"], ["--quick"]),

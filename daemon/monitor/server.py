@@ -105,13 +105,15 @@ class Monitor:
         app.router.add_get("/events", self._events)
         app.router.add_post("/request", self._request)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
-        asks = asyncio.create_task(self._ask())
+        asks: asyncio.Task[None] | None = None
         try:
             await runner.setup()
             await self._open(web.TCPSite(runner, HOST, self._config.monitor.port))
+            asks = asyncio.create_task(self._ask())
             await over.wait()
         finally:
-            asks.cancel()
+            if asks is not None:
+                asks.cancel()
             for page in self._pages:
                 page.put_nowait("")
             await runner.cleanup()
