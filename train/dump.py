@@ -38,7 +38,8 @@ def write_miditok(pieces: Iterable[Piece], folder: Path) -> int:
     """miditok's own REMI tokens, a JSON file a piece, and the tokenizer that made them.
 
     `REMI(params=FOLDER/tokenizer.json)` reads the tokenizer, `DatasetJSON` the rest (or
-    `load_tokens(path, raw=True)`: a table with the `ids` of one sequence). Tempos have no token in it; the notes and bars are the same. The number of pieces.
+    `load_tokens(path, raw=True)`: a table with the `ids` of one sequence). Tempos have no token in
+    it; the notes and bars are the same. The number of pieces.
     """
     from .vocabulary import remi
 
