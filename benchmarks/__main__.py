@@ -26,6 +26,7 @@ _BENCHMARKS: dict[str, tuple[list[str], list[str]]] = {
     "history": (["history"], ["--tokens=20000"]),
     "engine": (["engine", "--no-peers"], ["--quick"]),
     "training": (["training"], ["--quick"]),
+    "kernels": (["kernels"], ["--quick"]),
 }
 
 

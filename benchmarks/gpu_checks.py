@@ -122,10 +122,10 @@ def checks(small: bool = False) -> list[dict[str, Any]]:
     seed = int(torch.randint(1 << 30, ()))  # other inputs every time
     if small:
         dtypes = (torch.bfloat16, torch.float32)
-        return [check("small", d, (2, 37, 2), r, seed, True) for d in dtypes for r in (16, 64)]
+        return [check("small", d, (2, 37, 2), r, seed, True) for d in dtypes for r in (32, 64)]
     made = []
     for dtype in (torch.float32, torch.bfloat16):
-        for rows in (0, 16, 32, 64):
+        for rows in (0, 32, 64):
             made.append(check("odd length", dtype, (2, 131, 3), rows, seed))
             made.append(check("resets", dtype, (3, 83, 2), rows, seed, resets=True))
         made.append(check("one step", dtype, (2, 1, 2), 0, seed))

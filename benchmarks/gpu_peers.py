@@ -1,4 +1,4 @@
-"""Other projects' WKV-7 kernels, in bfloat16, for benchmarks.gpu, from checkouts beside this project.
+"""Other projects' WKV-7 kernels, in bfloat16, for benchmarks.gpu: checkouts beside this project.
 
 FOLDER may hold `RWKV-LM` (the official kernel), `wind_rwkv` and `flash-linear-attention`. None of
 them is part of this project. What is not there, or does not build or run, is named in a note.

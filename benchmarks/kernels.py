@@ -59,20 +59,22 @@ def gradients(form: Form, values: list[Tensor]) -> list[Tensor]:
 def loop(*values: Tensor) -> tuple[Tensor, Tensor]:
     """The recurrence as it is written, in float32."""
     r, log_w, k, v, a, b = (x.float() for x in values[:6])
-    state, w, outputs = values[6], log_w.exp(), []
-    for t in range(r.shape[1]):
-        u = torch.einsum("bhij,bhj->bhi", state, a[:, t])
+    state, outputs = values[6], []
+    # Apart at once: autograd would add up T gradients of the whole row where each step is sliced.
+    steps = zip(*(x.unbind(1) for x in (r, log_w.exp(), k, v, a, b)), strict=True)
+    for r_BHN, w_BHN, k_BHN, v_BHN, a_BHN, b_BHN in steps:
+        u_BHN1 = state @ a_BHN[..., None]
         state = (
-            state * w[:, t, :, None, :]
-            + u[..., None] * b[:, t, :, None, :]
-            + v[:, t, :, :, None] * k[:, t, :, None, :]
+            state * w_BHN[..., None, :]
+            + u_BHN1 * b_BHN[..., None, :]
+            + v_BHN[..., None] * k_BHN[..., None, :]
         )
-        outputs.append(torch.einsum("bhij,bhj->bhi", state, r[:, t]))
+        outputs.append((state @ r_BHN[..., None]).squeeze(-1))
     return torch.stack(outputs, 1), state
 
 
 def relative(got: Tensor, want: Tensor) -> float:
-    return float((got.double() - want).norm() / want.norm())
+    return float((got.detach().double() - want.detach()).norm() / want.detach().norm())
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:

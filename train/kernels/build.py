@@ -26,6 +26,7 @@ from pathlib import Path
 import torch
 
 VARIABLE = "RWKV_MUSIC_KERNELS"
+OLDEST = 80  # the compute capability from which on tensor cores take TF32
 SOURCES = Path(__file__).parent / "csrc"
 _log = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ def _absence(device_type: str) -> str:
 
 
 def recipe(device_type: str) -> Recipe:
-    """What is compiled for this machine's processor or GPUs."""
+    """What is compiled for this machine's processor or GPUs. Raises BuildError."""
     if device_type == "cpu":
         return Recipe("wkv7_cpu", _sources("cpu"), _cpp_flags())
     capabilities = {torch.cuda.get_device_capability(i) for i in range(torch.cuda.device_count())}
@@ -82,9 +83,14 @@ def recipe(device_type: str) -> Recipe:
 
 
 def cuda_recipe(capabilities: Sequence[int]) -> Recipe:
-    """What is compiled for GPUs of these compute capabilities: 90 is 9.0."""
-    targets = (f"-gencode=arch=compute_{c},code=sm_{c}" for c in capabilities)
-    nvcc_flags = ("-O3", "-std=c++17", *targets)
+    """What is compiled for GPUs of these compute capabilities: 90 is 9.0. Raises BuildError."""
+    if not capabilities:
+        raise BuildError("torch sees no NVIDIA GPU")
+    if min(capabilities) < OLDEST:
+        raise BuildError(f"a GPU of compute capability {min(capabilities) / 10}, expected 8.0")
+    # One PTX for all: nothing in the kernels is newer than the oldest.
+    codes = ",".join(f"sm_{c}" for c in capabilities)
+    nvcc_flags = ("-O3", "-std=c++17", f"-gencode=arch=compute_{OLDEST},code=[{codes}]")
     return Recipe("wkv7_cuda", _sources("cuda"), ("-O2", "-DUSE_CUDA"), nvcc_flags)
 
 
@@ -117,7 +123,7 @@ def cache_folder() -> Path:
 def fingerprint(wanted: Recipe) -> str:
     """Differs when a source, a flag, a compiler, the processor or torch does."""
     digest = hashlib.sha256()
-    for path in sorted(SOURCES.iterdir()):
+    for path in sorted([*SOURCES.glob("*.h"), *(SOURCES / name for name in wanted.files)]):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     parts = [wanted.name, *wanted.flags, "", *wanted.nvcc_flags, torch.__version__, _processor()]
     parts.append(_version(_compiler()))

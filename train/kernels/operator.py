@@ -99,11 +99,12 @@ def _check(inputs: tuple[Tensor, ...], state: Tensor | None, resets: Tensor | No
 # What the operator is to torch. The compiled libraries (binding_*.cpp) implement both for their
 # device when they are loaded. keep: give out what the backward needs, the state before every 64th
 # step [B, H, M, N, N] and u_t = S_{t-1} a_t [B, T, H, N], in float32; both are empty without it.
-# rows: of a state that one block of a GPU's threads works on, 16, 32 or 64; 0 goes by the shape.
+# rows: of a state that one block of a GPU's threads works on, 32 or 64; 0 goes by the shape.
 _LIBRARY = torch.library.Library("rwkv_music", "DEF")
 _LIBRARY.define(
     "wkv7(Tensor r, Tensor log_w, Tensor k, Tensor v, Tensor a, Tensor b, Tensor? initial_state,"
-    " Tensor? resets, bool keep, int rows=0) -> (Tensor y, Tensor final_state, Tensor states, Tensor u)"
+    " Tensor? resets, bool keep, int rows=0)"
+    " -> (Tensor y, Tensor final_state, Tensor states, Tensor u)"
 )
 _LIBRARY.define(
     "wkv7_backward(Tensor? d_y, Tensor? d_final_state, Tensor r, Tensor log_w, Tensor k, Tensor v,"

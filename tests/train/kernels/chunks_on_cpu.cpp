@@ -55,16 +55,12 @@ void backward_all(const Shape& shape, const Backward<T>& call, unsigned seed) {
 
 template <class T>
 void forward_rows(int rows, const Shape& shape, const Forward<T>& call, unsigned seed) {
-  rows == 64   ? forward_all<64>(shape, call, seed)
-  : rows == 32 ? forward_all<32>(shape, call, seed)
-               : forward_all<16>(shape, call, seed);
+  rows == 64 ? forward_all<64>(shape, call, seed) : forward_all<32>(shape, call, seed);
 }
 
 template <class T>
 void backward_rows(int rows, const Shape& shape, const Backward<T>& call, unsigned seed) {
-  rows == 64   ? backward_all<64>(shape, call, seed)
-  : rows == 32 ? backward_all<32>(shape, call, seed)
-               : backward_all<16>(shape, call, seed);
+  rows == 64 ? backward_all<64>(shape, call, seed) : backward_all<32>(shape, call, seed);
 }
 
 }  // namespace

@@ -42,11 +42,8 @@ def compiled(source: str, folder: Path, *more: str) -> ctypes.CDLL:
         pytest.skip("no C++ compiler")
     path = folder / f"{source}.so"
     always = ["-std=c++17", "-O2", "-fPIC", "-shared", "-Wall", "-Werror", "-Wno-unknown-pragmas"]
-    subprocess.run(
-        [*compiler.split(), *always, *more, f"-I{SOURCES}", f"-I{HERE}", str(HERE / source)]
-        + ["-o", str(path)],
-        check=True,
-    )
+    files = [f"-I{SOURCES}", f"-I{HERE}", str(HERE / source), "-o", str(path)]
+    subprocess.run([*compiler.split(), *always, *more, *files], check=True)
     return ctypes.CDLL(str(path))
 
 

@@ -44,6 +44,24 @@ def test_a_compiler_that_fails_is_quoted(empty_cache):
     assert list(empty_cache.iterdir()) == []
 
 
+def test_an_old_gpu_is_refused():
+    with pytest.raises(BuildError, match=r"compute capability 7\.5, expected 8\.0"):
+        cuda_recipe([75, 90])
+    with pytest.raises(BuildError, match="no NVIDIA GPU"):
+        cuda_recipe([])
+
+
+def test_the_binding_for_gpus_needs_no_header_of_cuda(tmp_path):
+    compiler = os.environ.get("CXX") or build.shutil.which("c++")
+    if not compiler:
+        pytest.skip("no C++ compiler")
+    include = f"{torch.__path__[0]}/include"
+    source = str(build.SOURCES / "binding_cuda.cpp")
+    command = [*compiler.split(), "-std=c++17", "-fsyntax-only", "-DUSE_CUDA", f"-I{include}"]
+    done = subprocess.run([*command, source], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_what_was_compiled_is_loaded_again_and_not_compiled(empty_cache, monkeypatch):
     wanted = build.recipe("cpu")
     path = empty_cache / f"{wanted.name}-{build.fingerprint(wanted)}.so"

@@ -1,4 +1,4 @@
-"""The C++ kernels of this processor against float64: every T, resets, guard bands, torch's rules."""
+"""This processor's C++ kernels against float64: every T, resets, guard bands, torch's rules."""
 
 import os
 import platform

@@ -75,7 +75,7 @@ def test_what_does_not_fit_is_refused():
     r, log_w, k, v, a, b, state = inputs(2, 5, 1)
     with pytest.raises(ValueError, match=r"r has shape .*, expected \[B, T, H, 64\]"):
         wkv7(*(x[..., :32] for x in (r, log_w, k, v, a, b)))
-    with pytest.raises(ValueError, match="k is .*, expected floating point numbers"):
+    with pytest.raises(ValueError, match=r"k is .*, expected floating point numbers"):
         wkv7(r, log_w, k[:1], v, a, b)
     with pytest.raises(ValueError, match="the initial state is"):
         wkv7(r, log_w, k, v, a, b, state[:1])

@@ -60,8 +60,8 @@ def truth(values, resets=None, seed=7):
 
 
 def relative(got: Tensor, want: Tensor) -> float:
-    """Relative root mean square error."""
-    return ((got.double() - want).norm() / want.norm()).item()
+    """Relative root mean square error; absolute where nothing but zero is wanted."""
+    return ((got.double() - want).norm() / (want.norm() or 1.0)).item()
 
 
 def assert_close(got: dict[str, Tensor], want: dict[str, Tensor], bounds: dict[str, float]) -> None:

@@ -108,16 +108,13 @@ WKV7_DEVICE void value_gradients(const Block& block, const Shape& shape, const B
     each(block, c, [&](int s, int i, float x) { shared.z[s * kStride + i0 + i] = x; });
   block.sync();
 
-  constexpr int kShare = kRows >= 32 ? kRows / 32 : 1;
-  if (warp * kShare * 8 < kRows) {
-    float g[kShare][4];
-    clear(g);
-    const int first = warp * kShare * 8;
-    multiply<kChunk, kExact>(
-        block, g, [&](int s, int t) { return chunk.inverse[t * kInverse + s]; },
-        [&](int t, int i) { return shared.z[t * kStride + first + i]; });
-    each(block, g, [&](int s, int i, float x) { shared.d_u[s * kStride + first + i] = x; });
-  }
+  float g[kRows / 32][4];
+  clear(g);
+  const int first = warp * (kRows / 4);
+  multiply<kChunk, kExact>(
+      block, g, [&](int s, int t) { return chunk.inverse[t * kInverse + s]; },
+      [&](int t, int i) { return shared.z[t * kStride + first + i]; });
+  each(block, g, [&](int s, int i, float x) { shared.d_u[s * kStride + first + i] = x; });
   block.sync();
 
   if (side == 1) {

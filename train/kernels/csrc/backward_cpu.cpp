@@ -28,14 +28,38 @@ struct Stage {
   float *d_r, *d_w, *d_k, *d_v, *d_a, *d_b;
 };
 
+// kBlock vectors, one after the other, as registers.
+struct Columns {
+  Lanes x[kBlock];
+
+  explicit Columns(const float* from) {
+    for (int c = 0; c < kBlock; ++c) x[c] = load(from + c * kLanes);
+  }
+  void store_to(float* to) const {
+    for (int c = 0; c < kBlock; ++c) store(to + c * kLanes, x[c]);
+  }
+};
+
+// A tile one step forward, and d_r, which needs the state after the step.
 void move_rows(const float* before, float* after, const Stage& in, int s, int row) {
-  const float *w = in.w + s * kSize, *k = in.k + s * kSize, *b = in.b + s * kSize;
-  const float *u = in.u + s * kSize + row, *v = in.v + s * kSize + row;
-  for (int i = 0; i < kRows; ++i)
+  const float *u = in.u + s * kSize + row, *v = in.v + s * kSize + row,
+              *d_y = in.d_y + s * kSize + row;
+  for (int q = 0; q < kSize; q += kBlock * kLanes) {
+    const int at = s * kSize + q;
+    const Columns w(in.w + at), k(in.k + at), b(in.b + at);
+    Columns d_r(in.d_r + at);
+    for (int i = 0; i < kRows; ++i) {
+      const float u_i = u[i], v_i = v[i], d_y_i = d_y[i];
 #pragma GCC unroll 4
-    for (int q = 0; q < kSize; q += kLanes)
-      store(after + i * kSize + q,
-            load(before + i * kSize + q) * load(w + q) + load(b + q) * u[i] + load(k + q) * v[i]);
+      for (int c = 0; c < kBlock; ++c) {
+        const int place = i * kSize + q + c * kLanes;
+        const Lanes moved = load(before + place) * w.x[c] + b.x[c] * u_i + k.x[c] * v_i;
+        store(after + place, moved);
+        d_r.x[c] += moved * d_y_i;
+      }
+    }
+    d_r.store_to(in.d_r + at);
+  }
 }
 
 // Sums over j of G b and G k lie in memory lane by lane, [kRows, kLanes], until a tile is through.
@@ -44,19 +68,15 @@ struct Sums {
 };
 
 // Columns q .. q + kBlock * kLanes - 1 of the part that d_u is not needed for.
-void read_columns(float* gradient, const float* before, const float* after, const Stage& in, int s,
-                  int row, int q, Sums& sums) {
+void read_columns(float* gradient, const float* before, const Stage& in, int s, int row, int q,
+                  Sums& sums) {
   const int at = s * kSize + q;
   const float *d_y = in.d_y + s * kSize + row, *u = in.u + s * kSize + row,
               *v = in.v + s * kSize + row;
-  Lanes d_r[kBlock], d_w[kBlock], d_b[kBlock], d_k[kBlock];
-  for (int c = 0; c < kBlock; ++c) {
-    d_r[c] = load(in.d_r + at + c * kLanes);
-    d_w[c] = load(in.d_w + at + c * kLanes);
-    d_b[c] = load(in.d_b + at + c * kLanes);
-    d_k[c] = load(in.d_k + at + c * kLanes);
-  }
+  const Columns r(in.r + at), k(in.k + at), b(in.b + at);
+  Columns d_w(in.d_w + at), d_k(in.d_k + at), d_b(in.d_b + at);
   for (int i = 0; i < kRows; ++i) {
+    const float d_y_i = d_y[i], u_i = u[i], v_i = v[i];
     Lanes d_u{}, d_v{};
     if (q > 0) {
       d_u = load(sums.d_u + i * kLanes);
@@ -64,49 +84,45 @@ void read_columns(float* gradient, const float* before, const float* after, cons
     }
 #pragma GCC unroll 4
     for (int c = 0; c < kBlock; ++c) {
-      const int place = i * kSize + q + c * kLanes, column = at + c * kLanes;
-      const Lanes g = load(gradient + place) + load(in.r + column) * d_y[i];
+      const int place = i * kSize + q + c * kLanes;
+      const Lanes g = load(gradient + place) + r.x[c] * d_y_i;
       store(gradient + place, g);
-      d_r[c] += load(after + place) * d_y[i];
-      d_w[c] += load(before + place) * g;
-      d_b[c] += g * u[i];
-      d_k[c] += g * v[i];
-      d_u += g * load(in.b + column);
-      d_v += g * load(in.k + column);
+      d_w.x[c] += load(before + place) * g;
+      d_b.x[c] += g * u_i;
+      d_k.x[c] += g * v_i;
+      d_u += g * b.x[c];
+      d_v += g * k.x[c];
     }
     store(sums.d_u + i * kLanes, d_u);
     store(sums.d_v + i * kLanes, d_v);
   }
-  for (int c = 0; c < kBlock; ++c) {
-    store(in.d_r + at + c * kLanes, d_r[c]);
-    store(in.d_w + at + c * kLanes, d_w[c]);
-    store(in.d_b + at + c * kLanes, d_b[c]);
-    store(in.d_k + at + c * kLanes, d_k[c]);
-  }
+  d_w.store_to(in.d_w + at);
+  d_k.store_to(in.d_k + at);
+  d_b.store_to(in.d_b + at);
 }
 
 // One step back: `gradient` is that of the state after the step, then of the one before it.
-void take_back(float* gradient, const float* before, const float* after, const Stage& in, int s,
-               int row) {
+void take_back(float* gradient, const float* before, const Stage& in, int s, int row) {
   Sums parts;
   for (int q = 0; q < kSize; q += kBlock * kLanes)
-    read_columns(gradient, before, after, in, s, row, q, parts);
+    read_columns(gradient, before, in, s, row, q, parts);
   alignas(64) float d_u[kRows];
   store(d_u, sums(parts.d_u));
   store(in.d_v + s * kSize + row, sums(parts.d_v));
-  const float *w = in.w + s * kSize, *a = in.a + s * kSize;
-  float* d_a_out = in.d_a + s * kSize;
   for (int q = 0; q < kSize; q += kBlock * kLanes) {
-    Lanes d_a[kBlock];
-    for (int c = 0; c < kBlock; ++c) d_a[c] = load(d_a_out + q + c * kLanes);
-    for (int i = 0; i < kRows; ++i)
+    const int at = s * kSize + q;
+    const Columns w(in.w + at), a(in.a + at);
+    Columns d_a(in.d_a + at);
+    for (int i = 0; i < kRows; ++i) {
+      const float d_u_i = d_u[i];
 #pragma GCC unroll 4
       for (int c = 0; c < kBlock; ++c) {
-        const int column = q + c * kLanes, place = i * kSize + column;
-        d_a[c] += load(before + place) * d_u[i];
-        store(gradient + place, load(gradient + place) * load(w + column) + load(a + column) * d_u[i]);
+        const int place = i * kSize + q + c * kLanes;
+        d_a.x[c] += load(before + place) * d_u_i;
+        store(gradient + place, load(gradient + place) * w.x[c] + a.x[c] * d_u_i);
       }
-    for (int c = 0; c < kBlock; ++c) store(d_a_out + q + c * kLanes, d_a[c]);
+    }
+    d_a.store_to(in.d_a + at);
   }
 }
 
@@ -119,7 +135,7 @@ void backward_tile(float* gradient, const float* kept, const Stage& in, const bo
   };
   for (int s = 0; s < steps; ++s) move_rows(before(s), states + s * kTile, in, s, row);
   for (int s = steps - 1; s >= 0; --s) {
-    take_back(gradient, before(s), states + s * kTile, in, s, row);
+    take_back(gradient, before(s), in, s, row);
     if (resets && resets[s]) std::memset(gradient, 0, sizeof(float) * kTile);
   }
 }

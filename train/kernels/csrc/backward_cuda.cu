@@ -8,7 +8,7 @@ namespace wkv7 {
 namespace {
 
 template <int kRows, class T>
-__global__ __launch_bounds__(kThreads) void backward_kernel(Shape shape, Backward<T> call,
+__global__ __launch_bounds__(kThreads, 2) void backward_kernel(Shape shape, Backward<T> call,
                                                             float* partial) {
   extern __shared__ __align__(16) unsigned char bytes[];
   backward_chunks<kRows>(CudaBlock{}, shape, call, partial, blockIdx.z, blockIdx.y, blockIdx.x,
@@ -51,9 +51,8 @@ const char* launch_backward(const Shape& shape, const Backward<T>& call, float* 
                             void* stream) {
   if (shape.batch == 0 || shape.heads == 0) return nullptr;
   const auto on = static_cast<cudaStream_t>(stream);
-  const cudaError_t error = rows == 64   ? launch<64>(shape, call, partial, on)
-                            : rows == 32 ? launch<32>(shape, call, partial, on)
-                                         : launch<16>(shape, call, partial, on);
+  const cudaError_t error =
+      rows == 64 ? launch<64>(shape, call, partial, on) : launch<32>(shape, call, partial, on);
   return error == cudaSuccess ? nullptr : cudaGetErrorString(error);
 }
 

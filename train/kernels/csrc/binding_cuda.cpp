@@ -12,8 +12,8 @@ void* current_stream(std::int32_t device) {
 }
 
 int rows_for(const Inputs& in, std::int64_t wanted) {
-  STD_TORCH_CHECK(wanted == 0 || wanted == 16 || wanted == 32 || wanted == 64,
-                  "wkv7: rows: expected 0, 16, 32 or 64");
+  STD_TORCH_CHECK(wanted == 0 || wanted == 32 || wanted == 64,
+                  "wkv7: rows: expected 0, 32 or 64");
   return wanted ? int(wanted) : rows_of_a_block(in.shape);
 }
 

@@ -21,7 +21,7 @@ constexpr int kInverse = 20;
 template <int kRows>
 constexpr int kNarrow = kRows + 8;
 
-// kRows: the rows of the state, so the values i, that a block works on.
+// kRows: the rows of the state, so the values i, that a block works on: 64 or 32.
 template <int kRows>
 struct Chunk {
   float queries[2 * kChunk * kWide];  // [32, 64]: a, then r

@@ -5,15 +5,15 @@
 
 namespace wkv7 {
 
-// Of a head's 64 rows of the state, how many a block gets: 64, or 32 or 16 where there are so few
-// heads that most of the GPU would have nothing to do.
+// Of a head's 64 rows of the state, how many a block gets: 64, or 32 where there are so few heads
+// that much of the GPU would have nothing to do.
 int rows_of_a_block(const Shape& shape);
 
 // Floats that `launch_backward` needs at `partial`; none where blocks have all rows.
 std::int64_t partial_size(const Shape& shape, int rows);
 
 // Both put their kernels into a stream (a cudaStream_t) of the current device and return: null, or
-// what CUDA says is wrong. `rows`: 64, 32 or 16.
+// what CUDA says is wrong. `rows`: 64 or 32.
 template <class T>
 const char* launch_forward(const Shape& shape, const Forward<T>& call, int rows, void* stream);
 

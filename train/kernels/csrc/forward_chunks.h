@@ -53,20 +53,16 @@ WKV7_DEVICE void forward_chunks(const Block& block, const Shape& shape, const Fo
       each(block, c, [&](int t, int i, float x) { shared.known[t * kStride + i0 + i] = x; });
     block.sync();
 
-    constexpr int kShare = kRows >= 32 ? kRows / 32 : 1;  // of U's tiles, for a warp
-    if (warp * kShare * 8 < kRows) {
-      float u[kShare][4];
-      clear(u);
-      const int first = warp * kShare * 8;
-      multiply<kChunk, kExact>(
-          block, u, [&](int t, int s) { return chunk.inverse[t * kInverse + s]; },
-          [&](int s, int i) { return shared.known[s * kStride + first + i]; });
-      each(block, u, [&](int t, int i, float x) {
-        chunk.u[t * kStride + first + i] = x;
-        if (call.u && t0 + t < shape.steps)
-          call.u[shape.at(b, t0 + t, h) + row + first + i] = x;
-      });
-    }
+    float u[kRows / 32][4];
+    clear(u);
+    const int first = warp * (kRows / 4);
+    multiply<kChunk, kExact>(
+        block, u, [&](int t, int s) { return chunk.inverse[t * kInverse + s]; },
+        [&](int s, int i) { return shared.known[s * kStride + first + i]; });
+    each(block, u, [&](int t, int i, float x) {
+      chunk.u[t * kStride + first + i] = x;
+      if (call.u && t0 + t < shape.steps) call.u[shape.at(b, t0 + t, h) + row + first + i] = x;
+    });
     block.sync();
 
     if (side == 1) {

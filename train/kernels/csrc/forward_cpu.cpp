@@ -44,13 +44,15 @@ void move_tile(float* tile, int row, const Stage& in, const bool* resets, int st
       y[i] = next_u[i] = Lanes{};
     }
     for (int j = 0; j < kSize; ++j) {
+      // Read before anything is stored: a compiler cannot know that the tile is elsewhere.
+      const float w_j = w[j], k_j = k[j], b_j = b[j], r_j = r[j], a_j = next_a[j];
 #pragma GCC unroll 4
       for (int i = 0; i < kVectors; ++i) {
         float* place = tile + j * kRows + i * kLanes;
-        const Lanes moved = load(place) * w[j] + u[i] * b[j] + v[i] * k[j];
+        const Lanes moved = load(place) * w_j + u[i] * b_j + v[i] * k_j;
         store(place, moved);
-        y[i] += moved * r[j];
-        next_u[i] += moved * next_a[j];
+        y[i] += moved * r_j;
+        next_u[i] += moved * a_j;
       }
     }
     for (int i = 0; i < kVectors; ++i) {
