@@ -75,7 +75,7 @@ def _chunked(
         b_end, k_end, w_end = b_end * to_end, k_end * to_end, w_end * from_start[..., -1:, :]
     known = torch.cat([a_in, a_bk[..., CHUNK:] @ v], dim=-1)
     solved = _inverse_of_one_minus(a_bk[..., :CHUNK]) @ known
-    u, starts, end = _Scan.apply(
+    u, starts, end = _Scan.apply(  # type: ignore[no-untyped-call]
         solved[..., :size], solved[..., size:], b_end, v.transpose(-1, -2) @ k_end, w_end, state
     )
     y = r_in @ starts.transpose(-1, -2) + r_bk @ torch.cat([u, v], dim=-2)
