@@ -119,13 +119,21 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class ComposeNotes:
+    """io to worker: notes (beat, pitch, velocity, beats) of a Compose that will come. A few at a
+    time, since io must not be busy with one message for long."""
+
+    job: int
+    notes: tuple[tuple[float, int, int, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Compose:
-    """io to worker: continue these notes (beat, pitch, velocity, beats) beside the live music."""
+    """io to worker: continue the notes that have come for this job, beside the live music."""
 
     job: int
     meter: str
     tempo_bpm: float
-    notes: tuple[tuple[float, int, int, float], ...]
     bars: int
     seed: int
     wishes: dict[str, Any]
@@ -297,6 +305,7 @@ Message = (
     | Header
     | Allow
     | Cancel
+    | ComposeNotes
     | Compose
     | Composed
     | Memory
