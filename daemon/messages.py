@@ -120,8 +120,7 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class ComposeNotes:
-    """io to worker: notes (beat, pitch, velocity, beats) of a Compose that will come. A few at a
-    time, since io must not be busy with one message for long."""
+    """io to worker: some notes (beat, pitch, velocity, beats) of a Compose that will come."""
 
     job: int
     notes: tuple[tuple[float, int, int, float], ...]
@@ -254,9 +253,7 @@ class Connections:
 
 @dataclass(frozen=True, slots=True)
 class Patched:
-    """io to supervisor: the full names of those that our input hears, its clock's port, and that
-    our output plays to, now or until they went away. And back, to the io that takes a dead one's
-    place."""
+    """io to supervisor, and back to the next io: who our ports are connected to, or were lately."""
 
     sources: tuple[str, ...]
     clock_sources: tuple[str, ...]
