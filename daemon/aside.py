@@ -55,6 +55,12 @@ class Aside:
         """Whether the worker has something to finish for somebody."""
         return self._memories.waiting or self._compositions.running
 
+    def tick(self) -> None:
+        """Send the worker a little of what it is to compose: all at once would keep notes that play
+        from going out."""
+        if self._compositions.pieces:
+            self._conductor.to_worker(self._compositions.pieces.popleft())
+
     # --- memories ------------------------------------------------------------------------------
 
     def _memory_save(self, now_ns: int, name: str) -> None:
@@ -119,7 +125,7 @@ class Aside:
         self._conductor.need_model()
         seed = self._conductor.arming.seed(-1 if seed is None else seed)
         wishes = self._conductor.generation
-        self._conductor.to_worker(self._compositions.run(ident, notes, bars, seed, wishes))
+        self._compositions.run(ident, notes, bars, seed, wishes)
 
     def composed(self, answer: Composed) -> None:
         """The worker has finished a composition."""

@@ -38,11 +38,19 @@ class Child:
         self._pause_s = _FIRST_PAUSE_S
         self._started_s = 0.0
 
-    def start(self, boot: Boot, now_s: float) -> None:
-        self.process = start_child(self._module, boot)
+    def start(self, boot: Boot, now_s: float) -> bool:
+        """False when the system refuses a process now; `failed` says why, `start_s` when next."""
         self._started_s = self.answered_s = now_s
         self.serves = self.is_lost = False
         self.failed = None
+        try:
+            self.process = start_child(self._module, boot)
+        except OSError as error:
+            self.failed = Failed(1, f"{self.name} cannot be started: {error}")
+            log.error("%s", self.failed.message)
+            self.bury(now_s)
+            return False
+        return True
 
     def is_dead(self) -> bool:
         return self.process is not None and (self.is_lost or self.process.poll() is not None)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rwkv_music.music import Meter
 
-from .messages import Compose, Composed
+from .messages import Compose, Composed, ComposeNotes
 from .osc.arguments import OscError
 from .osc.requests import MOST_CLIP_NOTES, MOST_COMPOSE_NOTES
 from .osc.subscribers import Address
 from .parameters import Generation
 
 MOST_AT_ONCE = 16
+NOTES_PER_MESSAGE = 60
 
 BeatNote = tuple[float, int, int, float]
 
@@ -39,6 +41,7 @@ class Compositions:
     def __init__(self) -> None:
         self._compositions: dict[str, _Composition] = {}
         self._jobs = 0
+        self.pieces: deque[ComposeNotes | Compose] = deque()  # for the worker, one now and then
 
     def begin(
         self, sender: Address, ident: str, tempo_bpm: float, numerator: int, denominator: int
@@ -62,8 +65,8 @@ class Compositions:
             beat, pitch, velocity, beats = values[offset : offset + 4]
             composition.notes[first + offset // 4] = beat, pitch, velocity, beats
 
-    def run(self, ident: str, notes: int, bars: int, seed: int, wishes: Generation) -> Compose:
-        """What the worker is to do. Raises OscError 412 when notes are missing."""
+    def run(self, ident: str, notes: int, bars: int, seed: int, wishes: Generation) -> None:
+        """Tell the worker, by `pieces`. Raises OscError 412 when notes are missing."""
         composition = self._find(ident)
         missing = [number for number in range(notes) if number not in composition.notes]
         if missing:
@@ -72,15 +75,12 @@ class Compositions:
             )
         self._jobs += 1
         composition.job = self._jobs
-        return Compose(
-            composition.job,
-            str(composition.meter),
-            composition.tempo_bpm,
-            tuple(composition.notes[number] for number in range(notes)),
-            bars,
-            seed,
-            asdict(wishes),
-        )
+        for first in range(0, notes, NOTES_PER_MESSAGE):
+            numbers = range(first, min(first + NOTES_PER_MESSAGE, notes))
+            some = tuple(composition.notes[number] for number in numbers)
+            self.pieces.append(ComposeNotes(composition.job, some))
+        meter, tempo_bpm = str(composition.meter), composition.tempo_bpm
+        self.pieces.append(Compose(composition.job, meter, tempo_bpm, bars, seed, asdict(wishes)))
 
     def finish(self, answer: Composed) -> Iterator[tuple[Address, str, tuple[Any, ...]]]:
         """The messages that answer the caller; none to what was begun again since."""
@@ -104,6 +104,7 @@ class Compositions:
 
     def fail_running(self, reason: str) -> Iterator[tuple[Address, str, tuple[Any, ...]]]:
         """The worker is gone, and with it what it was doing."""
+        self.pieces.clear()
         running: Mapping[str, _Composition] = {
             ident: c for ident, c in self._compositions.items() if c.running
         }

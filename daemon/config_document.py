@@ -19,8 +19,8 @@ from .midi_map import COMMANDS, EXPECTED
 from .parameters import PARAMETERS
 
 _YAML_HEAD = """\
-# RWKV Music. Name this file with --config, or keep what you change of it in
-# ~/.config/rwkv-music/config.yaml. One key at a time: --set osc.port=7780
+# RWKV Music. Name this file with --config, or keep what you change of it where
+# `rwkv-music-daemon config check` says. One key at a time: --set osc.port=7780
 """
 _MARKDOWN_HEAD = r"""# Configuration
 

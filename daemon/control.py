@@ -111,8 +111,9 @@ class Control:
         self._conductor.follow_transport(now_ns)
 
     def tick(self, now_ns: int) -> None:
-        """End what nobody waits for any more."""
+        """What is due without anybody asking for it."""
         self._learning.tick(now_ns)
+        self._aside.tick()
 
     def midi(self, t_ns: int, message: bytes) -> None:
         """A channel message that came in: a trigger is carried out, the rest is music."""

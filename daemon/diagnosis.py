@@ -55,10 +55,20 @@ def examine(config: Config) -> Iterator[Finding]:
     yield osc_port(config.osc.host, config.osc.port)
     yield model(config.model.path, config.model.engine)
     yield realtime_priority()
-    yield program("C++ compiler", ("c++", "g++", "clang++", "cl"), "builds the fast CPU engine")
-    yield program("CUDA compiler", ("nvcc",), "builds the training kernels on NVIDIA GPUs")
     yield package("link", "link", "follows Ableton Link")
     yield package("aiohttp", "monitor", "serves the web page")
+    yield program(
+        "C++ compiler",
+        ("c++", "g++", "clang++", "cl"),
+        "builds the fast CPU engine",
+        f"{_compiler_remedy()}, then install rwkv-music again, which builds the engine",
+    )
+    yield program(
+        "CUDA compiler",
+        ("nvcc",),
+        "builds the training kernels on NVIDIA GPUs",
+        "install NVIDIA's CUDA toolkit, where there is such a GPU",
+    )
     yield package("matplotlib", "plot", "draws piano rolls")
     yield package("torch", "train", "trains models, and runs them on GPUs")
 
@@ -81,10 +91,10 @@ def midi_systems(wanted: str) -> Iterator[Finding]:
             chosen = "; midi.api: auto takes it" if wanted == "auto" and api == taken else ""
             yield Finding(State.OK, f"MIDI system {api}{chosen}")
             continue
-        needed = wanted == api or (wanted == "auto" and taken is None)
+        needed = wanted == api  # or any of them, which the ports' finding says
         remedy = REMEDIES[api]
         if api == "jack" and shutil.which("pw-jack"):
-            remedy = "PipeWire is installed: run `pw-jack rwkv-music-daemon run`"
+            remedy = "PipeWire is there: `pw-jack rwkv-music-daemon run --set midi.api=jack`"
         state = State.MISSING if needed else State.ABSENT
         yield Finding(state, f"MIDI system {api}: {reason}", remedy)
 
@@ -94,7 +104,9 @@ def virtual_port(config: Config) -> Finding:
     try:
         system = open_system(config.midi.api, SystemClock())
     except PortError:
-        return Finding(State.MISSING, "MIDI ports: none without a MIDI system", "see above")
+        # Where one is configured, that is what is missing.
+        state = State.MISSING if config.midi.api == "auto" else State.ABSENT
+        return Finding(state, "MIDI ports: none without a MIDI system", "one of those above does")
     names = [config.midi.input, config.midi.output]
     try:
         if system.api in NO_VIRTUAL_PORTS:
@@ -193,12 +205,19 @@ def realtime_priority() -> Finding:
     return Finding(State.OK, "real-time priority is allowed")
 
 
-def program(title: str, names: tuple[str, ...], use: str) -> Finding:
+def _compiler_remedy() -> str:
+    return {
+        "darwin": "xcode-select --install",
+        "win32": 'install the Build Tools for Visual Studio with "Desktop development with C++"',
+    }.get(sys.platform, "install g++ (Debian, Ubuntu: sudo apt install g++; Fedora: gcc-c++)")
+
+
+def program(title: str, names: tuple[str, ...], use: str, remedy: str) -> Finding:
     """A program that is good to have."""
     found = next((path for name in names if (path := shutil.which(name))), None)
     if found:
         return Finding(State.OK, f"{title}: {found}")
-    return Finding(State.ABSENT, f"{title}: not found; it {use}", f"install {names[0]} if wanted")
+    return Finding(State.ABSENT, f"{title}: not found; it {use}", remedy)
 
 
 def package(name: str, extra: str, use: str) -> Finding:

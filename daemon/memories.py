@@ -23,7 +23,7 @@ class Memories:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._waiting: deque[Address] = deque()  # the worker answers in the order of asking
+        self._waiting: deque[tuple[Address, str]] = deque()  # answered in the order of asking
 
     @property
     def waiting(self) -> bool:
@@ -41,7 +41,7 @@ class Memories:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OscError(500, f"{self.folder}: cannot be made: {error.strerror}") from error
-        self._waiting.append(sender)
+        self._waiting.append((sender, "/rwkv/memory/save"))
         return Memory(name, str(path), save=True)
 
     def load(self, sender: Address, name: str) -> Memory:
@@ -50,25 +50,25 @@ class Memories:
         if not path.is_file():
             there = ", ".join(self.names()) or "none"
             raise OscError(404, f"no memory {name!r}; there are: {there}")
-        self._waiting.append(sender)
+        self._waiting.append((sender, "/rwkv/memory/load"))
         return Memory(name, str(path), save=False)
 
     def finish(self, answer: Memory) -> Iterator[tuple[Address, str, tuple[Any, ...]]]:
         """The message that answers whoever asked."""
         if not self._waiting:
             return
-        sender = self._waiting.popleft()
+        sender, address = self._waiting.popleft()
         if answer.error:
-            action = "save" if answer.save else "load"
-            yield sender, "/rwkv/error", (406, answer.error, f"/rwkv/memory/{action}")
+            yield sender, "/rwkv/error", (406, answer.error, address)
         else:
             yield sender, "/rwkv/memory", (answer.name,)
 
     def worker_lost(self) -> Iterator[tuple[Address, str, tuple[Any, ...]]]:
         """Nobody will answer those who wait."""
         while self._waiting:
+            sender, address = self._waiting.popleft()
             reason = "the model's process ended before it was done"
-            yield self._waiting.popleft(), "/rwkv/error", (500, reason, "/rwkv/memory")
+            yield sender, "/rwkv/error", (500, reason, address)
 
     def path(self, name: str) -> Path:
         """Where a memory is kept. Raises OscError 422 for a name that no file can have."""

@@ -119,13 +119,20 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class ComposeNotes:
+    """io to worker: some notes (beat, pitch, velocity, beats) of a Compose that will come."""
+
+    job: int
+    notes: tuple[tuple[float, int, int, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Compose:
-    """io to worker: continue these notes (beat, pitch, velocity, beats) beside the live music."""
+    """io to worker: continue the notes that have come for this job, beside the live music."""
 
     job: int
     meter: str
     tempo_bpm: float
-    notes: tuple[tuple[float, int, int, float], ...]
     bars: int
     seed: int
     wishes: dict[str, Any]
@@ -246,9 +253,7 @@ class Connections:
 
 @dataclass(frozen=True, slots=True)
 class Patched:
-    """io to supervisor: the full names of those that our input hears, its clock's port, and that
-    our output plays to, now or until they went away. And back, to the io that takes a dead one's
-    place."""
+    """io to supervisor, and back to the next io: who our ports are connected to, or were lately."""
 
     sources: tuple[str, ...]
     clock_sources: tuple[str, ...]
@@ -297,6 +302,7 @@ Message = (
     | Header
     | Allow
     | Cancel
+    | ComposeNotes
     | Compose
     | Composed
     | Memory

@@ -16,13 +16,17 @@ log = logging.getLogger(__name__)
 
 class Record:
     """The destinations of the output of the service at this OSC port; one at a time can be there.
-    Never raises."""
+    Of services at any free port (0) there may be several, so that a record could be that of one
+    that plays: they have none. Never raises."""
 
     def __init__(self, folder: Path, osc_port: int) -> None:
+        self._is_ours = osc_port != 0
         self._path = folder / f"destinations-{osc_port}.json"
 
     def read(self) -> Connections | None:
         """What a service that was killed has left behind."""
+        if not self._is_ours:
+            return None
         try:
             record = json.loads(self._path.read_text(encoding="utf-8"))
             return Connections(str(record["api"]), tuple(map(str, record["destinations"])))
@@ -34,6 +38,8 @@ class Record:
 
     def keep(self, connections: Connections) -> None:
         """Write it down, or nothing when there are no destinations."""
+        if not self._is_ours:
+            return
         if not connections.destinations:
             self.drop()
             return
@@ -47,6 +53,8 @@ class Record:
 
     def drop(self) -> None:
         """Everything is silent."""
+        if not self._is_ours:
+            return
         try:
             self._path.unlink(missing_ok=True)
         except OSError as error:

@@ -139,10 +139,15 @@ class Supervisor:
     def _start_children(self, now_s: float) -> None:
         if self._io.process is None and now_s >= self._io.start_s:
             self._io_port = 0
-            self._io.start(self._boot(self._io), now_s)
+            self._start(self._io, now_s)
         if self._worker.process is None and self._io_port and now_s >= self._worker.start_s:
             self._io.send(WorkerState("restarting"))
-            self._worker.start(self._boot(self._worker), now_s)
+            self._start(self._worker, now_s)
+
+    def _start(self, child: Child, now_s: float) -> None:
+        started = child.start(self._boot(child), now_s)
+        if not started and not self._is_ready and child.failed is not None:
+            raise WorkerError(child.failed.message)
 
     def _boot(self, child: Child) -> Boot:
         config = self._next_config if child is self._next else self._config
@@ -219,7 +224,8 @@ class Supervisor:
         model = replace(self._config.model, path=path, memory="")
         self._next_config = replace(self._config, model=model)
         self._next = Child(next(n for n in _WORKERS if n != self._worker.name), _WORKER)
-        self._next.start(self._boot(self._next), time.monotonic())
+        if not self._next.start(self._boot(self._next), time.monotonic()):
+            self._drop_next("the system refuses another process")
 
     def _promote(self, child: Child) -> None:
         """The second worker plays: it is the first from now on."""

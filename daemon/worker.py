@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from rwkv_music.composing import bars_of_notes, composing, notes_of_bars
+from rwkv_music.composing import BeatNote, bars_of_notes, composing, notes_of_bars
 from rwkv_music.continuation import CompletionRequest, Revision
 from rwkv_music.errors import RwkvMusicError, WorkerError
 from rwkv_music.memory import load_memory, save_memory
@@ -27,6 +27,7 @@ from .messages import (
     Cancel,
     Compose,
     Composed,
+    ComposeNotes,
     Failed,
     Forget,
     Generate,
@@ -75,10 +76,10 @@ class _Performance:
 class _Job:
     """A composition under way."""
 
-    def __init__(self, model: MusicModel[Any], message: Compose) -> None:
+    def __init__(self, model: MusicModel[Any], message: Compose, notes: Sequence[BeatNote]) -> None:
         self.number, self.seed = message.job, message.seed
         meter = Meter.parse(message.meter)
-        heard = bars_of_notes(message.notes, meter, message.tempo_bpm)
+        heard = bars_of_notes(notes, meter, message.tempo_bpm)
         self._start_bar = len(heard)
         self._steps = composing(
             model,
@@ -113,6 +114,7 @@ class Worker:
         self._offer: _Offer | None = None  # what there is to choose from
         self._performances: list[_Performance] = []  # what plays, and what will follow it
         self._jobs: deque[_Job] = deque()
+        self._notes: dict[int, list[BeatNote]] = {}  # of the jobs to come
         self._told: deque[Message] = deque()
 
     def handle(self, messages: Sequence[Message]) -> None:
@@ -242,8 +244,10 @@ class Worker:
                     performance.until = until
             case Cancel(request):
                 self._leave(request)
-            case Compose():
-                self._jobs.append(_Job(self._model, message))
+            case ComposeNotes(job, notes):
+                self._notes.setdefault(job, []).extend(notes)
+            case Compose(job):
+                self._jobs.append(_Job(self._model, message, self._notes.pop(job, [])))
             case Memory():
                 self._remember(message)
             case Forget():

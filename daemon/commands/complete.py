@@ -60,12 +60,14 @@ def _parameter_option(name: str) -> Command:
     type=click.Path(path_type=Path),
     help="Also draw the end of the input and the continuation.",
 )
+@click.option("--force", is_flag=True, help="Replace files that are there already.")
 @config_options
 def command(
     in_path: Path,
     out_path: Path | None,
     model_path: str | None,
     png_path: Path | None,
+    force: bool,
     config_path: str | None,
     overrides: Sequence[str],
     **given: float | None,
@@ -81,6 +83,8 @@ def command(
     out_path = out_path or in_path.with_name(f"{in_path.stem}-continued.mid")
     for path in filter(None, (out_path, png_path)):
         check_output(in_path, path)
+        if path.exists() and not force:
+            raise MidiFileError(f"{path}: is there already; --force replaces it, -o names another")
     reading = read_isolated(in_path, ReadOptions(skip_odd_meters=True))
     _tell_what_was_dropped(in_path, reading)
     generation = config.generation

@@ -9,6 +9,7 @@ import click
 from .. import directories
 from ..config import load_config
 from ..config_document import commented_yaml
+from ..requirements import need
 from .options import config_options
 
 
@@ -26,13 +27,14 @@ def command() -> None:
 @command.command()
 @config_options
 def check(config_path: str | None, overrides: Sequence[str]) -> None:
-    """Say whether the configuration can be used; exit with 2 if not.
+    """Say whether the configuration can be used here; exit with 2 if not.
 
     Example: rwkv-music-daemon config check --config my.yaml
     """
     config = load_config(config_path, overrides)
     for warning in config.warnings():
         click.echo(f"warning: {warning}", err=True)
+    need(config)
     click.echo(f"{_origin(config_path)}: in order")
 
 

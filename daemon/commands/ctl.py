@@ -15,7 +15,7 @@ from ..osc.framing import Message
 from ..osc.requests import REQUESTS
 from ..osc.table import OscError
 from ..parameters import PARAMETERS
-from .options import service_options
+from .options import ANSWER_S, config_options, timeout_option
 
 Value = int | float | str
 
@@ -30,19 +30,20 @@ Value = int | float | str
     metavar="SECONDS",
     help="Then print the events of so many seconds.",
 )
-@service_options
+@timeout_option(None, f"How long to wait for the answer: {ANSWER_S:g}, or more where work is done.")
+@config_options
 def command(
     address: str | None,
     args: tuple[str, ...],
     listen_s: float | None,
-    timeout_s: float,
+    timeout_s: float | None,
     config_path: str | None,
     overrides: Sequence[str],
 ) -> None:
     """Send an OSC request to the running service and print its answer.
 
     Exits with 1 when the service answers with an error or not at all. The requests are in
-    docs/osc.md; `/rwkv` in front may be left out.
+    docs/osc.md; `/rwkv` in front may be left out. `model/load` waits until the model plays.
 
     \b
     Examples:
@@ -56,17 +57,19 @@ def command(
         raise click.UsageError("nothing to do: name an ADDRESS, or --listen SECONDS")
     osc = load_config(config_path, overrides).osc
     host = "127.0.0.1" if osc.host == "0.0.0.0" else osc.host
-    with OscClient(host, osc.port, timeout_s) as client:
+    with OscClient(host, osc.port, timeout_s or ANSWER_S) as client:
         if address is not None:
             address = address if address.startswith("/") else f"/rwkv/{address}"
-            _request(client, address, typed_arguments(address, args))
+            spec = REQUESTS.get(address)
+            patience_s = spec.patience_s if spec and timeout_s is None else 0.0
+            _request(client, address, typed_arguments(address, args), patience_s)
         if listen_s is not None:
             _print(client.listen(listen_s))
 
 
-def _request(client: OscClient, address: str, args: Sequence[Value]) -> None:
+def _request(client: OscClient, address: str, args: Sequence[Value], patience_s: float) -> None:
     try:
-        _print(client.request(address, *args))
+        _print(client.request(address, *args, patience_s=patience_s))
     except OscError as error:
         _print([Message("/rwkv/error", (error.code, str(error), address))])
         sys.exit(1)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 Command = Callable[..., Any]
+ANSWER_S = 2.0  # for an answer that the service knows at once
 
 
 def config_options(command: Command) -> Command:
@@ -30,14 +31,17 @@ def config_options(command: Command) -> Command:
 
 def service_options(command: Command) -> Command:
     """The same, and `--timeout SECONDS`, as `timeout_s`: for commands that talk to the service."""
-    return config_options(
-        click.option(
-            "--timeout",
-            "timeout_s",
-            type=click.FloatRange(0.01, 3600),
-            default=2.0,
-            show_default=True,
-            metavar="SECONDS",
-            help="How long to wait for the answer.",
-        )(command)
+    return config_options(timeout_option(ANSWER_S, "How long to wait for the answer.")(command))
+
+
+def timeout_option(default: float | None, help: str) -> Callable[[Command], Command]:
+    """`--timeout SECONDS`, as `timeout_s`."""
+    return click.option(
+        "--timeout",
+        "timeout_s",
+        type=click.FloatRange(0.01, 3600),
+        default=default,
+        show_default=True,
+        metavar="SECONDS",
+        help=help,
     )

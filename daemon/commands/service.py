@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 
-from ..config import load_config
+from ..config import Config, load_config
+from ..requirements import need, relative_paths
 from ..services.managers import this_systems
 from .options import config_options
 
@@ -34,9 +37,10 @@ def install(dry_run: bool, config_path: str | None, overrides: Sequence[str]) ->
 
     Example: rwkv-music-daemon service install --set midi.api=jack
     """
-    load_config(config_path, overrides)  # a service that cannot start should not be installed
+    config = load_config(config_path, overrides)
+    need(config)  # a service that cannot start should not be installed
     manager = this_systems()
-    program = run_command(config_path, overrides)
+    program = run_command(config_path, (*overrides, *_absolute(config)))
     if dry_run:
         path, text = manager.definition(program)
         click.echo(f"{path}:\n\n{text}")
@@ -53,6 +57,35 @@ def uninstall() -> None:
     Example: rwkv-music-daemon service uninstall
     """
     click.echo("Uninstalled." if this_systems().uninstall() else "It was not installed.")
+
+
+@command.command()
+def stop() -> None:
+    """Stop the service; it starts again with the next login.
+
+    Example: rwkv-music-daemon service stop
+    """
+    this_systems().stop()
+
+
+@command.command()
+def start() -> None:
+    """Start the service that is installed.
+
+    Example: rwkv-music-daemon service start
+    """
+    this_systems().start()
+
+
+@command.command()
+def restart() -> None:
+    """Stop the service and start it again, so that it reads its configuration anew.
+
+    Example: rwkv-music-daemon service restart
+    """
+    manager = this_systems()
+    manager.stop()
+    manager.start()
 
 
 @command.command()
@@ -81,13 +114,26 @@ def logs(lines: int, follow: bool) -> None:
         pass
 
 
+def _absolute(config: Config) -> Iterator[str]:
+    """Overrides that make the configured paths mean the same files from any folder."""
+    for key, value in relative_paths(config):
+        yield f"{key}={Path(value).absolute()}"
+
+
+def _pipewire() -> tuple[str, ...]:
+    """pw-jack, if that is how this was started: PipeWire's JACK is found by nothing else."""
+    program = shutil.which("pw-jack")
+    is_used = "pipewire" in os.environ.get("LD_LIBRARY_PATH", "")
+    return (program,) if program and is_used else ()
+
+
 def run_command(config_path: str | None, overrides: Sequence[str]) -> tuple[str, ...]:
     """The command that runs the service with these options, from any folder."""
     python = Path(sys.executable)
     windowless = python.with_name("pythonw.exe")  # it would have a console window otherwise
     if sys.platform == "win32" and windowless.exists():
         python = windowless
-    words = [str(python), "-m", "rwkv_music_daemon.cli", "run"]
+    words = [*_pipewire(), str(python), "-m", "rwkv_music_daemon.cli", "run"]
     if config_path is not None:
         words += ["--config", str(Path(config_path).absolute())]
     for override in overrides:

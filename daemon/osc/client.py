@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Iterator
 
-from rwkv_music.errors import RwkvMusicError
+from rwkv_music.errors import ConfigError, RwkvMusicError
 
 from .encoding import Value, encode_any
 from .framing import FramingError, Message, parse
@@ -27,6 +27,11 @@ class OscClient:
     """A UDP socket that talks to one service. Use it as a context manager; one thread."""
 
     def __init__(self, host: str = "127.0.0.1", port: int = 7770, timeout_s: float = 2.0) -> None:
+        if port == 0:
+            raise ConfigError(
+                "osc.port: 0 is any free port, which only the service knows; its line `ready` says"
+                " which: name that one"
+            )
         self._service = (host, port)
         self._timeout_s = timeout_s
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -67,10 +72,11 @@ class OscClient:
                 continue
             return message
 
-    def request(self, address: str, *args: Value) -> list[Message]:
+    def request(self, address: str, *args: Value, patience_s: float | None = None) -> list[Message]:
         """Send a request and return what came until its answer was complete.
 
-        A ping sent behind it tells that the service is there and has handled it. Raises OscError
+        A ping sent behind it tells that the service is there and has handled it; from then on the
+        answer may take as long as `patience_s`, where that is longer. Raises OscError
         for an `/rwkv/error` about it, NoAnswerError when the answer does not come in time.
         """
         token = uuid.uuid4().hex
@@ -80,13 +86,14 @@ class OscClient:
         messages: list[Message] = []
         answered = expected == ""
         ponged = False
-        deadline = time.monotonic() + self._timeout_s
+        began_s, limit_s = time.monotonic(), self._timeout_s
         while not (answered and ponged):
-            message = self.receive(max(deadline - time.monotonic(), 0))
+            message = self.receive(max(began_s + limit_s - time.monotonic(), 0))
             if message is None:
-                raise NoAnswerError(self._silence(address, expected, ponged))
+                raise NoAnswerError(self._silence(address, expected, ponged, limit_s))
             if message.address == "/rwkv/pong" and message.args[:1] == (token,):
                 ponged = True
+                limit_s = max(limit_s, patience_s or 0.0)
                 continue
             if message.address == "/rwkv/error" and message.args[2:3] in ((address,), ("",)):
                 raise OscError(int(message.args[0]), str(message.args[1]))
@@ -111,9 +118,9 @@ class OscClient:
                 yield message
         self.send("/rwkv/unsubscribe", self.port)
 
-    def _silence(self, address: str, expected: str, ponged: bool) -> str:
+    def _silence(self, address: str, expected: str, ponged: bool, waited_s: float) -> str:
         if ponged:
-            return f"{address}: no {expected} came within {self._timeout_s:g} s"
+            return f"{address}: no {expected} came within {waited_s:g} s"
         host, port = self._service
         return (
             f"nobody answers at {host}:{port}: is `rwkv-music-daemon run` running there? Its"

@@ -20,6 +20,8 @@ MOST_COMPOSE_NOTES = 60  # in one message
 MOST_CLIP_NOTES = 20_000
 _MOST_CLIP_BEATS = 20_000  # each of its bars is heard, empty or not
 _MOST_BEATS, _MOST_SECONDS = 10_000_000, 600_000  # a week at the fastest tempo
+_WORK_S = 60.0
+_SWAP_S = 900.0  # a large model is loaded, and then a long completion plays to its end
 _PORT = Arg("port", "i", minimum=1, maximum=65535)
 _NAME = Arg("name", "s")
 _ID = Arg("id", "s")
@@ -38,8 +40,8 @@ _NOTE = (
 
 @dataclass(frozen=True, slots=True)
 class RequestSpec:
-    """A request. `reply` is the address that ends its answer (empty: it has none). `check` sees the
-    arguments together and raises OscError."""
+    """A request. `reply` is the address that ends its answer (empty: it has none), which may take
+    `patience_s` (0: it comes at once). `check` sees the arguments together and raises OscError."""
 
     address: str
     args: tuple[Arg, ...]
@@ -48,6 +50,7 @@ class RequestSpec:
     repeated: tuple[Arg, ...] = ()
     most_repeats: int = 0
     check: Callable[..., Any] | None = None
+    patience_s: float = 0.0
 
     @property
     def name(self) -> str:
@@ -191,6 +194,7 @@ _SPECS = (
         (_NAME,),
         "Keeps what the state has heard as a named memory.",
         reply="/rwkv/memory",
+        patience_s=_WORK_S,
     ),
     RequestSpec(
         "/rwkv/memory/load",
@@ -198,13 +202,15 @@ _SPECS = (
         "Forgets everything heard, and stands where a named memory was saved, also after the"
         " model's process was started again; until `/rwkv/reset`.",
         reply="/rwkv/memory",
+        patience_s=_WORK_S,
     ),
     RequestSpec("/rwkv/memory/list", (), "Names the memories.", reply="/rwkv/memory"),
     RequestSpec(
         "/rwkv/model/load",
         (_NAME,),
-        "Swaps the model while the music goes on; the answer comes when it plays.",
+        "Swaps the model while the music goes on, as soon as nothing plays; the answer comes then.",
         reply="/rwkv/model",
+        patience_s=_SWAP_S,
     ),
     RequestSpec("/rwkv/model/list", (), "Names the models.", reply="/rwkv/model"),
     RequestSpec(
@@ -230,6 +236,7 @@ _SPECS = (
         ),
         "412 when notes are missing (send them again), else the completion.",
         reply="/rwkv/compose/done",
+        patience_s=_WORK_S,
     ),
 )
 

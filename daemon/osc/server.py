@@ -183,7 +183,8 @@ def _bound_socket(host: str, port: int) -> socket.socket:
             ) from error
         raise PortError(
             f"osc.port: UDP {host}:{port} cannot be had: {error.strerror}. Another"
-            " rwkv-music-daemon may hold it (`rwkv-music-daemon ctl /rwkv/ping` tells); stop it,"
+            " rwkv-music-daemon may hold it (`rwkv-music-daemon ctl /rwkv/ping` tells): stop it,"
+            " if it runs in the background with `rwkv-music-daemon service stop`,"
             " or take another port with --set osc.port=7780"
         ) from error
     return bound

@@ -23,6 +23,7 @@ from .rtmidi_ports import RtMidiInput, RtMidiOutput
 log = logging.getLogger(__name__)
 
 CLIENT_NAME = "RWKV Music"
+_QUEUE_MESSAGES = 8192  # that may wait until we poll; the driver drops the others
 APIS = {
     "alsa": rtmidi.API_LINUX_ALSA,
     "jack": rtmidi.API_UNIX_JACK,
@@ -62,7 +63,7 @@ class RtMidiSystem:
 
     def open_input(self, name: str) -> RtMidiInput:
         before = set(self.outputs())
-        port = self._client(rtmidi.MidiIn)
+        port = self._client(rtmidi.MidiIn, queue_size_limit=_QUEUE_MESSAGES)
         full_name = self._open(port, name) or _new(name, before, self.outputs())
         cables = self._cables(full_name, self.open_input_from, self.inputs, plays=False)
         return RtMidiInput(name, full_name, port, self._clock, self._graph, cables)
@@ -105,9 +106,11 @@ class RtMidiSystem:
         taken = (full_name,) if self.api in NO_VIRTUAL_PORTS else ()
         return OwnCables(open_end, there, taken)
 
-    def _client(self, kind: type[rtmidi.MidiIn] | type[rtmidi.MidiOut]) -> rtmidi.MidiIn:
+    def _client(
+        self, kind: type[rtmidi.MidiIn] | type[rtmidi.MidiOut], **options: int
+    ) -> rtmidi.MidiIn:
         try:
-            return kind(rtapi=self._api, name=CLIENT_NAME)
+            return kind(rtapi=self._api, name=CLIENT_NAME, **options)
         except rtmidi.RtMidiError as error:
             raise PortError(
                 f"{self.api}: cannot be reached any more ({error}); {REMEDIES[self.api]}"

@@ -16,7 +16,6 @@ from .jack_graph import abandon
 
 log = logging.getLogger(__name__)
 
-_QUEUE_MESSAGES = 8192
 _POLL_MESSAGES = 512
 _SYSEX = 0xF0
 _FLUSH_S = 0.05

@@ -42,6 +42,14 @@ class Manager(Protocol):
         """Stop it and forget it; false when it was not installed."""
         ...
 
+    def start(self) -> None:
+        """Start it, if it is installed and does not run."""
+        ...
+
+    def stop(self) -> None:
+        """Stop it, if it runs; it stays installed."""
+        ...
+
     def status(self) -> tuple[bool, str]:
         """Whether it runs, and what the manager says."""
         ...
@@ -54,7 +62,10 @@ class Manager(Protocol):
 def run(command: Sequence[str]) -> Done:
     """Run a program of the system. Raises ServiceError when it is not there."""
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        # A Windows that speaks another language writes in a code page of its own.
+        return subprocess.run(
+            command, capture_output=True, text=True, errors="replace", check=False, timeout=60
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ServiceError(f"{command[0]}: {error}") from error
 
@@ -87,15 +98,27 @@ class Systemd:
         self._must("daemon-reload")
         return True
 
+    def start(self) -> None:
+        need_installed(self._path)
+        self._must("start", definitions.UNIT)
+
+    def stop(self) -> None:
+        need_installed(self._path)
+        self._must("stop", definitions.UNIT)
+
     def status(self) -> tuple[bool, str]:
         done = self._run(("systemctl", "--user", "--no-pager", "status", definitions.UNIT))
         return done.returncode == 0, (done.stdout or done.stderr).rstrip()
 
     def logs(self, lines: int, follow: bool) -> Iterator[str]:
         command = ["journalctl", "--user", "-u", definitions.UNIT, "-n", str(lines), "--no-pager"]
+        command += ["-f"] if follow else []
         try:
             with subprocess.Popen(
-                [*command, *(["-f"] if follow else [])], stdout=subprocess.PIPE, text=True
+                [*command, *(["-f"] if follow else [])],
+                stdout=subprocess.PIPE,
+                text=True,
+                errors="replace",
             ) as journal:
                 yield from (line.rstrip("\n") for line in journal.stdout or ())
         except OSError as error:
@@ -140,6 +163,16 @@ class Launchd:
         self._run(("launchctl", "bootout", f"{self._domain}/{definitions.AGENT}"))
         self._path.unlink()
         return True
+
+    def start(self) -> None:
+        need_installed(self._path)
+        if not self.status()[0]:
+            self.stop()  # it may be known and not run
+            self._bootstrap(self._path)
+
+    def stop(self) -> None:
+        need_installed(self._path)
+        self._run(("launchctl", "bootout", f"{self._domain}/{definitions.AGENT}"))
 
     def status(self) -> tuple[bool, str]:
         done = self._run(("launchctl", "print", f"{self._domain}/{definitions.AGENT}"))
@@ -189,6 +222,15 @@ class TaskScheduler:
         self._path.unlink(missing_ok=True)
         return done.returncode == 0
 
+    def start(self) -> None:
+        need_installed(self._path)
+        self._must("/Run", "/TN", definitions.TASK)
+
+    def stop(self) -> None:
+        need_installed(self._path)
+        if self._run(("schtasks", "/End", "/TN", definitions.TASK)).returncode == 0:
+            time.sleep(_GONE_S)  # its children hold the OSC port until they notice
+
     def status(self) -> tuple[bool, str]:
         query = f"(Get-ScheduledTask -TaskName '{definitions.TASK}').State"  # not translated
         done = self._run(("powershell", "-NoProfile", "-Command", query))
@@ -207,6 +249,12 @@ class TaskScheduler:
 def _logging(command: Sequence[str], folder: Path) -> tuple[str, ...]:
     """The command, told to keep its logs there: for managers that keep none."""
     return (*command, "--set", f"logging.folder={folder}")
+
+
+def need_installed(path: Path) -> None:
+    """Raises ServiceError when this definition is not there."""
+    if not path.exists():
+        raise ServiceError("the service is not installed: `rwkv-music-daemon service install`")
 
 
 def write(path: Path, text: str, encoding: str = "utf-8") -> None:

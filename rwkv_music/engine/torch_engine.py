@@ -225,7 +225,7 @@ class _Graph:
             logits_BV = engine.forward(self._state_BS, self._ids_R)
             return draw_ids(logits_BV, self._allowed_BV, self._wishes_B5) if draws else logits_BV
 
-        aside = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        aside = torch.cuda.Stream(device)
         aside.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(aside):  # what is compiled or allocated once is not recorded
             for _ in range(3):

@@ -19,6 +19,7 @@ class OscService:
     def __init__(self, answer: Callable[[Request], Iterable[Reply]]) -> None:
         self.server = OscServer("127.0.0.1", 0)
         self.requests: list[Request] = []
+        self.senders: list[tuple[str, int]] = []
         self._answer = answer
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -41,6 +42,7 @@ class OscService:
                     self.server.reply(sender, "/rwkv/pong", request.args[0] or "", "0", 1)
                     continue
                 self.requests.append(request)
+                self.senders.append(sender)
                 for address, *args in self._answer(request):
                     if address == "/rwkv/error":
                         self.server.reply_error(sender, *args)

@@ -70,6 +70,16 @@ def test_a_malformed_file_is_named(tmp_path: Path) -> None:
         complete(bad)
 
 
+def test_a_file_that_is_there_is_replaced_only_when_asked(tmp_path: Path) -> None:
+    out = tmp_path / "out.mid"
+    out.write_text("mine")
+    with pytest.raises(MidiFileError, match="--force"):
+        complete(DEMO, "-o", out)
+    assert out.read_text() == "mine"
+    complete(DEMO, "-o", out, "--bars", "1", "--force")
+    assert len(read_phrase(out)) == 9
+
+
 def test_help_has_an_example() -> None:
     said = CliRunner().invoke(cli, ["complete", "--help"]).output
     assert "Example: rwkv-music-daemon complete" in said

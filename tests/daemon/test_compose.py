@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from rwkv_music_daemon.compositions import MOST_AT_ONCE
+from rwkv_music_daemon.compositions import MOST_AT_ONCE, NOTES_PER_MESSAGE
+from rwkv_music_daemon.messages import Compose
 from rwkv_music_daemon.rehearsal import Rehearsal
 from session_stage import events, heard_bars, ms, running
 
@@ -144,6 +145,22 @@ def test_an_id_that_is_begun_again_while_it_runs_gets_its_new_answer_only() -> N
     assert [a for a, _ in replies if not a.endswith("result")] == ["/rwkv/compose/done"]
     assert replies[-1][1] == ("clip", 4, 2)
     assert not r.aside.busy
+
+
+def test_a_long_context_goes_to_the_worker_a_little_at_a_time() -> None:
+    """So that io, which has notes to send meanwhile, is never busy with one message for long."""
+    r = running()
+    notes = [(beat / 4, 60 + beat % 12, 80, 0.25) for beat in range(1000)]
+    compose(r, "long", notes, 1, 1)
+    assert not r._to_worker
+    sizes = []
+    while not any(isinstance(message, Compose) for message in r._to_worker):
+        r._to_worker.clear()
+        r.control.tick(0)
+        (message,) = r._to_worker
+        sizes.append(len(getattr(message, "notes", ())))
+    assert max(sizes) == NOTES_PER_MESSAGE
+    assert sum(sizes) == len(notes)
 
 
 def test_too_many_at_once_are_409_and_who_waits_for_notes_makes_room() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 from osc_service import OscService, Reply
 from rwkv_music_daemon.cli import cli, main
+from rwkv_music_daemon.commands import ctl as ctl_module
 from rwkv_music_daemon.commands.ctl import shown, typed_arguments
 from rwkv_music_daemon.config import Config, load_config
 from rwkv_music_daemon.osc.table import Request
@@ -58,6 +61,54 @@ def test_ctl_prints_an_error_and_fails(service: OscService) -> None:
     assert result.exit_code == 1
     assert result.output.startswith('/rwkv/error 422 "bars: expected a whole number from 1 to 64')
     assert result.output.endswith(" /rwkv/trigger\n")
+
+
+def test_ctl_waits_for_a_model_until_it_plays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Longer than for other answers: something may be playing."""
+    monkeypatch.setattr(ctl_module, "ANSWER_S", 0.2)
+    asked: list[Request] = []
+
+    def late(request: Request) -> Iterable[Reply]:
+        asked.append(request)
+        return ()
+
+    service = OscService(late)
+
+    def play() -> None:
+        while not asked:
+            time.sleep(0.01)
+        time.sleep(0.6)
+        service.server.reply(service.senders[-1], "/rwkv/model", "waltz")
+
+    player = threading.Thread(target=play)
+    player.start()
+    result = ctl(service, "model/load", "waltz")
+    player.join()
+    refused = ctl(service, "model/load", "waltz", "--timeout", "0.1")
+    service.close()
+    assert (result.output, result.exit_code) == ("/rwkv/model waltz\n", 0)
+    assert refused.exit_code == 1
+
+
+def test_a_port_that_only_the_service_knows_cannot_be_asked() -> None:
+    assert "osc.port: 0" in str(run("ctl", "status", "--set", "osc.port=0").exception)
+
+
+def test_config_check_asks_for_what_is_configured(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    for setting, extra in (
+        ("transport.source=link", "link"),
+        ("model.engine=torch", "gpu"),
+        ("monitor.enabled=true", "monitor"),
+    ):
+        said = str(run("config", "check", "--set", setting).exception)
+        assert f"pip install 'rwkv-music[{extra}]'" in said
+    said = run("config", "check", "--set", "model.path=nothing.safetensors").exception
+    assert "no file nothing.safetensors" in str(said)
+    words = ("--set", "model.path=steps", "--set", "model.engine=scripted")
+    assert run("config", "check", *words).exit_code == 0
 
 
 def test_ctl_listens(service: OscService) -> None:

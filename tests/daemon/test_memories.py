@@ -182,3 +182,11 @@ def test_the_file_keeps_every_bit(tmp_path: Path) -> None:
     again = load_memory(tmp_path / "m.safetensors", model)
     assert np.array_equal(again.engine, state.engine)
     assert np.array_equal(again.logits, state.logits)
+
+
+def test_who_waits_for_a_memory_is_told_that_the_worker_died(tmp_path: Path) -> None:
+    r = rehearsal(tmp_path)
+    r.ask("/rwkv/memory/save", "verse")
+    r.aside.worker_lost()
+    ((address, args),) = r.replies()
+    assert (address, args[0], args[2]) == ("/rwkv/error", 500, "/rwkv/memory/save")

@@ -8,8 +8,10 @@ import pytest
 from click.testing import CliRunner
 from rwkv_music_daemon import diagnosis
 from rwkv_music_daemon.commands.doctor import command
-from rwkv_music_daemon.config_sections import TransportConfig
+from rwkv_music_daemon.config_sections import Config, MidiConfig, TransportConfig
 from rwkv_music_daemon.diagnosis import Finding, State
+
+from rwkv_music.errors import PortError
 
 
 def test_a_free_osc_port_is_in_order() -> None:
@@ -69,7 +71,23 @@ def test_only_the_system_that_is_needed_is_missing(monkeypatch: pytest.MonkeyPat
     assert states == [State.MISSING, State.OK]
     there.clear()
     states = [finding.state for finding in diagnosis.midi_systems("auto")]
-    assert states == [State.MISSING, State.MISSING]
+    assert states == [State.ABSENT, State.ABSENT]
+
+
+def test_without_any_system_one_thing_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(api: str, clock: object) -> None:
+        raise PortError("there is none")
+
+    monkeypatch.setattr(diagnosis, "open_system", none)
+    assert diagnosis.virtual_port(Config()).state is State.MISSING
+    wants_jack = Config(midi=MidiConfig(api="jack"))
+    assert diagnosis.virtual_port(wants_jack).state is State.ABSENT  # jack itself is missing
+
+
+def test_a_compiler_is_named_by_what_is_to_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for platform, words in (("linux", "apt install g++"), ("darwin", "xcode-select --install")):
+        monkeypatch.setattr(diagnosis.sys, "platform", platform)
+        assert words in diagnosis._compiler_remedy()
 
 
 def test_pipewire_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,13 +95,13 @@ def test_pipewire_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(diagnosis, "unavailable", lambda api: "not here")
     monkeypatch.setattr(diagnosis.shutil, "which", lambda name: f"/usr/bin/{name}")
     jack = list(diagnosis.midi_systems("auto"))[1]
-    assert "pw-jack" in jack.remedy
+    assert "pw-jack rwkv-music-daemon run --set midi.api=jack" in jack.remedy
 
 
 def test_a_program_and_a_package_that_are_not_there_are_only_absent() -> None:
-    absent = diagnosis.program("Thing", ("no-such-program",), "does things")
+    absent = diagnosis.program("Thing", ("no-such-program",), "does things", "get it")
     assert absent.state is State.ABSENT
-    assert "no-such-program" in absent.remedy
+    assert absent.remedy == "get it"
     absent = diagnosis.package("no_such_package", "plot", "draws")
     assert absent.state is State.ABSENT
     assert "rwkv-music[plot]" in absent.remedy

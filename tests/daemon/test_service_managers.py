@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -52,6 +53,65 @@ def test_systemd_installs_replaces_and_forgets(tmp_path: Path) -> None:
     verbs = [call.split()[2] for call in asked.calls]
     once = ["show-environment", "daemon-reload", "enable", "restart"]
     assert verbs == [*once, *once, "disable", "daemon-reload"]
+
+
+def test_every_system_can_stop_and_start_what_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(managers, "_GONE_S", 0.0)
+    asked = Asked()
+    for manager in (
+        Systemd(tmp_path / "linux", asked),
+        Launchd(tmp_path / "mac", tmp_path / "logs", 501, asked),
+        TaskScheduler(tmp_path / "windows", tmp_path / "logs", "me", asked),
+    ):
+        for act in (manager.stop, manager.start):
+            with pytest.raises(ServiceError, match="service install"):
+                act()
+        manager.install(COMMAND)
+        asked.calls.clear()
+        manager.stop()
+        assert any(word in asked.calls[-1] for word in (" stop ", "bootout", "/End"))
+        manager.start()
+        assert any(word in asked.calls[-1] for word in (" start ", "bootstrap", "/Run"))
+
+
+def test_what_a_program_says_in_another_code_page_is_read_all_the_same() -> None:
+    script = "import sys; sys.stdout.buffer.write(b'L\\xe4uft \\x81')"
+    assert managers.run((sys.executable, "-c", script)).stdout.startswith("L")
+
+
+def test_a_relative_path_means_the_same_file_in_the_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setattr(service, "this_systems", lambda: Systemd(tmp_path, Asked()))
+    (tmp_path / "my.yaml").write_text("service: {data_dir: here}")
+    (tmp_path / "waltz.safetensors").write_text("")
+    words = "service install --dry-run --config my.yaml --set model.path=waltz.safetensors"
+    said = CliRunner().invoke(cli, words.split()).output
+    assert said.rindex(f"model.path={tmp_path}/waltz.safetensors") > said.index("=waltz")
+    assert f"service.data_dir={tmp_path}/here" in said
+
+
+def test_a_service_under_pipewire_finds_its_jack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setenv("LD_LIBRARY_PATH", "")
+    assert service.run_command(None, ())[0] == sys.executable
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/usr/${LIB}/pipewire-0.3/jack")
+    assert service.run_command(None, ())[:2] == ("/usr/bin/pw-jack", sys.executable)
+
+
+def test_a_service_that_cannot_start_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    words = ("service", "install", "--set", "model.path=/nowhere.safetensors")
+    done = CliRunner().invoke(cli, words)
+    assert "no file /nowhere.safetensors" in str(done.exception)
 
 
 def test_without_a_systemd_of_the_user_nothing_is_written(tmp_path: Path) -> None:

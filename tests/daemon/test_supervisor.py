@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 from rwkv_music_daemon import child as child_module
 from rwkv_music_daemon import supervisor as module
+from rwkv_music_daemon.boot import Boot
 from rwkv_music_daemon.links import call
 from rwkv_music_daemon.messages import (
     Connections,
     Failed,
+    Load,
+    NotLoaded,
     Patched,
     Ping,
     Ready,
     Serving,
     WorkerState,
 )
+from rwkv_music_daemon.record import Record
 from supervised_house import SYNTH, House
 
 from rwkv_music.errors import CheckpointError, ConfigError, PortError, WorkerError
@@ -60,6 +65,44 @@ def test_a_worker_that_dies_is_started_again_and_io_told(house: House) -> None:
     house.run_until(lambda: house.io.heard.count(WorkerState("restarting")) == 2)
     assert len(house.children["io"]) == 1
     assert all(name != "silence" for name, _ in house.rescued)  # io does that itself
+
+
+def test_a_process_that_the_system_refuses_is_started_later(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.come_up()
+    start, refusals = child_module.start_child, iter([OSError(12, "Cannot allocate memory")] * 2)
+
+    def refuse(name: str, boot: Boot) -> object:
+        for error in refusals:
+            raise error
+        return start(name, boot)
+
+    monkeypatch.setattr(child_module, "start_child", refuse)
+    house.io.say(Load("/models/large.safetensors"))
+    house.run_until(lambda: [m for m in house.io.heard if isinstance(m, NotLoaded)])
+    assert not house.io.killed
+    house.worker.die()
+    house.run_until(lambda: len(house.children["worker"]) == 2)
+
+
+def test_a_service_that_may_have_no_process_at_all_says_so(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(name: str, boot: Boot) -> object:
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(child_module, "start_child", refuse)
+    with pytest.raises(WorkerError, match=r"io cannot be started.*memory"):
+        house.supervisor._look()
+
+
+def test_services_at_any_free_port_keep_no_record(tmp_path: Path) -> None:
+    """There may be several, and one would take that of another for left behind."""
+    record = Record(tmp_path, 0)
+    record.keep(SYNTH)
+    assert list(tmp_path.iterdir()) == []
+    assert record.read() is None
 
 
 def test_a_worker_that_hangs_is_killed_and_one_that_loads_is_not(

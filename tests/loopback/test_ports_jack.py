@@ -65,6 +65,19 @@ def test_everything_arrives_in_order_at_its_time(system: RtMidiSystem, probe: Pr
     assert late[250] < 2 * PERIOD_NS + 1_000_000
 
 
+def test_what_comes_while_nobody_polls_is_kept(system: RtMidiSystem, probe: Probe) -> None:
+    port = system.open_input("In")
+    probe.play_to(next(n for n in system.outputs() if n.endswith(":In")))
+    start_ns = time.monotonic_ns() + 100_000_000
+    messages = [bytes((0x90, k % 128, 1 + k // 128)) for k in range(3000)]
+    probe.play((start_ns + k * 500_000, message) for k, message in enumerate(messages))
+    probe.wait()
+    time.sleep(0.1)
+    arrived = drained(port, len(messages))
+    port.close()
+    assert [message for _, message in arrived] == messages
+
+
 def test_clock_and_song_position_come_through_and_sysex_does_not(
     system: RtMidiSystem, probe: Probe
 ) -> None:
