@@ -130,7 +130,7 @@ def measure_shape(
 
 
 def sanitizer(until: float, notes: list[str]) -> dict[str, str]:
-    """What compute-sanitizer finds in a small case; it ends at `until`, seconds of perf_counter."""
+    """What compute-sanitizer finds in a small case, until a time of perf_counter."""
     tool = shutil.which("compute-sanitizer")
     if not tool:
         notes.append("compute-sanitizer is not installed")

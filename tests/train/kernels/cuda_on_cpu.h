@@ -78,17 +78,6 @@ class BlockOnCpu {
     }
   }
 
-  float sum(float x, int lanes) const {
-    Warp& warp = warps_[current_ / 32];
-    float* values = warp.values[fibers_[current_].sums++ % 2];
-    const int lane = current_ % 32;
-    values[lane] = x;
-    const_cast<BlockOnCpu*>(this)->meet(warp.rendezvous, 32);
-    float total = 0;
-    for (int l = lane / lanes * lanes; l < (lane / lanes + 1) * lanes; ++l) total += values[l];
-    return total;
-  }
-
  private:
   static constexpr std::size_t kStack = 256 << 10;
 
@@ -101,14 +90,13 @@ class BlockOnCpu {
   };
   struct Warp {
     Meeting rendezvous;
-    Operands operands[2];
-    float values[2][32];
+    Operands operands[2];  // in turns: nobody is two products ahead
   };
   struct Fiber {
     ucontext_t context;
     std::unique_ptr<char[]> stack;
     bool done = false;
-    unsigned products = 0, sums = 0;
+    unsigned products = 0;
   };
 
   static float truncated(std::uint32_t bits) { return wkv7::bits_to_float(bits & 0xffffe000); }

@@ -32,13 +32,6 @@ struct CudaBlock {
         : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
   }
-
-  // The sum over `lanes` neighbouring lanes (a power of two), in all of them.
-  WKV7_DEVICE float sum(float x, int lanes) const {
-    for (int distance = lanes / 2; distance > 0; distance /= 2)
-      x += __shfl_xor_sync(0xffffffffu, x, distance);
-    return x;
-  }
 };
 #endif
 
