@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import jack
@@ -91,6 +92,7 @@ def test_a_server_that_comes_back_finds_its_connections_made_again(
         probe.listen_to(jack_server.wait_for_port(OUTPUT))
         probe.play_to(jack_server.wait_for_port(INPUT))
         wait_for(lambda: bool(list(service.data_dir.glob("destinations*"))), "nothing is recorded")
+        time.sleep(1.5)  # the service looks at its connections every half second
         jack_server.kill()
         jack_server.start()
         probe.close()

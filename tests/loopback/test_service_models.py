@@ -20,7 +20,7 @@ def data_dir(tmp_path: Path) -> Path:
     folder.mkdir()
     with resources.as_file(resources.files("rwkv_music") / "data" / "starter.safetensors") as file:
         shutil.copy(file, folder / "other.safetensors")
-    (folder / "broken.pth").write_bytes(b"no weights at all")
+    (folder / "broken.safetensors").write_bytes(b"no weights at all")
     return tmp_path
 
 
@@ -50,7 +50,7 @@ def test_a_swap_waits_for_the_music_and_the_music_for_nobody(
         wait_for(lambda: not psutil.pid_exists(first), "the first stays")
         stage.start_note()
         with pytest.raises(OscError, match="broken") as error:
-            stage.osc.request("/rwkv/model/load", "broken.pth")
+            stage.osc.request("/rwkv/model/load", "broken.safetensors")
         assert error.value.code == 406
         stage.start_note()  # the other one is still there
         with pytest.raises(OscError, match="there are") as error:
