@@ -16,7 +16,6 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: as the service sets it
 
 import argparse
-import json
 import platform
 from importlib import resources
 from pathlib import Path
@@ -35,6 +34,8 @@ from rwkv_music.model.random_weights import random_weights
 from rwkv_music.model.weights import Weights, load_weights
 from rwkv_music.music import METERS, Bar, Note, canonical
 from rwkv_music.tokenizer import encode_bar, load_vocabulary
+
+from .figures import write
 
 ENGINES: dict[str, type[NativeEngine] | type[NumpyEngine]] = {
     "native": NativeEngine,
@@ -145,8 +146,7 @@ def main() -> None:
     ratio = long["step_ms_per_token"] / short["step_ms_per_token"]
     growth = long["rss_mb"] - short["rss_mb"]
     print(f"ms a token, long to short: {ratio:.3f}; RSS grew by {growth:.1f} MB")
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write(result, options.json)
 
 
 if __name__ == "__main__":

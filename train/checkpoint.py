@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -14,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from rwkv_music.atomic_file import replacing
 from rwkv_music.errors import CheckpointError
 from rwkv_music.model.config import ModelConfig
 from rwkv_music.tokenizer import load_vocabulary
@@ -59,15 +59,12 @@ def save_run(
         "progress": json.dumps(asdict(progress)),
         "vocabulary_hash": load_vocabulary().hash,
     }
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     stored = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     try:
-        save_file(stored, part, metadata)
-        os.replace(part, path)
+        with replacing(path) as part:
+            save_file(stored, part, metadata)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path}: cannot be written ({error}); is the disk full?") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,16 @@ format and the vocabulary. They are plain Arrow IPC files.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from rwkv_music.atomic_file import replacing
 from rwkv_music.errors import ConfigError
 from rwkv_music.tokenizer import Vocabulary
 
@@ -45,10 +46,9 @@ class PieceWriter:
     """Writes a shard; the file appears under its name when it is closed without an error."""
 
     def __init__(self, path: Path, vocabulary: Vocabulary) -> None:
-        self._path = path
-        self._part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        self._place = replacing(path)
         schema = _SCHEMA.with_metadata({"format": FORMAT, "vocabulary_hash": vocabulary.hash})
-        self._file = pa.OSFile(str(self._part), "wb")
+        self._file = pa.OSFile(str(self._place.__enter__()), "wb")
         self._writer = pa.ipc.new_file(self._file, schema)
         self._rows: list[Piece] = []
 
@@ -60,15 +60,17 @@ class PieceWriter:
     def __enter__(self) -> PieceWriter:
         return self
 
-    def __exit__(self, kind: object, *_: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if kind is None:
             self._flush()
         self._writer.close()
         self._file.close()
-        if kind is None:
-            os.replace(self._part, self._path)
-        else:
-            self._part.unlink(missing_ok=True)
+        self._place.__exit__(kind, error, trace)
 
     def _flush(self) -> None:
         if self._rows:

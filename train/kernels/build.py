@@ -25,6 +25,8 @@ from pathlib import Path
 
 import torch
 
+from rwkv_music.atomic_file import replacing
+
 VARIABLE = "RWKV_MUSIC_KERNELS"
 OLDEST = 80  # the compute capability from which on tensor cores take TF32
 SOURCES = Path(__file__).parent / "csrc"
@@ -188,9 +190,8 @@ def _compile_and_load(wanted: Recipe, path: Path) -> None:
             )
         except (RuntimeError, OSError, subprocess.SubprocessError) as error:
             raise BuildError(f"{wanted.name} does not compile: {error}") from error
-        kept = path.with_name(f"{path.name}.{os.getpid()}")
-        shutil.copy(str(built), kept)
-        os.replace(kept, path)
+        with replacing(path) as kept:
+            shutil.copy(str(built), kept)
 
 
 @contextlib.contextmanager
