@@ -11,6 +11,7 @@ from .completion import Completion
 from .jumps import LineJump, turns_after
 from .listener import Listener
 from .modes import Auto, Mode, Trade, mode_named
+from .parameters import Generation
 from .performer import Performer
 from .transport import BarSpan, Transport
 from .wishes import Wishes
@@ -29,6 +30,7 @@ class Answers:
         publish: Callable[..., None],
     ) -> None:
         self.mode: Mode = None
+        self.can_play = False  # whether there is a model
         self._transport = transport
         self._wishes = wishes
         self._arming = arming
@@ -54,36 +56,39 @@ class Answers:
         self.mode = mode_named(name, listen_bars, play_bars, first_bar)
         self._listener.has_news = False
 
-    def at_line(self, span: BarSpan, *, can_play: bool) -> Completion | None:
+    def at_line(self, span: BarSpan, now_ns: int) -> None:
         """A bar opens. In trade, say whose it is, and arm our turn in the last bar before it."""
         if not isinstance(self.mode, Trade):
-            return None
+            return
         turn = self.mode.turn(span.number)
         self._publish("/rwkv/turn", str(turn.who), turn.bars_left)
-        if not (can_play and self.mode.plays_after(span.number)):
-            return None
-        self.withdraw()
-        generation = self._wishes.take(bars=self.mode.play_bars)
-        return self._remember(self._arming.fresh(generation, beats_to_steps(span.end_beat)))
+        if self.can_play and self.mode.plays_after(span.number):
+            self.withdraw()
+            generation = self._wishes.take(bars=self.mode.play_bars)
+            self._arm(generation, beats_to_steps(span.end_beat), now_ns)
 
-    def to_silence(self, beat: float, now_ns: int) -> Completion | None:
-        """In auto, arm an answer when the player has ended a phrase."""
-        if not isinstance(self.mode, Auto):
-            return None
+    def to_silence(self, beat: float, now_ns: int) -> None:
+        """In auto, arm an answer when the player has ended a phrase. For while nothing else is
+        armed or plays."""
+        if not (self.can_play and isinstance(self.mode, Auto)):
+            return
         bar_beats = self._transport.bar_at(beat).meter.beats
         silent_beats = self._listener.silent_beats(beat)
-        if not self.mode.plays(self._listener.has_news, silent_beats, bar_beats):
-            return None
-        self._listener.has_news = False
-        generation = self._wishes.take()
-        step = self._performer.place(generation, now_ns)
-        return self._remember(self._arming.fresh(generation, step))
+        if self.mode.plays(self._listener.has_news, silent_beats, bar_beats):
+            self._listener.has_news = False
+            generation = self._wishes.take()
+            self._arm(generation, self._performer.place(generation, now_ns), now_ns)
 
     def withdraw(self) -> None:
         """Let what is armed be as if it had not been, if it is ours."""
         if self.is_armed:
             self._wishes.give_back()
             self._performer.disarm()
+
+    def disarm(self) -> None:
+        """Withdraw what is armed if it is ours, and forget it if it was asked for."""
+        self.withdraw()
+        self._performer.disarm()
 
     def jumped(self, jump: LineJump | None, moved: Completion | None, number: int) -> None:
         """The transport has jumped into bar `number`. Turns begin anew, and one that waited for a
@@ -92,6 +97,5 @@ class Answers:
             self.withdraw()
         self.mode = turns_after(self.mode, jump, number)
 
-    def _remember(self, completion: Completion) -> Completion:
-        self._request = completion.request
-        return completion
+    def _arm(self, generation: Generation, step: int, now_ns: int) -> None:
+        self._request = self._arming.fresh(generation, step, now_ns).request

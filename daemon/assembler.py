@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from rwkv_music.hearing import MEMORY_BARS, SILENT_BARS
 from rwkv_music.music import LONGEST_STEPS, STEPS_PER_BEAT, Meter
 from rwkv_music.tempo import TempoTracker
 from rwkv_music.timebase import beats_to_steps, round_half_up, steps_to_beats
@@ -21,8 +22,6 @@ from .planner import PlannedNote
 from .transport import BarSpan
 
 HISTORY_BARS = 1024
-MEMORY_BARS = 16  # as many as a session can correct
-_SILENT_BARS = 2  # as many as it hears in a row
 GRID_STEPS = {"full": 1, "sixteenths": 3, "triplets": 4}
 
 
@@ -323,7 +322,7 @@ class Assembler:
             if not (bar.notes or bar.is_silence):
                 continue
             silent = 0 if bar.notes else silent + 1
-            if silent <= _SILENT_BARS:
+            if silent <= SILENT_BARS:
                 told.append(bar)
         return told
 

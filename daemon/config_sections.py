@@ -10,6 +10,7 @@ from pathlib import Path
 from rwkv_music.music import Meter
 
 from . import directories
+from .leaders import FASTEST_BPM, SLOWEST_BPM, SOURCES
 from .midi_map import MidiTrigger
 from .parameters import Generation
 from .settings import (
@@ -27,9 +28,7 @@ from .settings import (
 )
 
 APIS = ("auto", "alsa", "jack", "coremidi", "winmm")
-SOURCES = ("auto", "internal", "midi_clock", "osc", "link")
 ENGINES = ("auto", "native", "numpy", "torch", "scripted")
-SLOWEST_BPM, FASTEST_BPM = 10.0, 999.0
 _PORT = text("a port name", may_be_empty=False)
 
 

@@ -104,9 +104,7 @@ class Control:
             answers = self._methods[request.name](now_ns, *request.args)
             for address, *args in answers or ():
                 self._queue(sender, address, *args)
-        except ParameterError as error:
-            self._queue(sender, "/rwkv/error", error.code, str(error), request.address)
-        except OscError as error:
+        except (ParameterError, OscError) as error:
             self._queue(sender, "/rwkv/error", error.code, str(error), request.address)
         self._conductor.follow_transport(now_ns)
 
@@ -259,7 +257,7 @@ class Control:
         if not obeyed:
             source = self._transport.source.replace("_", " ")
             raise OscError(406, f"the transport follows {source}; choose another source first")
-        self._conductor.own_clock.led()  # also where it ran already
+        self._conductor.following.own_clock.led()  # also where it ran already
 
     def _tempo(self, now_ns: int, tempo_bpm: float) -> None:
         self._transport.osc_tempo(tempo_bpm, now_ns)

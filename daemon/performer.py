@@ -9,7 +9,7 @@ from rwkv_music.timebase import NS_PER_MS, beats_to_steps, ns_per_step, steps_to
 
 from .asking import Asking
 from .assembler import Assembler
-from .completion import Again, Completion, Fresh, Source, deadline_ns, latest_ns, launch_step
+from .completion import Again, Completion, Source, deadline_ns, latest_ns, launch_step
 from .jumps import LineJump
 from .messages import Generated, Proposed
 from .parameters import Generation
@@ -69,12 +69,12 @@ class Performer:
         generation: Generation,
         seeds: tuple[int, ...],
         step: int,
-        source: Source | None = None,
+        source: Source,
     ) -> Completion:
         """Let a completion wait for its place; it replaces the one that did."""
         self.disarm()
         first = self._transport.bar_at(steps_to_beats(step))
-        self.armed = Completion(request, generation, seeds, step, first, source or Fresh())
+        self.armed = Completion(request, generation, seeds, step, first, source)
         return self.armed
 
     def disarm(self) -> None:

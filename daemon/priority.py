@@ -20,7 +20,7 @@ def raise_priority() -> str:
         for thread in map(int, os.listdir("/proc/self/task")):
             if os.sched_getscheduler(thread) == os.SCHED_OTHER:  # JACK's own keep what they have
                 os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(_PRIORITY))
-    except (OSError, ProcessLookupError):
+    except OSError:
         return (
             "real-time priority: refused, timing may suffer on a busy machine; allow it with"
             " `@audio - rtprio 95` in /etc/security/limits.d/audio.conf and membership in audio"

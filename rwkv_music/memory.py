@@ -14,7 +14,6 @@ from .model.tensor_file import TensorFile, write_tensor_file
 S = TypeVar("S")
 
 FORMAT = "rwkv-music-memory-1"
-SUFFIX = ".safetensors"
 
 
 def save_memory(

@@ -10,12 +10,9 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
-from queue import SimpleQueue
 from types import TracebackType
 
 from .errors import MidiFileError
@@ -101,43 +98,6 @@ def read_isolated(
     """Read one file in a child process of its own. Raises MidiFileError."""
     with IsolatedReader(timeout_s) as reader:
         return reader.read(path, options)
-
-
-def read_many(
-    paths: Iterable[PathLike], options: ReadOptions | None = None, processes: int = 2
-) -> Iterator[tuple[PathLike, Reading | MidiFileError]]:
-    """Read files in several child processes; each with its music or what was wrong with it.
-
-    The order is that of the paths, and only a few files are read ahead.
-    """
-    readers = [IsolatedReader() for _ in range(max(processes, 1))]
-    idle: SimpleQueue[IsolatedReader] = SimpleQueue()
-    for reader in readers:
-        idle.put(reader)
-
-    def read(path: PathLike) -> Reading | MidiFileError:
-        reader = idle.get()
-        try:
-            return reader.read(path, options)
-        except MidiFileError as error:
-            return error
-        finally:
-            idle.put(reader)
-
-    ahead: deque[tuple[PathLike, Future[Reading | MidiFileError]]] = deque()
-    executor = ThreadPoolExecutor(len(readers))
-    try:
-        for path in paths:
-            ahead.append((path, executor.submit(read, path)))
-            if len(ahead) > 4 * len(readers):
-                path, future = ahead.popleft()
-                yield path, future.result()
-        for path, future in ahead:
-            yield path, future.result()
-    finally:
-        executor.shutdown(cancel_futures=True)
-        for reader in readers:
-            reader.close()
 
 
 def _serve(pipe: Connection, read: Read) -> None:

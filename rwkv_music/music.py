@@ -1,6 +1,6 @@
 """Music in grid steps: what the tokenizer, the models and the daemon exchange.
 
-A beat is a quarter note in every metre and has STEPS_PER_BEAT steps, so that sixteenths and
+A beat is a quarter note in every meter and has STEPS_PER_BEAT steps, so that sixteenths and
 triplets both fall on the grid.
 """
 

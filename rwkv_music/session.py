@@ -13,14 +13,13 @@ from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from .errors import TokenError
+from .hearing import MEMORY_BARS, SILENT_BARS
 from .keys import pitch_class_weights
 from .model.protocol import MusicModel
 from .music import HIGHEST_PITCH, LONGEST_STEPS, LOWEST_PITCH, Meter, Note
 
 S = TypeVar("S")
 
-MEMORY_BARS = 16  # how far back a bar can be corrected
-_SILENT_BARS = 2  # so many empty bars in a row are heard
 _NOTES_PER_MARK = 8  # a snapshot along the current bar after so many notes
 
 
@@ -78,7 +77,7 @@ class Session(Generic[S]):
         self._state = self._model.start() if state is None else self._model.fork(state)
         self._bars: list[_HeardBar[S]] = []
         self._forgotten = -1  # the last bar that can no more be told again
-        self._silent = _SILENT_BARS  # silence before the first note is not heard
+        self._silent = SILENT_BARS  # silence before the first note is not heard
 
     def hear(
         self,
@@ -109,7 +108,7 @@ class Session(Generic[S]):
             self._hear_new(number, meter, tempo_bpm, told, closed=closed)
         elif number > self._forgotten:  # it was silent, or comes after one that is later
             index = next(i for i, bar in enumerate(self._bars) if bar.number > number)
-            if told or (closed and self._bars[index].silent < _SILENT_BARS):
+            if told or (closed and self._bars[index].silent < SILENT_BARS):
                 later = self._rewind(index)
                 self._hear_new(number, meter, tempo_bpm, told, closed=closed)
                 self._hear_again(later)
@@ -124,7 +123,7 @@ class Session(Generic[S]):
         closed: bool,
     ) -> None:
         silence = not told
-        if silence and (not closed or self._silent >= _SILENT_BARS):
+        if silence and (not closed or self._silent >= SILENT_BARS):
             return
         self._append(number, meter, tempo_bpm)
         self._silent = self._silent + 1 if silence else 0

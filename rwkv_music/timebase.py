@@ -22,6 +22,7 @@ def beats_to_steps(beats: float) -> int:
 
 
 def steps_to_beats(steps: float) -> float:
+    """Quarter notes."""
     return steps / STEPS_PER_BEAT
 
 
@@ -31,12 +32,10 @@ def ns_per_beat(tempo_bpm: float) -> float:
 
 
 def ns_per_step(tempo_bpm: float) -> float:
+    """Nanoseconds of a grid step."""
     return NS_PER_MINUTE / (tempo_bpm * STEPS_PER_BEAT)
 
 
 def beats_to_ns(beats: float, tempo_bpm: float) -> int:
+    """Nanoseconds of so many quarter notes."""
     return round(beats * NS_PER_MINUTE / tempo_bpm)
-
-
-def ns_to_beats(ns: int, tempo_bpm: float) -> float:
-    return ns * tempo_bpm / NS_PER_MINUTE

@@ -52,7 +52,7 @@ _ERRORS: dict[int, type[RwkvMusicError]] = {2: ConfigError, 4: CheckpointError}
 class Outcome:
     """What happened: the bars that were heard, the port's messages with their times, the events.
 
-    `places_ns` maps beats to the moments at which they were due.
+    `place_ns` says of a beat when it was due.
     """
 
     model: str
@@ -178,7 +178,9 @@ class LiveStage:
     def _watch_first_note(self) -> None:
         performer = self._loop.conductor.performer
         for completion in (performer.armed, performer.playing):
-            if completion is not None and completion.first_onset and self._first_note_ns is None:
+            if completion is None or completion.first_onset is None:
+                continue
+            if self._first_note_ns is None:
                 self._first_note_ns = self._clock.now_ns() - completion.asked_ns
 
     def _watch_worker(self) -> None:

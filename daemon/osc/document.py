@@ -42,7 +42,7 @@ patterns. `i` is a whole number, `f` a number, `s` text; a whole number serves w
 asked for, and a number, rounded, where a whole one is; int64, double, true and false are taken as
 well. A `v` has the type of its parameter. What stands in brackets may be left out. Bars and beats
 count from 0 at the transport's start, and are negative in a count-in; a beat is a quarter note
-in every metre.
+in every meter.
 
 A single 0 sent to a request without arguments is the release of a button and ignored; 1 is
 accepted. The elements of a bundle are carried out in order, at once; a time tag in the future is

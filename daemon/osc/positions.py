@@ -12,7 +12,7 @@ _BBT = re.compile(r"(-?\d{1,7})\.(\d{1,3})\.(\d{1,3})", re.ASCII)
 def parse_bbt(text: str) -> tuple[int, float]:
     """REAPER's "bar.beat.hundredths": the bar from 0, and the beats into it.
 
-    The beats are those of the metre, eighths in 6/8; the text counts bars and beats from 1.
+    The beats are those of the meter, eighths in 6/8; the text counts bars and beats from 1.
     Raises OscError 400 for another form.
     """
     match = _BBT.fullmatch(text)

@@ -9,7 +9,7 @@ from typing import Any
 from rwkv_music.errors import TokenError
 from rwkv_music.music import Meter
 
-from ..config_sections import FASTEST_BPM, SLOWEST_BPM, SOURCES
+from ..leaders import FASTEST_BPM, SLOWEST_BPM, SOURCES
 from ..learning import LEARNING_S
 from ..midi_map import COMMANDS
 from ..parameters import PARAMETERS

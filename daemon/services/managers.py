@@ -115,10 +115,7 @@ class Systemd:
         command += ["-f"] if follow else []
         try:
             with subprocess.Popen(
-                [*command, *(["-f"] if follow else [])],
-                stdout=subprocess.PIPE,
-                text=True,
-                errors="replace",
+                command, stdout=subprocess.PIPE, text=True, errors="replace"
             ) as journal:
                 yield from (line.rstrip("\n") for line in journal.stdout or ())
         except OSError as error:

@@ -12,6 +12,7 @@ from .timeline import Line
 _WINDOW_NS = 2_000_000_000
 _WINDOW = 64
 _DEAD_NS = 2_000_000_000
+_PLACE_NS = 2_000_000_000  # how long a position in beats or bars counts more than one in seconds
 _SURE_JUMP_BEATS = 1.0
 _JUMP_BEATS, _JUMP_NS = 0.15, 100_000_000
 _TRUSTED = 0.02  # a told tempo is believed while the positions agree to this
@@ -41,6 +42,7 @@ class Osc:
         self._stray: tuple[int, float] | None = None
         self._expected = False
         self._last_ns: int | None = None
+        self._place_ns: int | None = None  # when a place was told last
 
     @property
     def tempo_bpm(self) -> float:
@@ -75,8 +77,15 @@ class Osc:
         self._told_ns_per_beat = 60e9 / tempo_bpm
         self._restart(self._line.beat_at(t_ns), t_ns)
 
-    def position(self, beat: float, t_ns: int) -> None:
+    def knows_place(self, now_ns: int) -> bool:
+        """Whether positions come that are right whatever the tempo has been."""
+        return self._place_ns is not None and now_ns - self._place_ns <= _PLACE_NS
+
+    def position(self, beat: float, t_ns: int, *, is_place: bool = True) -> None:
+        """`is_place`: told as a place in the song, not as seconds since its start."""
         self._last_ns = t_ns
+        if is_place:
+            self._place_ns = t_ns
         if not self.running:
             self.beat = beat
             self._positions.append((t_ns, beat))

@@ -7,8 +7,6 @@ from .link import AbletonLink
 from .midi_clock import MidiClock
 from .osc import Osc
 
-SOURCES = ("auto", "internal", "midi_clock", "osc", "link")
-
 Source = MidiClock | Osc | AbletonLink | Internal
 
 
@@ -22,6 +20,7 @@ class Sources:
         self.internal = Internal(tempo_bpm)
         self.selected = "auto"
         self.charge: Source = self.internal
+        self._jumps = 0  # of that one, as far as they have been followed
 
     def named(self, name: str) -> Source:
         """The one of that name, which is not auto."""
@@ -51,6 +50,12 @@ class Sources:
         if self.midi.alive(t_ns):
             return self.midi
         return self.link if self.follows_link(t_ns) else None
+
+    def put_in_charge(self, source: Source) -> bool:
+        """Follow that one; whether it is another one than before, or has jumped since."""
+        breaks = source is not self.charge or source.jumps != self._jumps
+        self.charge, self._jumps = source, source.jumps
+        return breaks
 
     def leaves_start_to_us(self) -> bool:
         """Whether it is for us to start; a MIDI clock does that itself."""

@@ -67,11 +67,6 @@ class Timeline:
         at = bisect_right(self._lines, beat, key=lambda line: line.beat)
         return round(self._lines[max(at - 1, 0)].ns_at(beat))
 
-    def tempo_bpm(self, t_ns: int) -> float:
-        """Quarters a minute at that moment, corrections included."""
-        at = bisect_right(self._lines, t_ns, key=lambda line: line.t_ns)
-        return 60e9 / self._lines[max(at - 1, 0)].ns_per_beat
-
     def _put(self, line: Line) -> None:
         if self._lines[-1].t_ns == line.t_ns:
             self._lines[-1] = line

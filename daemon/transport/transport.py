@@ -7,15 +7,13 @@ import math
 from rwkv_music.errors import ConfigError
 from rwkv_music.music import Meter
 
-from .changes import Change, Located, SourceChanged, Started, Stopped
+from ..leaders import FASTEST_BPM, SLOWEST_BPM, SOURCES
+from .changes import Change, SourceChanged
 from .link import LinkState, LinkWish
 from .meters import BarSpan, MeterMap
-from .sources import SOURCES, Source, Sources
-from .timeline import Line, Timeline
-
-SLOWEST_BPM, FASTEST_BPM = 10.0, 1000.0
-_BENT_BEATS = 0.25  # a break of the position smaller than this is bent, not jumped
-_SECONDS_REST_NS = 2_000_000_000
+from .playhead import Playhead
+from .sources import Source, Sources
+from .timeline import Line
 
 
 class Transport:
@@ -31,23 +29,23 @@ class Transport:
     def __init__(
         self, tempo_bpm: float = 120.0, meter: Meter | None = None, source: str = "auto"
     ) -> None:
-        self.playing = False
         self._tempo_bpm = tempo_bpm
         self._sources = Sources(tempo_bpm)
         self._midi, self._osc = self._sources.midi, self._sources.osc
         self._link, self._internal = self._sources.link, self._sources.internal
-        self._meters = MeterMap(meter or Meter())
-        self._timeline = Timeline(Line(0, 0.0, 60e9 / tempo_bpm))
-        self._followed = self._timeline.line  # what a source said last, towards which it bends
-        self._beat = 0.0  # where it stands while it does not play
-        self._stopped_ns = 0
-        self._jumps = 0
-        self._place_ns: int | None = None
         self._changes: list[Change] = []
+        self._meters = MeterMap(meter or Meter())
+        line = Line(0, 0.0, 60e9 / tempo_bpm)
+        self._playhead = Playhead(line, self._restart_bars, self._changes.append)
         self.select(source, 0)
         self._changes.clear()
 
     # --- asked ---
+
+    @property
+    def playing(self) -> bool:
+        """Whether the music runs."""
+        return self._playhead.playing
 
     @property
     def source(self) -> str:
@@ -66,18 +64,18 @@ class Transport:
 
     def beat_at(self, t_ns: int) -> float:
         """The position at a moment, past or to come, as far as is known now."""
-        if not self.playing and t_ns >= self._stopped_ns:
-            return self._beat
-        return self._timeline.beat_at(t_ns)
+        return self._playhead.beat_at(t_ns)
 
     def ns_at(self, beat: float) -> int:
         """When it will be, or was, that beat. While stopped: as if it had run on."""
-        return self._timeline.ns_at(beat)
+        return self._playhead.ns_at(beat)
 
     def bar_at(self, beat: float) -> BarSpan:
+        """The bar that holds `beat`; a bar line belongs to the bar that it opens."""
         return self._meters.bar_at(beat)
 
     def bar(self, number: int) -> BarSpan:
+        """The bar of that number; bars before beat 0 have negative ones."""
         return self._meters.bar(number)
 
     @property
@@ -92,7 +90,8 @@ class Transport:
 
     def take_changes(self) -> list[Change]:
         """What has changed since it was last asked, in order."""
-        changes, self._changes = self._changes, []
+        changes = self._changes.copy()
+        self._changes.clear()
         return changes
 
     # --- told by MIDI clock ---
@@ -120,7 +119,7 @@ class Transport:
     def midi_song_position(self, sixteenths: int, t_ns: int) -> None:
         self._midi.song_position(sixteenths)
         if self._sources.allows(self._midi) and not self.playing:
-            self._stand_at(self._midi.resume_beat)
+            self._playhead.stand_at(self._midi.resume_beat, t_ns)
 
     # --- told by a Link session ---
 
@@ -164,18 +163,21 @@ class Transport:
             self._position(beats, t_ns)
             return
         # Bars are numbered anew: say the place in the new numbers, even if that is the old place.
-        self._meters.restart()
+        self._restart_bars(beats, t_ns)
         beats = self._meters.beat_of(bar, beat)
         if self.playing:
             self._osc.jump(beats, t_ns)
-            self._locate(t_ns)
+            self._take_charge(self._osc)  # so that its jump has been followed
+            self._playhead.locate(self._osc.line(t_ns), t_ns)
         self._position(beats, t_ns)
 
     def osc_seconds(self, seconds: float, t_ns: int) -> None:
         """The position in seconds, right under a tempo that never changed: used only while no
         better position comes."""
-        if self._place_ns is None or t_ns - self._place_ns > _SECONDS_REST_NS:
+        if not self._osc.knows_place(t_ns):
             self._position(seconds * self._osc.tempo_bpm / 60, t_ns, is_place=False)
+
+    # --- asked to start and stop ---
 
     def play(self, t_ns: int, count_in: int = 0) -> bool:
         """Start from the position told, or from 0, the internal clock so many bars before it. False
@@ -278,68 +280,38 @@ class Transport:
         beat = self.beat_at(t_ns)
         if self._sources.follows_link(t_ns):
             self._link.join(beat, t_ns)
-            if abs(self._link.line(t_ns).beat_at(t_ns) - beat) > _BENT_BEATS:
+            if self._playhead.is_off(self._link.line(t_ns).beat_at(t_ns), t_ns):
                 self._link.stop()
         if self._sources.leader(t_ns) is None:
             self.start_internal(beat, t_ns)
 
     def _settle(self, t_ns: int) -> None:
-        """Put the right source in charge and the timeline on its line."""
+        """Put the right source in charge and the playhead on its line."""
         leader = self._sources.leader(t_ns)
         if leader is None:
-            self._halt(t_ns)
+            self._playhead.halt(t_ns)
+            standing = self._sources.standing(t_ns)
+            if standing is not None:
+                self._take_charge(standing)
             return
         if leader is not self._internal:
             self._internal.stop()
-        changed = leader is not self._sources.charge or leader.jumps != self._jumps
-        self._take_charge(leader)
-        self._jumps = leader.jumps
+        breaks = self._take_charge(leader)
         line = leader.line(t_ns)
-        if not self.playing:
-            self._run(line, t_ns)
-        elif changed and abs(line.beat_at(t_ns) - self._timeline.beat_at(t_ns)) > _BENT_BEATS:
-            self._locate(t_ns)
-        elif line != self._followed:
-            self._timeline.follow(line, t_ns)
-        self._followed = line
+        if self.playing and breaks and self._playhead.is_off(line.beat_at(t_ns), t_ns):
+            self._playhead.locate(line, t_ns)
+        else:
+            self._playhead.follow(line, t_ns)
 
-    def _locate(self, t_ns: int) -> None:
-        """Be where the source in charge is."""
-        charge = self._sources.charge
-        line = self._followed = charge.line(t_ns)
-        self._jumps = charge.jumps
-        self._timeline.jump(line)
-        self._meters.restart()
-        self._changes.append(Located(line.beat_at(t_ns)))
-
-    def _run(self, line: Line, t_ns: int) -> None:
-        beat = line.beat_at(t_ns)
-        if abs(beat - self._beat) > _BENT_BEATS:
-            self._meters.restart()
-        self._timeline.jump(line)
-        self.playing = True
-        self._changes.append(Started(beat))
-
-    def _halt(self, t_ns: int) -> None:
-        if self.playing:
-            self._beat, self._stopped_ns = self._timeline.beat_at(t_ns), t_ns
-            self.playing = False
-            self._changes.append(Stopped(self._beat))
-        standing = self._sources.standing(t_ns)
-        if standing is not None:
-            self._take_charge(standing)
-
-    def _take_charge(self, source: Source) -> None:
+    def _take_charge(self, source: Source) -> bool:
+        """Whether its position may be another one than was followed so far."""
         if source is not self._sources.charge:
-            self._sources.charge = source
             self._changes.append(SourceChanged(source.name))
+        return self._sources.put_in_charge(source)
 
-    def _stand_at(self, beat: float) -> None:
-        corrected = abs(beat - self._beat) <= _BENT_BEATS
-        self._beat = beat
-        if not corrected:
-            self._meters.restart()
-            self._changes.append(Located(beat))
+    def _restart_bars(self, beat: float, t_ns: int) -> None:
+        """The position breaks: what was known of bars says nothing of those around this beat."""
+        self._meters.restart()
 
     def _set_tempo(self, tempo_bpm: float, t_ns: int) -> None:
         self._tempo_bpm = tempo_bpm
@@ -353,23 +325,21 @@ class Transport:
     def _position(self, beats: float, t_ns: int, *, is_place: bool = True) -> None:
         if not math.isfinite(beats):
             return
-        if is_place:
-            self._place_ns = t_ns
-        self._osc.position(beats, t_ns)
+        self._osc.position(beats, t_ns, is_place=is_place)
         if not self._sources.allows(self._osc):
             return
         if self._osc.running:
             if self._sources.leader(t_ns) is self._osc:
                 self._set_tempo(self._osc.tempo_bpm, t_ns)
         elif not self.playing:
-            self._stand_at(beats)
+            self._playhead.stand_at(beats, t_ns)
         self._settle(t_ns)
 
     def _is_elsewhere(self, beats: float, t_ns: int) -> bool:
         """Whether a position told over OSC is a jump of ours, and no small one."""
         if not self._sources.allows(self._osc):
             return False
-        if abs(beats - self.beat_at(t_ns)) <= _BENT_BEATS:
+        if not self._playhead.is_off(beats, t_ns):
             return False
         leads = self._sources.leader(t_ns) is self._osc
         return not self.playing or (leads and self._osc.is_jump(beats, t_ns))

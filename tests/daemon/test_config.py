@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-from rwkv_music_daemon import config_document, directories
+from rwkv_music_daemon import config_document, config_sections, directories
 from rwkv_music_daemon.config import Config, from_dict, load_config, to_dict, to_yaml
 from rwkv_music_daemon.midi_map import MidiTrigger
 from rwkv_music_daemon.parameters import PARAMETERS
 
+from rwkv_music import model
 from rwkv_music.errors import ConfigError
 from rwkv_music.music import Meter
 
@@ -55,6 +56,10 @@ def test_the_defaults_are_the_contracts() -> None:
         section, name = key.split(".")
         assert tree[section][name] == value, key
     assert tree["generation"] == {p.name: p.default for p in PARAMETERS.values()}
+
+
+def test_the_engines_are_those_that_the_library_loads() -> None:
+    assert config_sections.ENGINES == model.ENGINES
 
 
 def test_without_a_file_there_are_defaults() -> None:

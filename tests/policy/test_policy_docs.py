@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from source_tree import PACKAGES, ROOT, project_files, sources
 
-_LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
+_LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]*)(?:#([^)]*))?\)")
+_HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 _CODE = re.compile(r"`([^`\n]+)`")
 _SECTION = re.compile(r"^### (\w+):", re.MULTILINE)
 _GROUPED = {"rwkv_music/tokenizer", "daemon/commands"}  # described together, file by file or not
@@ -42,8 +43,15 @@ def test_the_architecture_names_no_file_that_is_not_there(package: str) -> None:
     assert {name for name in named if name.endswith((".py", ".json"))} <= there
 
 
+def places_of(page: Path) -> set[str]:
+    """What may stand behind a # in a link to this page, as GitHub names its headings."""
+    headings = _HEADING.findall(page.read_text(encoding="utf-8"))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
-    targets = [t for t in _LINK.findall(text) if "://" not in t]
-    assert [t for t in targets if not (page.parent / t).exists()] == []
+    links = [link for link in _LINK.findall(page.read_text(encoding="utf-8")) if link != ("", "")]
+    ours = [(page.parent / to if to else page, place) for to, place in links if "://" not in to]
+    assert [to for to, _ in ours if not to.exists()] == []
+    assert [(to, place) for to, place in ours if place and place not in places_of(to)] == []

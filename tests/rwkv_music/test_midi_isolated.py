@@ -12,7 +12,7 @@ from midi_bytes import midi_bytes
 
 from rwkv_music.errors import MidiFileError
 from rwkv_music.midi_files import Reading, ReadOptions, parse_midi, read_midi
-from rwkv_music.midi_isolated import IsolatedReader, PathLike, read_isolated, read_many
+from rwkv_music.midi_isolated import IsolatedReader, PathLike, read_isolated
 
 
 @pytest.fixture
@@ -52,16 +52,6 @@ def test_a_parser_that_dies_or_hangs_is_an_error_and_the_next_file_is_read(good:
         pytest.raises(MidiFileError, match=r"not read within 0\.5 s"),
     ):
         reader.read(good.with_name("hang.mid"))
-
-
-def test_many_files_keep_their_order_and_their_errors(good: Path) -> None:
-    bad = good.with_name("bad.mid")
-    bad.write_bytes(b"MThd")
-    paths = [good, bad, good] * 7
-    results = list(read_many(paths, processes=2))
-    assert [path for path, _ in results] == paths
-    for path, result in results:
-        assert isinstance(result, MidiFileError if path == bad else Reading)
 
 
 def test_spoiled_files_never_do_more_than_an_error(good: Path) -> None:

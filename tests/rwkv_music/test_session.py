@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rwkv_music.errors import TokenError
+from rwkv_music.hearing import MEMORY_BARS
 from rwkv_music.model.scripted import ScriptedModel, ScriptedState
 from rwkv_music.music import METERS, Meter, Note
-from rwkv_music.session import MEMORY_BARS, HeardNote, Session
+from rwkv_music.session import HeardNote, Session
 
 
 def note(onset: int, pitch: int = 60, velocity: int = 64, duration: int = 6) -> Note:

