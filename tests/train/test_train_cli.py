@@ -25,7 +25,7 @@ def test_from_midi_files_to_a_model_and_a_memory(tmp_path):
     midis, data = tmp_path / "midi", tmp_path / "prepared"
     midis.mkdir()
     for seed in range(8):
-        write_phrase(phrase(seed, bars=17), midis / f"{seed}.mid")
+        write_phrase(phrase(seed, bars=40), midis / f"{seed}.mid")
     run("prepare", midis, "-o", data, "--workers", 1, "--valid-share", 0.3)
     config = tmp_path / "tiny.yaml"
     config.write_text(
@@ -41,10 +41,15 @@ def test_from_midi_files_to_a_model_and_a_memory(tmp_path):
     assert not checkpoint.exists()
     assert "train export" in run("run", "-c", config)
     assert len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) == 2
-    table = run("eval", checkpoint, "--data", data, "--length", 128, "--completions", 1)
-    assert "bits a note" in table
-    assert "3-gram" in table
-    assert "pitch classes in common" in table
+    card = tmp_path / "card.md"
+    short = ("--length", 128, "--ngram", 3, "--passages", 2, "--strung", 1024)
+    table = run("eval", checkpoint, "--data", data, *short, "--completions", 1, "--card", card)
+    for expected in ("bits a note", "3-gram", "the last bar again", "4/4", "pitch classes"):
+        assert expected in table
+    assert "context played imprecisely" in card.read_text()
+    ways = ("--temperatures", "0.9,1", "--top-ps", 0.95, "--completions", 1)
+    assert "0.9 " in run("sampling", checkpoint, "--data", data, *ways, "--card", card)
+    assert {"<!-- train eval -->", "<!-- train sampling -->"} <= set(card.read_text().splitlines())
     samples = tmp_path / "samples"
     run("sample", checkpoint, "--data", data, "-o", samples, "--count", 1, "--bars", 2)
     run("sample", checkpoint, "--midi", midis / "0.mid", "-o", samples / "b", "--count", 1)
