@@ -3,7 +3,7 @@ context, in an old state; what it plays beside what composers wrote."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -145,17 +145,11 @@ def likeness_tables(
     player: MusicModel[Any],
     pieces: Sequence[Piece],
     count: int,
-    progress: Callable[[], None] = lambda: None,
 ) -> list[Table]:
     """Completions of 4 and of 16 bars beside the true ones."""
     tables = []
     for bars in COMPLETED_BARS:
-        made = []
-        for completion in complete_pieces(
-            player, pieces, count, context_bars=HEARD_BARS, bars=bars
-        ):
-            made.append(completion)
-            progress()
+        made = list(complete_pieces(player, pieces, count, context_bars=HEARD_BARS, bars=bars))
         tables += _likeness_tables(likeness(made), bars, count)
     return tables
 
@@ -165,15 +159,12 @@ def sampling_table(
     pieces: Sequence[Piece],
     count: int,
     settings: Sequence[Sampling],
-    progress: Callable[[], None] = lambda: None,
 ) -> Table:
     """How far from the truth each way of drawing leads: the nearest is marked."""
     found: dict[Sampling, Likeness] = {}
     for sampling in settings:
-        found[sampling] = likeness(
-            list(complete_pieces(player, pieces, count, bars=8, sampling=sampling))
-        )
-        progress()
+        made = complete_pieces(player, pieces, count, bars=8, sampling=sampling)
+        found[sampling] = likeness(list(made))
     best = min(found, key=lambda sampling: found[sampling].distance)
     about = (
         f"{count} completions of 8 bars after 8, for each temperature and top-p: how far off the"

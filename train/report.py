@@ -34,6 +34,11 @@ def text_of(tables: Sequence[Table]) -> str:
     return "\n\n".join(table.markdown() for table in tables)
 
 
+def has_section(page: Path, section: str) -> bool:
+    """Whether a page holds a section whole."""
+    return page.exists() and f"<!-- end of {section} -->" in page.read_text(encoding="utf-8")
+
+
 def put_into(page: Path, section: str, text: str) -> None:
     """Write a text into a page, in the place of what stood between the marks of that section.
     Where there is no such section, or no page, they are begun."""

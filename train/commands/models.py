@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-
-if TYPE_CHECKING:
-    from rwkv_music.model.weights import Weights
 
 _folder = click.Path(path_type=Path, file_okay=False)
 _file = click.Path(path_type=Path, dir_okay=False)
@@ -51,11 +47,11 @@ def sample(
 
     from ..completions import complete_phrase, complete_pieces, player_of, write_completion
     from ..pieces import read_split
-    from ..weights import load_model, weights_of
+    from ..weights import playable_weights
 
     if (data is None) == (midi is None):
         raise click.UsageError("choose what to continue: --data FOLDER, or --midi FILE")
-    player = player_of(weights_of(load_model(model)))
+    player = player_of(playable_weights(model))
     sampling = Sampling(temperature=temperature, top_p=top_p)
     if data is not None:
         pieces = read_split(data, "valid", load_vocabulary())
@@ -135,8 +131,9 @@ def personalize(
 
     from ..personalize import TuneOptions, tune_state, write_memory
     from ..prepare import PrepareOptions, read_all
+    from ..weights import playable_weights
 
-    weights = _playable(model)
+    weights = playable_weights(model)
     pieces, refused = read_all(midi, PrepareOptions())
     for path, reason in refused.items():
         click.echo(f"refused: {path}: {reason}", err=True)
@@ -153,21 +150,6 @@ def personalize(
     write_memory(out, weights, states, facts)
     click.echo(f"{out}: {out.stat().st_size / 1e6:.2f} MB, from {len(pieces)} pieces")
     click.echo(f"in the folder of memories, it is loaded by: ctl memory/load {out.stem}")
-
-
-def _playable(model: Path | None) -> Weights:
-    """The weights as the daemon loads them: its memories name them."""
-    from importlib import resources
-
-    from rwkv_music.model.weights import load_weights
-
-    from ..weights import check_trainable
-
-    if model is not None:
-        check_trainable(model)
-        return load_weights(model)
-    with resources.as_file(resources.files("rwkv_music") / "data" / "starter.safetensors") as file:
-        return load_weights(file)
 
 
 COMMANDS = (sample, export, import_, personalize)

@@ -1,0 +1,144 @@
+"""From MIDI files to a model that the daemon loads, with its memories and its card: each stage into
+one folder, each done once.
+
+    prepared/           what `train prepare` wrote
+    run/                the run: checkpoint, log, TensorBoard
+    model.safetensors   what the daemon loads
+    memories/           its named memories
+    card.md             its figures
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from .card import LEAST, SECTIONS, Effort, write_card
+from .checkpoint import load_run, training_facts
+from .config import TrainConfig, read_config
+from .loop import CHECKPOINT
+from .prepare import PrepareOptions, prepare
+from .report import has_section
+from .session import train
+from .weights import export_weights, playable_weights
+
+RECIPE = "starter.yaml"
+# The whole recipe in less than a minute, to see that it works: its model is worth nothing.
+TINY = (
+    "model.layers=2",
+    "model.width=64",
+    "data.windows.length=128",
+    "optimiser.warmup_steps=2",
+    "run.steps=20",
+    "run.batch=2",
+    "run.log_every=10",
+    "run.save_every=10",
+    "run.validate_every=20",
+    "run.validation_windows=2",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Kitchen:
+    """Where each stage leaves what."""
+
+    folder: Path
+
+    @property
+    def prepared(self) -> Path:
+        return self.folder / "prepared"
+
+    @property
+    def run(self) -> Path:
+        return self.folder / "run"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.run / CHECKPOINT
+
+    @property
+    def model(self) -> Path:
+        return self.folder / "model.safetensors"
+
+    @property
+    def memories(self) -> Path:
+        return self.folder / "memories"
+
+    @property
+    def card(self) -> Path:
+        return self.folder / "card.md"
+
+
+def read_recipe(
+    path: Path | None, folder: Path, overrides: Sequence[str] = (), *, tiny: bool = False
+) -> TrainConfig:
+    """A recipe's settings, its folders below `folder`; without a path, the embedded model's recipe.
+    Raises ConfigError."""
+    place = Kitchen(folder)
+    settings = (
+        *(TINY if tiny else ()),
+        *overrides,
+        f"data.folder={place.prepared}",
+        f"run.folder={place.run}",
+    )
+    if path is not None:
+        return read_config(path, settings)
+    with resources.as_file(resources.files("rwkv_music_train") / "recipes" / RECIPE) as file:
+        return read_config(file, settings)
+
+
+def follow(
+    config: TrainConfig,
+    places: Sequence[Path],
+    folder: Path,
+    *,
+    tiny: bool = False,
+    options: PrepareOptions | None = None,
+    workers: int | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> bool:
+    """Do what has not been done yet; False when training was stopped, which the next call
+    continues. Raises ConfigError, CheckpointError."""
+    place = Kitchen(folder)
+    say("prepare")
+    done = prepare(places, place.prepared, options, workers=workers)
+    for split, pieces in done.pieces.items():
+        say(f"  {split}: {pieces} pieces, {done.tokens[split]} tokens; refused {len(done.refused)}")
+    say("train")
+    if not _trained(place, config):
+        finished, _ = train(config)
+        if not finished:
+            say(f"stopped and saved in {place.checkpoint}; the same command goes on from there")
+            return False
+    say("export")
+    if not _newer(place.model, place.checkpoint):
+        stored = load_run(place.checkpoint)
+        export_weights(place.model, stored.model(), training_facts(stored))
+    say("card")
+    if not _newer(place.card, place.model):
+        place.card.unlink(missing_ok=True)
+    missing = [section for section in SECTIONS if not has_section(place.card, section)]
+    if missing:
+        effort, weights = LEAST if tiny else Effort(), playable_weights(place.model)
+        write_card(
+            place.card,
+            weights,
+            place.prepared,
+            effort,
+            sections=missing,
+            say=lambda name: say(f"  {name}"),
+        )
+    say(f"{place.model}: play it with rwkv-music-daemon run --set model.path={place.model}")
+    return True
+
+
+def _trained(place: Kitchen, config: TrainConfig) -> bool:
+    if not place.checkpoint.exists():
+        return False
+    return load_run(place.checkpoint).progress.step >= config.run.steps
+
+
+def _newer(target: Path, source: Path) -> bool:
+    return target.exists() and target.stat().st_mtime_ns >= source.stat().st_mtime_ns
