@@ -10,6 +10,7 @@ ARGS ?=
 DATA ?=
 OUT ?= out/model
 TINY ?=
+EMBEDDED := rwkv_music/data/starter.safetensors
 
 .PHONY: model model-card data-named demo test check lint types tests bench bench-peers abuse docs clean
 
@@ -45,9 +46,10 @@ bench-peers:
 model: data-named .venv/test.stamp
 	$(BIN)/train model $(DATA) -o $(OUT) $(if $(TINY),--tiny) $(ARGS)
 
-# The figures of docs/model-card.md, of the embedded model, after it was replaced.
+# The memories of the embedded model and the figures of docs/model-card.md, after it was replaced.
 model-card: data-named .venv/test.stamp
-	$(BIN)/train card rwkv_music/data/starter.safetensors --data $(DATA) -o docs/model-card.md $(ARGS)
+	$(BIN)/train memories $(EMBEDDED) --data $(DATA) -o rwkv_music/data/memories --card docs/model-card.md
+	$(BIN)/train card $(EMBEDDED) --data $(DATA) -o docs/model-card.md $(ARGS)
 
 data-named:
 	@test -n "$(DATA)" || { echo 'DATA is missing: make model DATA=folder-of-MIDI-files, make model-card DATA=what-train-prepare-wrote' >&2; exit 1; }

@@ -11,7 +11,7 @@ one folder, each done once.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
@@ -20,11 +20,13 @@ from .checkpoint import load_run, training_facts
 from .config import TrainConfig, read_config
 from .loop import CHECKPOINT
 from .prepare import PrepareOptions, prepare
-from .report import has_section
+from .report import has_section, put_into, text_of
 from .session import train
+from .styles import TUNING, make_memories
 from .weights import export_weights, playable_weights
 
 RECIPE = "starter.yaml"
+MEMORIES = "memories"  # the section of the card
 # The whole recipe in less than a minute, to see that it works: its model is worth nothing.
 TINY = (
     "model.layers=2",
@@ -116,20 +118,17 @@ def follow(
     if not _newer(place.model, place.checkpoint):
         stored = load_run(place.checkpoint)
         export_weights(place.model, stored.model(), training_facts(stored))
-    say("card")
     if not _newer(place.card, place.model):
         place.card.unlink(missing_ok=True)
+    weights = playable_weights(place.model)
+    if not has_section(place.card, MEMORIES):
+        say(MEMORIES)
+        tuning = replace(TUNING, steps=2, check_every=1) if tiny else TUNING
+        tables = make_memories(weights, place.prepared, place.memories, tuning, say)
+        put_into(place.card, MEMORIES, text_of(tables) or "No memories come with it.")
     missing = [section for section in SECTIONS if not has_section(place.card, section)]
-    if missing:
-        effort, weights = LEAST if tiny else Effort(), playable_weights(place.model)
-        write_card(
-            place.card,
-            weights,
-            place.prepared,
-            effort,
-            sections=missing,
-            say=lambda name: say(f"  {name}"),
-        )
+    effort = LEAST if tiny else Effort()
+    write_card(place.card, weights, place.prepared, effort, sections=missing, say=say)
     say(f"{place.model}: play it with rwkv-music-daemon run --set model.path={place.model}")
     return True
 

@@ -1,4 +1,5 @@
-"""`eval`, `copying`, `sampling` and `card`: a model is judged, in tables of Markdown."""
+"""`eval`, `copying`, `sampling`, `card`: a model is judged, in tables of Markdown; `memories`: it
+gets those."""
 
 from __future__ import annotations
 
@@ -144,6 +145,29 @@ def card_(model: Path, data: Path, against: tuple[Path, ...], out: Path, only: s
     click.echo(f"{out}")
 
 
+@click.command()
+@click.argument("model", type=_file)
+@_data
+@click.option("-o", "--out", type=_folder, required=True, help="Folder of the memories.")
+@click.option("--card", type=_file, help="A page whose section `memories` gets the figures.")
+def memories(model: Path, data: Path, out: Path, card: Path | None) -> None:
+    """Make the named memories of MODEL: pop, classical and song, as far as DATA have such sets.
+
+    A memory fits one model: make them again when the model has changed. The daemon begins in one
+    with model.memory in its configuration, or on `ctl memory/load pop`.
+
+    Example: train memories model.safetensors --data prepared -o memories
+    """
+    from ..report import put_into, text_of
+    from ..styles import make_memories
+    from ..weights import playable_weights
+
+    tables = make_memories(playable_weights(model), data, out, say=click.echo)
+    _show(tables)
+    if card is not None and tables:
+        put_into(card, "memories", text_of(tables))
+
+
 def _show(tables: Sequence[Table]) -> None:
     from ..report import text_of
 
@@ -151,4 +175,4 @@ def _show(tables: Sequence[Table]) -> None:
         click.echo(text_of(tables) + "\n")
 
 
-COMMANDS = (evaluate, copying, sampling, card_)
+COMMANDS = (evaluate, copying, sampling, memories, card_)
