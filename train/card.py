@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rwkv_music.errors import ConfigError
 from rwkv_music.model.weights import Weights
 from rwkv_music.sampling import Sampling
 from rwkv_music.tokenizer import load_vocabulary
@@ -72,7 +73,10 @@ def facts_table(weights: Weights, data: Path) -> Table:
     """What the model is, what it was trained with, and what the data hold."""
     config, facts = weights.config, weights.facts or {}
     settings: dict[str, Any] = facts.get("settings", {})
-    known = json.loads((data / "statistics.json").read_text(encoding="utf-8"))
+    try:
+        known = json.loads((data / "statistics.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{data}: no statistics.json there; run train prepare again") from error
     rows = [
         ("layers, width", f"{config.layers}, {config.width}"),
         ("parameters", f"{config.parameters / 1e6:.1f} M"),

@@ -113,6 +113,11 @@ def context_tables(
         " the context's onsets and durations are a step off."
     )
     heads = ("bars of context", *map(str, contexts))
+    if len(contexts) > 1:
+        shortest, at = contexts[0], max(i for i, bars in enumerate(contexts) if bars <= 16)
+        gain = 1 - rows[first][at].nats / max(rows[first][0].nats, 1e-9)
+        about += f" {first.capitalize()}: {gain:.1%} less after {contexts[at]} bars than after"
+        about += f" {shortest}."
     bits = [(name, *(f"{x.bits_a_note:.2f}" for x in each)) for name, each in rows.items()]
     nats = [(f"{name}: nats", *(f"{x.nats:.3f}" for x in rows[name])) for name in (first, played)]
     return [Table(about, heads, bits + nats)]

@@ -1,4 +1,4 @@
-"""The memories that come with a model: one for each style that the data have, fit for that model."""
+"""The memories that come with a model: one for each style of the data, fit for that model."""
 
 from dataclasses import replace
 
