@@ -33,12 +33,12 @@ class Effort:
     length: int = 1024
     context_bars: int = 4
     ngram: int = 5
-    passages: int = 96
+    passages: int = 48
     strung: int = 100_352
     completions: int = 60
-    drawn: int = 48
-    temperatures: tuple[float, ...] = (0.85, 0.9, 0.95, 1.0, 1.05)
-    top_ps: tuple[float, ...] = (0.9, 0.95, 0.98, 1.0)
+    drawn: int = 40
+    temperatures: tuple[float, ...] = (0.9, 0.95, 1.0, 1.05)
+    top_ps: tuple[float, ...] = (0.9, 0.95, 0.98)
 
 
 LEAST = Effort(8, 256, 2, 2, 2, 1024, 1, 1, (0.95,), (0.95,))  # for trying a recipe out

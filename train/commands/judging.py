@@ -26,7 +26,7 @@ _against = click.option("--against", type=_file, multiple=True, help="Another mo
 @click.option("--context-bars", default=4, show_default=True, help="Bars before the targets.")
 @click.option("--windows", default=0, help="How many, spread evenly; 0 takes them all.")
 @click.option("--ngram", default=5, show_default=True, help="Order; 0: no baselines.")
-@click.option("--passages", default=96, show_default=True, help="Told after 2 to 64 bars; 0: none.")
+@click.option("--passages", default=48, show_default=True, help="Told after 2 to 64 bars; 0: none.")
 @click.option("--strung", default=100_352, show_default=True, help="Tokens of a state; 0: none.")
 @click.option("--completions", default=60, show_default=True, help="To compare; 0: none.")
 def evaluate(
@@ -87,10 +87,10 @@ def _numbers(context: click.Context, parameter: click.Parameter, text: str) -> t
 @click.argument("model", type=_file)
 @_data
 @click.option(
-    "--temperatures", default="0.85,0.9,0.95,1,1.05", show_default=True, callback=_numbers
+    "--temperatures", default="0.9,0.95,1,1.05", show_default=True, callback=_numbers
 )
-@click.option("--top-ps", default="0.9,0.95,0.98,1", show_default=True, callback=_numbers)
-@click.option("--completions", default=48, show_default=True, help="For each of them.")
+@click.option("--top-ps", default="0.9,0.95,0.98", show_default=True, callback=_numbers)
+@click.option("--completions", default=40, show_default=True, help="For each of them.")
 def sampling(
     model: Path,
     data: Path,
