@@ -59,8 +59,8 @@ class LastBar:
         return np.asarray(trust * (ids == expected) + (1 - trust) * self.usual[place, ids])
 
     def _trust(self, ids: Ids, expected: Ids, kind: int) -> float:
-        """The probability of repeating under which the training split is likeliest, by
-        expectation maximisation."""
+        """The probability of repeating under which the training split, and one more place where
+        nothing repeats, are likeliest, by expectation maximisation."""
         known = expected != _NONE
         if not known.any():
             return 0.0
@@ -69,7 +69,7 @@ class LastBar:
         trust = 0.5
         for _ in range(_ROUNDS):
             again = trust * hits
-            trust = float(np.mean(again / (again + (1 - trust) * usual)))
+            trust = float((again / (again + (1 - trust) * usual)).sum()) / (len(hits) + 1)
         return trust
 
     def _read(self, tokens: Ids) -> tuple[Ids, Ids, Ids]:
