@@ -86,9 +86,7 @@ def _numbers(context: click.Context, parameter: click.Parameter, text: str) -> t
 @click.command()
 @click.argument("model", type=_file)
 @_data
-@click.option(
-    "--temperatures", default="0.9,0.95,1,1.05", show_default=True, callback=_numbers
-)
+@click.option("--temperatures", default="0.9,0.95,1,1.05", show_default=True, callback=_numbers)
 @click.option("--top-ps", default="0.9,0.95,0.98", show_default=True, callback=_numbers)
 @click.option("--completions", default=40, show_default=True, help="For each of them.")
 def sampling(
