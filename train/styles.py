@@ -28,7 +28,7 @@ STYLES: Mapping[str, tuple[str, ...]] = {
     "classical": ("chopin_first_editions", "mutopia_piano", "polish_scores"),
     "song": ("openscore_lieder",),
 }
-TUNING = TuneOptions(steps=40, length=384, rate=0.2, transpose=6, aside=12)
+TUNING = TuneOptions(steps=30, length=256, rate=0.1, transpose=6, aside=12)
 MOST_PIECES = 300
 _COMPARED = 24  # windows of each style
 

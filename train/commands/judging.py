@@ -113,7 +113,10 @@ def sampling(
 @_against
 @click.option("-o", "--out", type=_file, required=True, help="The page.")
 @click.option("--only", default="", help="Some of the sections, with commas between.")
-def card_(model: Path, data: Path, against: tuple[Path, ...], out: Path, only: str) -> None:
+@click.option("--windows", default=0, help="Of the validation split, for losses; 0: all of them.")
+def card_(
+    model: Path, data: Path, against: tuple[Path, ...], out: Path, only: str, windows: int
+) -> None:
     """Measure MODEL and put all figures into a page of Markdown.
 
     Each section stands between marks, <!-- losses --> and <!-- end of losses -->; what stood there
@@ -135,7 +138,7 @@ def card_(model: Path, data: Path, against: tuple[Path, ...], out: Path, only: s
         out,
         playable_weights(model),
         data,
-        card.Effort(),
+        card.Effort(windows=windows),
         against=against,
         sections=sections,
         say=lambda section: click.echo(f"{section} ..."),
