@@ -43,7 +43,7 @@ TINY = (
 
 
 @dataclass(frozen=True, slots=True)
-class Kitchen:
+class Products:
     """Where each stage leaves what."""
 
     folder: Path
@@ -78,12 +78,12 @@ def read_recipe(
 ) -> TrainConfig:
     """A recipe's settings, its folders below `folder`; without a path, the embedded model's recipe.
     Raises ConfigError."""
-    place = Kitchen(folder)
+    products = Products(folder)
     settings = (
         *(TINY if tiny else ()),
         *overrides,
-        f"data.folder={place.prepared}",
-        f"run.folder={place.run}",
+        f"data.folder={products.prepared}",
+        f"run.folder={products.run}",
     )
     if path is not None:
         return read_config(path, settings)
@@ -103,40 +103,40 @@ def follow(
 ) -> bool:
     """Do what has not been done yet; False when training was stopped, which the next call
     continues. Raises ConfigError, CheckpointError."""
-    place = Kitchen(folder)
+    products = Products(folder)
     say("prepare")
-    done = prepare(places, place.prepared, options, workers=workers)
+    done = prepare(places, products.prepared, options, workers=workers)
     for split, pieces in done.pieces.items():
         say(f"  {split}: {pieces} pieces, {done.tokens[split]} tokens; refused {len(done.refused)}")
     say("train")
-    if not _trained(place, config):
+    if not _trained(products, config):
         finished, _ = train(config)
         if not finished:
-            say(f"stopped and saved in {place.checkpoint}; the same command goes on from there")
+            say(f"stopped and saved in {products.checkpoint}; the same command goes on from there")
             return False
     say("export")
-    if not _newer(place.model, place.checkpoint):
-        stored = load_run(place.checkpoint)
-        export_weights(place.model, stored.model(), training_facts(stored))
-    if not _newer(place.card, place.model):
-        place.card.unlink(missing_ok=True)
-    weights = playable_weights(place.model)
-    if not has_section(place.card, MEMORIES):
+    if not _newer(products.model, products.checkpoint):
+        stored = load_run(products.checkpoint)
+        export_weights(products.model, stored.model(), training_facts(stored))
+    if not _newer(products.card, products.model):
+        products.card.unlink(missing_ok=True)
+    weights = playable_weights(products.model)
+    if not has_section(products.card, MEMORIES):
         say(MEMORIES)
         tuning = replace(TUNING, steps=2, check_every=1) if tiny else TUNING
-        tables = make_memories(weights, place.prepared, place.memories, tuning, say)
-        put_into(place.card, MEMORIES, text_of(tables) or "No memories come with it.")
-    missing = [section for section in SECTIONS if not has_section(place.card, section)]
+        tables = make_memories(weights, products.prepared, products.memories, tuning, say)
+        put_into(products.card, MEMORIES, text_of(tables) or "No memories come with it.")
+    missing = [section for section in SECTIONS if not has_section(products.card, section)]
     effort = LEAST if tiny else Effort()
-    write_card(place.card, weights, place.prepared, effort, sections=missing, say=say)
-    say(f"{place.model}: play it with rwkv-music-daemon run --set model.path={place.model}")
+    write_card(products.card, weights, products.prepared, effort, sections=missing, say=say)
+    say(f"{products.model}: play it with rwkv-music-daemon run --set model.path={products.model}")
     return True
 
 
-def _trained(place: Kitchen, config: TrainConfig) -> bool:
-    if not place.checkpoint.exists():
+def _trained(products: Products, config: TrainConfig) -> bool:
+    if not products.checkpoint.exists():
         return False
-    return load_run(place.checkpoint).progress.step >= config.run.steps
+    return load_run(products.checkpoint).progress.step >= config.run.steps
 
 
 def _newer(target: Path, source: Path) -> bool:
