@@ -9,6 +9,8 @@ from pathlib import Path
 
 from .text_files import write_text
 
+_WIDEST = 48  # characters to which a column is filled up
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -21,7 +23,7 @@ class Table:
     def markdown(self) -> str:
         """With columns that are aligned for whoever reads the text itself."""
         lines = [self.heads, *self.rows]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        widths = [min(max(map(len, c)), _WIDEST) for c in zip(*lines, strict=True)]
         rule = tuple("-" * max(width, 3) for width in widths)
         rows = [
             "| " + " | ".join(text.ljust(w) for text, w in zip(line, widths, strict=True)) + " |"
