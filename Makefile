@@ -7,8 +7,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install -c const
 FOLDERS := rwkv_music daemon train
 INSTALLED_FROM := pyproject.toml setup.py constraints.txt $(wildcard rwkv_music/engine/csrc/*)
 ARGS ?=
+DATA ?=
+OUT ?= out/model
+TINY ?=
+EMBEDDED := rwkv_music/data/starter.safetensors
 
-.PHONY: demo test check lint types tests bench bench-peers abuse docs clean
+.PHONY: model model-card data-named demo test check lint types tests bench bench-peers abuse docs clean
 
 demo: .venv/demo.stamp
 	$(BIN)/rwkv-music-daemon demo --out out $(ARGS)
@@ -36,6 +40,19 @@ bench-peers:
 	@test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet -r benchmarks/peers/requirements.txt
 	CMAKE_ARGS="-DGGML_NATIVE=ON -DLLAMA_CURL=OFF" .venv-peers/bin/python -m pip install --no-binary llama-cpp-python llama-cpp-python==0.3.36
+
+# From MIDI files to a model like the embedded one: make model DATA=~/midi [OUT=out/model] [TINY=1].
+# Stopped and started again, it goes on. docs/training.md tells the rest.
+model: data-named .venv/test.stamp
+	$(BIN)/train model $(DATA) -o $(OUT) $(if $(TINY),--tiny) $(ARGS)
+
+# The memories of the embedded model and the figures of docs/model-card.md, after it was replaced.
+model-card: data-named .venv/test.stamp
+	$(BIN)/train memories $(EMBEDDED) --data $(DATA) -o rwkv_music/data/memories --card docs/model-card.md
+	$(BIN)/train card $(EMBEDDED) --data $(DATA) -o docs/model-card.md $(ARGS)
+
+data-named:
+	@test -n "$(DATA)" || { echo 'DATA is missing: make model DATA=folder-of-MIDI-files, make model-card DATA=what-train-prepare-wrote' >&2; exit 1; }
 
 abuse: .venv/test.stamp
 	RWKV_MUSIC_ABUSE=1000000 $(BIN)/python -m pytest --timeout 3600 tests/daemon/test_osc_framing.py $(ARGS)

@@ -13,7 +13,7 @@ import argparse
 from pathlib import Path
 
 from rwkv_music.completion import continue_phrase
-from rwkv_music.keys import estimate_tonic, pitch_class_weights, scale_classes
+from rwkv_music.keys import key_classes
 from rwkv_music.midi_files import write_voices
 from rwkv_music.model import load_model
 from rwkv_music.music import Phrase
@@ -22,24 +22,11 @@ from rwkv_music.sampling import Sampling
 
 from .prompts import PROMPTS, Prompt
 
-_SCALES = ("major", "harmonic_minor")
-
-
-def key_classes(phrase: Phrase) -> frozenset[int]:
-    """Pitch classes of the major or harmonic minor key that holds most of what sounds."""
-    weights = pitch_class_weights(note for bar in phrase for note in bar.notes)
-    candidates = []
-    for scale in _SCALES:
-        tonic = estimate_tonic(weights, scale)
-        if tonic is not None:
-            candidates.append(scale_classes(tonic, scale))
-    return max(candidates, key=lambda classes: sum(weights[c] for c in classes))
-
 
 def figures(heard: Phrase, made: Phrase) -> str:
     """One line about a continuation."""
     notes = [note for bar in made for note in bar.notes]
-    classes = key_classes(heard)
+    classes = key_classes(note for bar in heard for note in bar.notes)
     inside = sum(note.pitch % 12 in classes for note in notes) / max(len(notes), 1)
     before = sum(len(bar.notes) for bar in heard) / len(heard)
     return (

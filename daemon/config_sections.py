@@ -90,7 +90,9 @@ class ModelConfig:
     )
     engine: str = setting(choice(*ENGINES), "What runs the model.", "auto")
     memory: str = setting(
-        text("a name, or nothing"), "Named memory to begin from: a style from the first note.", ""
+        text("a name, or nothing"),
+        "Named memory to begin from; `pop`, `classical` and `song` come with the embedded model.",
+        "",
     )
 
 

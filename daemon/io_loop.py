@@ -18,7 +18,7 @@ from .learned_file import LearnedFile
 from .learning import Learning
 from .link_session import LinkSession, link_absence
 from .links import Hub, Link
-from .memories import MEMORIES, Memories
+from .memories import MEMORIES, Memories, shipped_memories
 from .messages import Composed, Memory, Message, Ready
 from .midi_bytes import SYSTEM, is_message
 from .models import MODELS, Models
@@ -76,7 +76,8 @@ class IoLoop:
         )
         learning = Learning(config.midi.triggers, osc.publish, learned)
         data = config.service.data_path
-        memories, models = Memories(data / MEMORIES), Models(data / MODELS)
+        memories = Memories(data / MEMORIES, shipped_memories())
+        models = Models(data / MODELS)
         self.aside = Aside(self.conductor, memories, models, load_model)
         self.control = Control(self.conductor, learning, self.silence, self.aside, link_absence)
         self._session: LinkSession | None = None

@@ -1,11 +1,12 @@
 """Named memories, as requests see them: names, files, and who waits for an answer. Pure but for
-looking into one folder."""
+looking into two folders."""
 
 from __future__ import annotations
 
 import re
 from collections import deque
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,18 @@ MEMORIES = "memories"  # their folder, in the service's own
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _-]{0,63}", re.ASCII)
 
 
-class Memories:
-    """The memories in `folder`, a file each."""
+def shipped_memories() -> Path:
+    """The folder of those that come with the embedded model: manners to begin in."""
+    return Path(str(resources.files("rwkv_music").joinpath("data", MEMORIES)))
 
-    def __init__(self, folder: Path) -> None:
+
+class Memories:
+    """The memories in `folder`, a file each, and those in `shipped`, which are only read: one of
+    the same name in `folder` comes before them."""
+
+    def __init__(self, folder: Path, shipped: Path | None = None) -> None:
         self.folder = folder
+        self._shipped = shipped
         self._waiting: deque[tuple[Address, str]] = deque()  # answered in the order of asking
 
     @property
@@ -32,7 +40,20 @@ class Memories:
 
     def names(self) -> tuple[str, ...]:
         """What there is, in alphabetical order."""
-        return tuple(sorted(path.stem for path in self.folder.glob(f"*{SUFFIX}")))
+        return tuple(sorted({*self.own_names(), *_names_in(self._shipped)}))
+
+    def own_names(self) -> tuple[str, ...]:
+        """Those that were saved or made here."""
+        return tuple(sorted(_names_in(self.folder)))
+
+    def find(self, name: str) -> Path | None:
+        """The file to load; None where there is none. Raises OscError 422 for a name that no file
+        can have."""
+        own = self.path(name)
+        if own.is_file() or self._shipped is None:
+            return own if own.is_file() else None
+        shipped = self._shipped / own.name
+        return shipped if shipped.is_file() else None
 
     def save(self, sender: Address, name: str) -> Memory:
         """What the worker is to do. Raises OscError 422 for a name that no file can have."""
@@ -46,8 +67,8 @@ class Memories:
 
     def load(self, sender: Address, name: str) -> Memory:
         """What the worker is to do. Raises OscError 404 when there is no such memory."""
-        path = self.path(name)
-        if not path.is_file():
+        path = self.find(name)
+        if path is None:
             there = ", ".join(self.names()) or "none"
             raise OscError(404, f"no memory {name!r}; there are: {there}")
         self._waiting.append((sender, "/rwkv/memory/load"))
@@ -71,9 +92,13 @@ class Memories:
             yield sender, "/rwkv/error", (500, reason, address)
 
     def path(self, name: str) -> Path:
-        """Where a memory is kept. Raises OscError 422 for a name that no file can have."""
+        """Where a memory of ours is kept. Raises OscError 422 for a name that no file can have."""
         if not _NAME.fullmatch(name):
             raise OscError(
                 422, f"name: expected letters, digits, blanks, - and _, at most 64, got {name!r}"
             )
         return self.folder / f"{name}{SUFFIX}"
+
+
+def _names_in(folder: Path | None) -> list[str]:
+    return [] if folder is None else [path.stem for path in folder.glob(f"*{SUFFIX}")]

@@ -20,7 +20,7 @@ from rwkv_music.music import Meter
 from .boot import read_boot
 from .config import Config
 from .links import Link, call
-from .memories import MEMORIES, Memories
+from .memories import MEMORIES, Memories, shipped_memories
 from .messages import Failed, Message, Ping, Pong, Ready, Stop
 from .worker import Worker
 
@@ -52,11 +52,12 @@ def load_start(config: Config, model: MusicModel[Any]) -> Any:
     name = config.model.memory
     if not name:
         return None
-    memories = Memories(config.service.data_path / MEMORIES)
-    if name not in memories.names():
+    memories = Memories(config.service.data_path / MEMORIES, shipped_memories())
+    path = memories.find(name) if name in memories.names() else None
+    if path is None:
         there = ", ".join(memories.names()) or "none"
         raise ConfigError(f"model.memory: there is no memory {name!r}; there are: {there}")
-    return load_memory(memories.path(name), model)
+    return load_memory(path, model)
 
 
 def serve(worker: Worker, io: Link, supervisor: Link) -> None:

@@ -69,6 +69,19 @@ def estimate_tonic(weights: Sequence[float], scale: str = "major") -> int | None
     return int(np.argmax([heard @ np.roll(fit, tonic) for tonic in range(12)]))
 
 
+def key_classes(notes: Iterable[Note]) -> frozenset[int]:
+    """Pitch classes of the major or harmonic minor key that holds most of what sounds; all twelve
+    when the music does not tell."""
+    weights = pitch_class_weights(notes)
+    candidates = [
+        scale_classes(tonic, scale)
+        for scale in ("major", "harmonic_minor")
+        if (tonic := estimate_tonic(weights, scale)) is not None
+    ]
+    every = frozenset(range(12))
+    return max(candidates, key=lambda classes: sum(weights[c] for c in classes), default=every)
+
+
 def _fit(scale: str) -> NDArray[np.float64]:
     """How well each degree fits a scale, with mean 0: the listeners' values of the major or minor
     key with the same third; what they rate outside the scale is levelled to their lowest."""

@@ -9,7 +9,7 @@ import click
 from rwkv_music import __version__
 from rwkv_music.errors import RwkvMusicError
 
-from .commands import data, models, runs
+from .commands import data, judging, models, runs
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -21,7 +21,7 @@ def cli() -> None:
     """
 
 
-for module in (data, runs, models):
+for module in (data, runs, judging, models):
     for command in module.COMMANDS:
         cli.add_command(command)
 

@@ -6,6 +6,7 @@ A gram is packed into one int64, oldest token first, so V^order must stay below 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,10 +33,11 @@ class _Order:
 
 
 class NGram:
-    """P(token | the order - 1 tokens before it)."""
+    """P(token | the order - 1 tokens before it). Implements evaluate.Teller."""
 
     def __init__(self, pieces: list[Piece], vocabulary: Vocabulary, order: int) -> None:
         self.order, self._size, self._bos = order, len(vocabulary), vocabulary.bos
+        self._sampled = sampled_kinds(vocabulary)
         text = np.concatenate([self._padded(piece.tokens) for piece in pieces])
         grams = _packed(text, order, self._size)
         grams = grams[grams % self._size != self._bos]  # nothing predicts the start of a piece
@@ -46,17 +48,15 @@ class NGram:
             if length > 1:  # lower orders count in how many contexts a gram was seen
                 keys, counts = np.unique(keys % self._size ** (length - 1), return_counts=True)
 
-    def mean_loss(self, windows: list[Window], vocabulary: Vocabulary) -> tuple[float, int]:
-        """Nats a target, and the number of targets, over the windows' targets."""
-        sampled = sampled_kinds(vocabulary)
-        nats, targets = 0.0, 0
+    def nats(self, windows: Sequence[Window]) -> list[Floats]:
+        """Of each target of each window: minus the logarithm of its probability."""
+        found = []
         for window in windows:
-            places = target_places(window, sampled)
+            places = target_places(window, self._sampled)
             padded = self._padded(window.tokens[1:])
             grams = _packed(padded, self.order, self._size)[places - 1]
-            nats -= float(np.log(self.probabilities(grams)).sum())
-            targets += len(places)
-        return nats / max(targets, 1), targets
+            found.append(-np.log(self.probabilities(grams)))
+        return found
 
     def probabilities(self, grams: Grams) -> Floats:
         """Of the last token of each gram, given those before it."""

@@ -42,14 +42,15 @@ CHECKED_WINDOWS = 6
 @dataclass(frozen=True, slots=True)
 class TuneOptions:
     """steps of `batch` windows of `length` tokens, at a rate that falls from `rate` to nothing;
-    transpose: semitones up or down at most, by which the pieces are varied. check_every: steps
-    between looks at the piece that is kept aside."""
+    transpose: semitones up or down at most, by which the pieces are varied. aside: how many pieces
+    are kept aside; check_every: steps between looks at them."""
 
     steps: int = 60
     batch: int = 4
     length: int = 512
     rate: float = 0.05
     transpose: int = 3
+    aside: int = 1
     check_every: int = 10
     seed: int = 0
 
@@ -63,9 +64,9 @@ def tune_state(
     """For each layer the WKV state [H, N (value), N (key)], float32, from which the frozen model
     tells these pieces best. `progress` gets the nats a target of each step.
 
-    Of three pieces or more, the last is kept aside: the state is the one, of those on the way, that
-    tells it best, so that what is learnt is what the pieces share. Raises ConfigError without
-    pieces, and where the piece aside is told best from the zero state.
+    Of three pieces or more, the last (as many as `aside` says) is kept aside: the state is the one,
+    of those on the way, that tells it best, so that what is learnt is what the pieces share. Raises
+    ConfigError without pieces, and where the piece aside is told best from the zero state.
     """
     options = options or TuneOptions()
     if not pieces:
@@ -74,8 +75,9 @@ def tune_state(
     model = model_of(weights).eval().requires_grad_(False)
     aside: list[Window] = []
     if len(pieces) >= FEWEST_TO_CHECK:
-        *pieces, last = pieces
-        aside = validation_windows([last], vocabulary, options.length, 0, CHECKED_WINDOWS)
+        pieces, last = pieces[: -options.aside], pieces[-options.aside :]
+        checked = CHECKED_WINDOWS if options.aside == 1 else 2 * options.aside
+        aside = validation_windows(list(last), vocabulary, options.length, 0, checked)
     objective = Objective(model)
     windows = WindowOptions(
         length=options.length,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from rwkv_music.model.weights import (
 from rwkv_music.tokenizer import load_vocabulary
 
 from . import initialisation as start
-from .checkpoint import is_run, load_run
+from .checkpoint import is_run, load_run, training_facts
 from .config import ModelShape
 from .model import Rwkv7
 
@@ -82,6 +83,20 @@ def check_trainable(path: Path) -> None:
             f"{path}: holds quantised weights ({', '.join(sorted(kinds - _TRAINABLE))}), which have"
             " no gradients; train the weights they were made from"
         )
+
+
+def playable_weights(path: Path | None = None) -> Weights:
+    """Weights as the daemon loads them, from such a file or from a run's checkpoint; without one,
+    those of the package. Raises CheckpointError, also for weights that cannot be trained."""
+    if path is None:
+        embedded = resources.files("rwkv_music") / "data" / "starter.safetensors"
+        with resources.as_file(embedded) as file:
+            return load_weights(file)
+    if is_run(path):
+        stored = load_run(path)
+        return replace(weights_of(stored.model(), str(path)), facts=training_facts(stored))
+    check_trainable(path)
+    return load_weights(path)
 
 
 def weights_of(model: Rwkv7, source: str = "a model in training") -> Weights:

@@ -20,7 +20,7 @@ from rwkv_music.music import Phrase
 from rwkv_music.session import HeardNote, Session
 
 from ..config import Config, load_config
-from ..memories import MEMORIES, Memories
+from ..memories import MEMORIES, Memories, shipped_memories
 from ..osc.arguments import OscError
 from .options import config_options
 
@@ -101,13 +101,17 @@ def list_(config_path: str | None, overrides: Sequence[str]) -> None:
     memories = _memories(load_config(config_path, overrides))
     names = memories.names()
     for name in names:
-        click.echo(f"{name}: {_described(memories.path(name))}")
-    if not names:
-        click.echo(f"none yet in {memories.folder}: make one with memory make, or ctl memory/save")
+        path = memories.find(name)
+        if path is not None:
+            click.echo(f"{name}: {_described(path)}")
+    if not memories.own_names():
+        click.echo(
+            f"none of yours yet in {memories.folder}: make one with memory make, or ctl memory/save"
+        )
 
 
 def _memories(config: Config) -> Memories:
-    return Memories(config.service.data_path / MEMORIES)
+    return Memories(config.service.data_path / MEMORIES, shipped_memories())
 
 
 def _heard(path: Path, bars: int | None) -> Phrase:
@@ -124,6 +128,8 @@ def _described(path: Path) -> str:
         facts = json.loads(metadata.get("facts", "{}"))
     except (CheckpointError, ValueError) as error:
         return f"cannot be read: {error}"
+    if "about" in facts:
+        return f"by {metadata.get('model', 'an unknown model')}, {facts['about']}"
     heard = f", {facts['bars']} bars" if "bars" in facts else ""
     files = f" of {', '.join(facts['files'])}" if "files" in facts else ""
     return f"by {metadata.get('model', 'an unknown model')}{heard}{files}"

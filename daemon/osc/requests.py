@@ -204,7 +204,12 @@ _SPECS = (
         reply="/rwkv/memory",
         patience_s=_WORK_S,
     ),
-    RequestSpec("/rwkv/memory/list", (), "Names the memories.", reply="/rwkv/memory"),
+    RequestSpec(
+        "/rwkv/memory/list",
+        (),
+        "Names the memories, those that come with the embedded model among them.",
+        reply="/rwkv/memory",
+    ),
     RequestSpec(
         "/rwkv/model/load",
         (_NAME,),

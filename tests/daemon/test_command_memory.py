@@ -56,12 +56,16 @@ def test_a_memory_is_the_state_after_the_files(memories: Path, tmp_path: Path) -
 
 
 def test_memories_are_listed_with_what_they_heard(memories: Path) -> None:
-    assert f"none yet in {memories}" in memory("list")
+    first = memory("list")
+    assert f"none of yours yet in {memories}" in first
+    assert "pop: by starter, tuned on " in first
     memory("make", "demo", DEMO, "--set", "model.engine=scripted")
     (memories / "broken.safetensors").write_bytes(b"no memory")
     listed = memory("list").splitlines()
     assert listed[0].startswith("broken: cannot be read: ")
-    assert listed[1] == "demo: by scripted (beats), 8 bars of demo.mid"
+    assert listed[1].startswith("classical: by starter, tuned on ")
+    assert listed[2] == "demo: by scripted (beats), 8 bars of demo.mid"
+    assert "none of yours" not in memory("list")
 
 
 def test_what_cannot_be_heard_leaves_no_memory(memories: Path, tmp_path: Path) -> None:

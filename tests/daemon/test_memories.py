@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rwkv_music_daemon.memories import Memories, shipped_memories
+from rwkv_music_daemon.osc.arguments import OscError
 from rwkv_music_daemon.rehearsal import Rehearsal
 from rwkv_music_daemon.transport import Transport
 from rwkv_music_daemon.worker import Worker
@@ -14,6 +16,7 @@ from session_stage import lift, ms, play_note, press
 
 from rwkv_music.engine.numpy_engine import NumpyEngine
 from rwkv_music.memory import load_memory, save_memory
+from rwkv_music.model import load_model
 from rwkv_music.model.config import ModelConfig
 from rwkv_music.model.random_weights import random_weights
 from rwkv_music.model.rwkv import RwkvMusicModel
@@ -135,6 +138,35 @@ def test_memories_are_listed_by_name(tmp_path: Path) -> None:
     for name in ("b", "a"):
         ask(r, "/rwkv/memory/save", name)
     assert ask(r, "/rwkv/memory/list") == ("/rwkv/memory", ("a", "b"))
+
+
+def test_the_memories_of_the_package_are_of_its_model() -> None:
+    """When the model is replaced, they are made again: make model-card."""
+    model = load_model("", "numpy")
+    memories = Memories(Path("nowhere"), shipped_memories())
+    assert memories.names() == ("classical", "pop", "song")
+    assert memories.own_names() == ()
+    starts = [load_memory(memories.find(name) or Path(), model) for name in memories.names()]
+    fresh = model.tensors_of(model.start())["state"]
+    states = [model.tensors_of(state)["state"] for state in (*starts, model.start())]
+    assert all(np.isfinite(state).all() for state in states)
+    assert [np.array_equal(state, fresh) for state in states] == [False, False, False, True]
+
+
+def test_a_memory_of_ones_own_comes_before_one_of_the_package(tmp_path: Path) -> None:
+    own, shipped = tmp_path / "own", tmp_path / "shipped"
+    for folder, names in ((own, ("b", "c")), (shipped, ("a", "b"))):
+        folder.mkdir()
+        for name in names:
+            (folder / f"{name}.safetensors").touch()
+    memories = Memories(own, shipped)
+    assert memories.names() == ("a", "b", "c")
+    assert memories.find("a") == shipped / "a.safetensors"
+    assert memories.find("b") == own / "b.safetensors"
+    assert memories.find("x") is None
+    assert memories.path("a") == own / "a.safetensors"  # where it is saved: never in the package
+    with pytest.raises(OscError, match="expected letters"):
+        memories.find("../b")
 
 
 def test_a_memory_that_there_is_not_is_404_and_nothing_is_forgotten(tmp_path: Path) -> None:

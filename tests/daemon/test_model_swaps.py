@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rwkv_music_daemon.config import from_dict
 from rwkv_music_daemon.messages import Forget, Hear
@@ -14,6 +15,7 @@ from rwkv_music_daemon.worker_process import load_start
 
 from rwkv_music.errors import CheckpointError, ConfigError
 from rwkv_music.memory import save_memory
+from rwkv_music.model import load_model
 from rwkv_music.model.scripted import ScriptedModel
 
 ASKER = ("127.0.0.1", 9001)
@@ -79,7 +81,16 @@ def test_a_service_begins_from_a_memory_and_returns_to_it(tmp_path: Path) -> Non
 
 def test_a_memory_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
     config = from_dict({"model": {"memory": "verse"}, "service": {"data_dir": str(tmp_path)}})
-    with pytest.raises(ConfigError, match=r"model\.memory.*verse.*none"):
+    with pytest.raises(ConfigError, match=r"model\.memory.*verse.*classical, pop, song"):
+        load_start(config, ScriptedModel())
+
+
+def test_a_service_begins_from_a_memory_of_the_package(tmp_path: Path) -> None:
+    model = load_model("", "numpy")
+    config = from_dict({"model": {"memory": "pop"}, "service": {"data_dir": str(tmp_path)}})
+    start = load_start(config, model)
+    assert not np.array_equal(start.engine, model.start().engine)
+    with pytest.raises(CheckpointError, match="cannot understand"):
         load_start(config, ScriptedModel())
 
 

@@ -15,6 +15,8 @@ SCRIPTS = "rwkv_music_daemon/bridge_scripts/"  # run inside DAWs: data here
 DATA = {
     "rwkv_music/tokenizer/vocabulary.json",
     "rwkv_music/data/starter.safetensors",
+    *(f"rwkv_music/data/memories/{name}.safetensors" for name in ("classical", "pop", "song")),
+    "rwkv_music_train/recipes/starter.yaml",
     "rwkv_music_daemon/data/demo.mid",
     "rwkv_music_daemon/monitor/page.html",
 }

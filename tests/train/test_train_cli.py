@@ -25,7 +25,7 @@ def test_from_midi_files_to_a_model_and_a_memory(tmp_path):
     midis, data = tmp_path / "midi", tmp_path / "prepared"
     midis.mkdir()
     for seed in range(8):
-        write_phrase(phrase(seed, bars=17), midis / f"{seed}.mid")
+        write_phrase(phrase(seed, bars=40), midis / f"{seed}.mid")
     run("prepare", midis, "-o", data, "--workers", 1, "--valid-share", 0.3)
     config = tmp_path / "tiny.yaml"
     config.write_text(
@@ -41,10 +41,17 @@ def test_from_midi_files_to_a_model_and_a_memory(tmp_path):
     assert not checkpoint.exists()
     assert "train export" in run("run", "-c", config)
     assert len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) == 2
-    table = run("eval", checkpoint, "--data", data, "--length", 128, "--completions", 1)
-    assert "bits a note" in table
-    assert "3-gram" in table
-    assert "pitch classes in common" in table
+    short = ("--length", 128, "--ngram", 3, "--passages", 2, "--strung", 1024)
+    table = run("eval", checkpoint, "--data", data, *short, "--completions", 1)
+    for expected in ("bits a note", "3-gram", "the last bar again", "4/4", "pitch classes"):
+        assert expected in table
+    ways = ("--temperatures", "0.9,1", "--top-ps", 0.95, "--completions", 1)
+    assert "| 0.9 " in run("sampling", checkpoint, "--data", data, *ways)
+    card = tmp_path / "card.md"
+    assert "memories" not in run("card", checkpoint, "--data", data, "-o", card, "--only", "facts")
+    assert "| steps " in card.read_text()
+    assert "<!-- losses -->" not in card.read_text()
+    assert "left out" in run("memories", checkpoint, "--data", data, "-o", tmp_path / "styles")
     samples = tmp_path / "samples"
     run("sample", checkpoint, "--data", data, "-o", samples, "--count", 1, "--bars", 2)
     run("sample", checkpoint, "--midi", midis / "0.mid", "-o", samples / "b", "--count", 1)
@@ -56,7 +63,7 @@ def test_from_midi_files_to_a_model_and_a_memory(tmp_path):
     player = load_model(str(out))
     assert player.name.startswith("mine")
     shares = run("copying", out, "--data", data, "--completions", 1)
-    assert shares.count("runs of") == 2
+    assert "runs of 16 notes" in shares
     memory = tmp_path / "memories" / "me.safetensors"
     said = run(
         "personalize", midis / "1.mid", midis / "2.mid", "-m", out, "-o", memory, "--steps", 1

@@ -1,102 +1,14 @@
-"""What is done with a model: it is judged, heard, exported, imported, made one's own."""
+"""What is done with a model: it is heard, exported, imported, made one's own."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-
-if TYPE_CHECKING:
-    from rwkv_music.model.weights import Weights
 
 _folder = click.Path(path_type=Path, file_okay=False)
 _file = click.Path(path_type=Path, dir_okay=False)
 _place = click.Path(path_type=Path, exists=True)
-
-
-@click.command(name="eval")
-@click.argument("model", type=_file)
-@click.option("--data", type=_folder, required=True, help="What train prepare wrote.")
-@click.option("--length", default=1024, show_default=True, help="Tokens a window.")
-@click.option("--context-bars", default=4, show_default=True, help="Bars before the targets.")
-@click.option("--windows", default=0, help="How many, spread evenly; 0 takes them all.")
-@click.option("--ngram", default=3, show_default=True, help="Order of the baseline; 0: none.")
-@click.option("--completions", default=0, show_default=True, help="To compare with the truth.")
-def evaluate(
-    model: Path,
-    data: Path,
-    length: int,
-    context_bars: int,
-    windows: int,
-    ngram: int,
-    completions: int,
-) -> None:
-    """Validation loss of MODEL (a run's checkpoint or weights), in nats a sampled token and bits a
-    note; with --completions, how like the true continuations its own are.
-
-    Example: train eval run/checkpoint.safetensors --data prepared --completions 40
-    """
-    from ..evaluate import compare
-    from ..weights import load_model
-
-    loaded = load_model(model)
-    losses = compare(loaded, data, length, context_bars, windows, ngram)
-    for name, loss in losses.items():
-        click.echo(
-            f"{name:12} {loss.nats:.4f} nats a target, {loss.bits_a_note:.2f} bits a note"
-            f" ({loss.targets} targets, {loss.notes} notes)"
-        )
-    if not completions:
-        return
-    from rich.progress import track
-
-    from rwkv_music.tokenizer import load_vocabulary
-
-    from ..completions import complete_pieces, player_of
-    from ..likeness import likeness
-    from ..pieces import read_split
-    from ..weights import weights_of
-
-    player = player_of(weights_of(loaded))
-    pieces = read_split(data, "valid", load_vocabulary())
-    made = complete_pieces(player, pieces, completions)
-    alike = likeness(list(track(made, "playing", total=completions, transient=True)))
-    click.echo(f"{completions} completions of 8 bars after 8 bars, beside what was written:")
-    rows = (
-        ("notes a beat", alike.density, "true"),
-        ("bars that repeat one", alike.repetition, "true"),
-        ("pitch classes in common", alike.pitch_classes, "the context's"),
-        ("onsets in common", alike.onsets, "the context's"),
-    )
-    for name, (ours, other), against in rows:
-        click.echo(f"{name:24} {ours:.3f}   {against}: {other:.3f}")
-
-
-@click.command()
-@click.argument("model", type=_file)
-@click.option("--data", type=_folder, required=True, help="What train prepare wrote.")
-@click.option("--completions", default=60, show_default=True, help="Of 8 bars after 8 bars.")
-def copying(model: Path, data: Path, completions: int) -> None:
-    """How much of what MODEL plays stands note for note in its training data, in any key, beside
-    what real pieces of the validation split share with it.
-
-    Example: train copying model.safetensors --data prepared
-    """
-    from rich.progress import Progress
-
-    from ..completions import player_of
-    from ..copying import measure_copying
-    from ..weights import load_model, weights_of
-
-    player = player_of(weights_of(load_model(model)))
-    with Progress(transient=True) as bar:
-        task = bar.add_task("playing", total=completions)
-        shares = measure_copying(
-            player, data, completions=completions, progress=lambda: bar.advance(task)
-        )
-    for length, (made, true) in shares.items():
-        click.echo(f"runs of {length} notes: {made:.2%} of the model's, {true:.2%} of real ones")
 
 
 @click.command()
@@ -135,11 +47,11 @@ def sample(
 
     from ..completions import complete_phrase, complete_pieces, player_of, write_completion
     from ..pieces import read_split
-    from ..weights import load_model, weights_of
+    from ..weights import playable_weights
 
     if (data is None) == (midi is None):
         raise click.UsageError("choose what to continue: --data FOLDER, or --midi FILE")
-    player = player_of(weights_of(load_model(model)))
+    player = player_of(playable_weights(model))
     sampling = Sampling(temperature=temperature, top_p=top_p)
     if data is not None:
         pieces = read_split(data, "valid", load_vocabulary())
@@ -219,8 +131,9 @@ def personalize(
 
     from ..personalize import TuneOptions, tune_state, write_memory
     from ..prepare import PrepareOptions, read_all
+    from ..weights import playable_weights
 
-    weights = _playable(model)
+    weights = playable_weights(model)
     pieces, refused = read_all(midi, PrepareOptions())
     for path, reason in refused.items():
         click.echo(f"refused: {path}: {reason}", err=True)
@@ -239,19 +152,4 @@ def personalize(
     click.echo(f"in the folder of memories, it is loaded by: ctl memory/load {out.stem}")
 
 
-def _playable(model: Path | None) -> Weights:
-    """The weights as the daemon loads them: its memories name them."""
-    from importlib import resources
-
-    from rwkv_music.model.weights import load_weights
-
-    from ..weights import check_trainable
-
-    if model is not None:
-        check_trainable(model)
-        return load_weights(model)
-    with resources.as_file(resources.files("rwkv_music") / "data" / "starter.safetensors") as file:
-        return load_weights(file)
-
-
-COMMANDS = (evaluate, copying, sample, export, import_, personalize)
+COMMANDS = (sample, export, import_, personalize)

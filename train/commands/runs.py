@@ -1,4 +1,4 @@
-"""`run`, `estimate` and `doctor`: training, what it will take, and what it needs."""
+"""`run`, `model`, `estimate`, `doctor`: training, the whole way, what it will take and needs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 _file = click.Path(path_type=Path, dir_okay=False)
+_folder = click.Path(path_type=Path, file_okay=False)
+_place = click.Path(path_type=Path, exists=True)
 _config = click.option("-c", "--config", type=_file, help="YAML; defaults where it says nothing.")
 _set = click.option("--set", "overrides", multiple=True, help="NAME=VALUE, as model.width=192.")
 _MARKS = {"ok": "green", "absent": "yellow", "missing": "red"}
@@ -40,6 +42,43 @@ def run(config: Path | None, overrides: tuple[str, ...], fast_dev_run: bool) -> 
         click.echo(f"done; make it playable with: train export {where} -o model.safetensors")
     else:
         click.echo(f"stopped and saved in {where}; the same command goes on from there")
+
+
+@click.command()
+@click.argument("places", type=_place, nargs=-1, required=True)
+@click.option("-o", "--out", type=_folder, required=True, help="Everything goes below it.")
+@click.option(
+    "-c", "--config", type=_file, help="A recipe; without it, that of the embedded model."
+)
+@_set
+@click.option("--tiny", is_flag=True, help="A minute for all, to see that it works.")
+@click.option("--valid-share", default=0.05, show_default=True, help="Where no split is given.")
+@click.option("--workers", type=int, help="Processes that read files; one a core by default.")
+def model(
+    places: tuple[Path, ...],
+    out: Path,
+    config: Path | None,
+    overrides: tuple[str, ...],
+    tiny: bool,
+    valid_share: float,
+    workers: int | None,
+) -> None:
+    """From MIDI files to a model that plays, with its memories and its card: the whole recipe.
+
+    PLACES are what `train prepare` takes. Stopped at any time, the same command goes on; what is
+    done is not done again.
+
+    Example: train model ~/midi -o out/model
+    """
+    from ..prepare import PrepareOptions
+    from ..recipe import follow, read_recipe
+
+    settings = read_recipe(config, out, overrides, tiny=tiny)
+    options = PrepareOptions(valid_share)
+    if not follow(
+        settings, places, out, tiny=tiny, options=options, workers=workers, say=click.echo
+    ):
+        raise SystemExit(1)
 
 
 @click.command()
@@ -106,4 +145,4 @@ def doctor() -> None:
         raise SystemExit(1)
 
 
-COMMANDS = (run, estimate, doctor)
+COMMANDS = (run, model, estimate, doctor)

@@ -1,0 +1,221 @@
+"""A model's figures as the tables of its card: losses beside baselines, after little and much
+context, in an old state; what it plays beside what composers wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rwkv_music.model.protocol import MusicModel
+from rwkv_music.sampling import Sampling
+from rwkv_music.tokenizer import Vocabulary
+
+from .completions import complete_pieces
+from .evaluate import Loss, Targets, Teller, losses_by_part, told, windows_by_set
+from .last_bar import LastBar
+from .likeness import Likeness, likeness
+from .model import Rwkv7
+from .ngram import NGram
+from .passages import passages, with_imprecise_context
+from .pieces import Piece, read_split
+from .report import Table
+from .strung import CONTEXT_BARS, TOLD_BARS, strung_losses
+
+CONTEXTS = (2, 4, 8, 16, 64)  # bars
+IMPRECISE_SHARE = 0.3  # at 120 BPM and a spread of 20 ms, as many onsets are a step off
+BARS = 4  # told after each context
+COMPLETED_BARS = (4, 16)
+HEARD_BARS = 16
+
+Tellers = Mapping[str, Teller]
+
+
+def baselines(data: Path, vocabulary: Vocabulary, order: int) -> dict[str, Teller]:
+    """The last bar again, and an n-gram, of the training split; order 0: none."""
+    if not order:
+        return {}
+    train = read_split(data, "train", vocabulary)
+    return {
+        f"{order}-gram": NGram(train, vocabulary, order),
+        "the last bar again": LastBar(train[:: max(len(train) // 500, 1)], vocabulary),
+    }
+
+
+def loss_tables(
+    tellers: Tellers,
+    pieces: Sequence[Piece],
+    vocabulary: Vocabulary,
+    length: int,
+    context_bars: int,
+    count: int,
+) -> list[Table]:
+    """All tellers on the same windows; then the parts of the first one's loss, beside the
+    second's."""
+    sets = windows_by_set(pieces, vocabulary, length, context_bars, count)
+    windows = [window for some in sets.values() for window in some]
+    targets = Targets.of(windows, vocabulary)
+    nats = {name: np.concatenate(teller.nats(windows)) for name, teller in tellers.items()}
+    losses = {name: targets.loss(each, vocabulary) for name, each in nats.items()}
+    whole = next(iter(losses.values()))
+    bars = f"{context_bars} bar{'s' if context_bars != 1 else ''}"
+    about = (
+        f"{whole.targets} targets, {whole.notes} notes of the validation split, after {bars} of"
+        f" context, in windows of up to {length} tokens."
+    )
+    rows = [(name, *_shown(loss)) for name, loss in losses.items()]
+    tables = [Table(about, ("", "nats a target", "bits a note"), rows)]
+    counts = {name: len(some) for name, some in sets.items()}
+    parts = {
+        name: losses_by_part(each, targets, counts, vocabulary)
+        for name, each in list(nats.items())[:2]
+    }
+    first, *others = parts
+    for part, found in parts[first].items():
+        heads = (part, "targets", f"{first}: nats", "bits a note", *(f"{o}: nats" for o in others))
+        rows = [
+            (
+                name,
+                f"{loss.targets}",
+                f"{loss.nats:.3f}",
+                f"{loss.bits_a_note:.2f}" if part != "kind of token" else "",
+                *(f"{parts[other][part][name].nats:.3f}" for other in others),
+            )
+            for name, loss in found.items()
+        ]
+        tables.append(Table(f"The same by {part}.", heads, rows))
+    return tables
+
+
+def context_tables(
+    tellers: Tellers, pieces: Sequence[Piece], vocabulary: Vocabulary, count: int
+) -> list[Table]:
+    """The same bars after 2 to 64 bars of context, as far as pieces are long enough."""
+    longest = max(len(piece.bars) - 1 - BARS for piece in pieces)
+    contexts = [bars for bars in CONTEXTS if bars <= longest] or [max(longest, 1)]
+    places = passages(pieces, count, contexts[-1], BARS)
+    rows: dict[str, list[Loss]] = {name: [] for name in tellers}
+    first = next(iter(tellers))
+    played = f"{first}, context played imprecisely"
+    rows[played] = []
+    for bars in contexts:
+        windows = [place.after(bars, vocabulary) for place in places]
+        for name, teller in tellers.items():
+            rows[name].append(told(teller, windows, vocabulary))
+        shaky = [with_imprecise_context(w, vocabulary, IMPRECISE_SHARE) for w in windows]
+        rows[played].append(told(tellers[first], shaky, vocabulary))
+    loss = rows[first][0]
+    about = (
+        f"The same {len(places)} passages of {BARS} bars ({loss.targets} targets, {loss.notes}"
+        f" notes) after more and more context: bits a note. Imprecisely: {IMPRECISE_SHARE:.0%} of"
+        " the context's onsets and durations are a step off."
+    )
+    heads = ("bars of context", *map(str, contexts))
+    if len(contexts) > 1:
+        shortest, at = contexts[0], max(i for i, bars in enumerate(contexts) if bars <= 16)
+        gain = 1 - rows[first][at].nats / max(rows[first][0].nats, 1e-9)
+        about += f" {first.capitalize()}: {gain:.1%} less after {contexts[at]} bars than after"
+        about += f" {shortest}."
+    bits = [(name, *(f"{x.bits_a_note:.2f}" for x in each)) for name, each in rows.items()]
+    nats = [(f"{name}: nats", *(f"{x.nats:.3f}" for x in rows[name])) for name in (first, played)]
+    return [Table(about, heads, bits + nats)]
+
+
+def strung_table(
+    model: Rwkv7, pieces: Sequence[Piece], vocabulary: Vocabulary, tokens: int
+) -> Table:
+    """One state after so many tokens, against a fresh one."""
+    ages = strung_losses(model, pieces, vocabulary, tokens)
+    fresh = ages[0].fresh
+    about = (
+        "One state that has heard validation pieces strung together for so many tokens and then"
+        f" {CONTEXT_BARS} bars of another, telling the next {TOLD_BARS} ({fresh.targets} targets),"
+        f" against a fresh one after the same {CONTEXT_BARS} bars"
+        f" ({fresh.bits_a_note:.2f} bits a note)."
+    )
+    rows = [
+        (
+            f"{age.tokens}",
+            f"{age.old.bits_a_note:.2f}",
+            f"{age.old.nats / max(age.fresh.nats, 1e-9) - 1:+.1%}",
+        )
+        for age in ages
+    ]
+    return Table(about, ("tokens heard before", "bits a note", "against a fresh state"), rows)
+
+
+def likeness_tables(
+    player: MusicModel[Any],
+    pieces: Sequence[Piece],
+    count: int,
+) -> list[Table]:
+    """Completions of 4 and of 16 bars beside the true ones."""
+    tables = []
+    for bars in COMPLETED_BARS:
+        made = list(complete_pieces(player, pieces, count, context_bars=HEARD_BARS, bars=bars))
+        tables += _likeness_tables(likeness(made), bars, count)
+    return tables
+
+
+def sampling_table(
+    player: MusicModel[Any],
+    pieces: Sequence[Piece],
+    count: int,
+    settings: Sequence[Sampling],
+) -> Table:
+    """How far from the truth each way of drawing leads: the nearest is marked."""
+    found: dict[Sampling, Likeness] = {}
+    for sampling in settings:
+        made = complete_pieces(player, pieces, count, bars=8, sampling=sampling)
+        found[sampling] = likeness(list(made))
+    best = min(found, key=lambda sampling: found[sampling].distance)
+    about = (
+        f"{count} completions of 8 bars after 8, for each temperature and top-p: how far off the"
+        " means are, in standard deviations of the true continuations; what the histograms have in"
+        " common with the true ones, against two halves of real passages; and `distance`, the mean"
+        " of the former without their sign plus the mean shortness of the latter."
+    )
+    some = found[best]
+    heads = ("temperature", "top-p", "distance", *some.scalars, *some.overlaps)
+    rows = [
+        (
+            f"{sampling.temperature:g}",
+            f"{sampling.top_p:g}",
+            f"**{alike.distance:.3f}**" if sampling == best else f"{alike.distance:.3f}",
+            *(f"{scalar.off:+.2f}" for scalar in alike.scalars.values()),
+            *(f"{each.made / max(each.halves, 1e-9) - 1:+.0%}" for each in alike.overlaps.values()),
+        )
+        for sampling, alike in found.items()
+    ]
+    return Table(about, heads, rows)
+
+
+def _likeness_tables(alike: Likeness, bars: int, count: int) -> list[Table]:
+    scalars = [
+        (name, f"{x.made:.3f}", f"{x.true:.3f}", f"{x.off:+.2f}")
+        for name, x in alike.scalars.items()
+    ]
+    overlaps = [
+        (name, f"{x.made:.3f}", f"{x.halves:.3f}", f"{x.made / max(x.halves, 1e-9) - 1:+.1%}")
+        for name, x in alike.overlaps.items()
+    ]
+    return [
+        Table(
+            f"{count} completions of {bars} bars after {HEARD_BARS}, beside the true ones; off: in"
+            " standard deviations of the true ones.",
+            ("", "model", "true", "off"),
+            scalars,
+        ),
+        Table(
+            "What their histograms have in common with the true ones', and what the"
+            f" {bars} bars before have, which is the other half of a real passage.",
+            ("", "model", "halves", "difference"),
+            overlaps,
+        ),
+    ]
+
+
+def _shown(loss: Loss) -> tuple[str, str]:
+    return f"{loss.nats:.4f}", f"{loss.bits_a_note:.2f}"
