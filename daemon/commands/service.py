@@ -79,7 +79,7 @@ def start() -> None:
 
 @command.command()
 def restart() -> None:
-    """Stop the service and start it again, so that it reads its configuration anew.
+    """Start the service anew, with its configuration as it is now.
 
     Example: rwkv-music-daemon service restart
     """

@@ -13,16 +13,24 @@ if TYPE_CHECKING:
 _folder = click.Path(path_type=Path, file_okay=False)
 _file = click.Path(path_type=Path, dir_okay=False)
 _place = click.Path(path_type=Path, exists=True)
+_some = click.IntRange(min=1)
+_any = click.IntRange(min=0)
 
 
 @click.command(name="eval")
 @click.argument("model", type=_file)
 @click.option("--data", type=_folder, required=True, help="What train prepare wrote.")
-@click.option("--length", default=1024, show_default=True, help="Tokens a window.")
-@click.option("--context-bars", default=4, show_default=True, help="Bars before the targets.")
-@click.option("--windows", default=0, help="How many, spread evenly; 0 takes them all.")
-@click.option("--ngram", default=3, show_default=True, help="Order of the baseline; 0: none.")
-@click.option("--completions", default=0, show_default=True, help="To compare with the truth.")
+@click.option("--length", type=_some, default=1024, show_default=True, help="Tokens a window.")
+@click.option(
+    "--context-bars", type=_any, default=4, show_default=True, help="Bars before the targets."
+)
+@click.option("--windows", type=_any, default=0, help="How many, spread evenly; 0 takes them all.")
+@click.option(
+    "--ngram", type=_any, default=3, show_default=True, help="Order of the baseline; 0: none."
+)
+@click.option(
+    "--completions", type=_any, default=0, show_default=True, help="To compare with the truth."
+)
 def evaluate(
     model: Path,
     data: Path,
@@ -32,8 +40,10 @@ def evaluate(
     ngram: int,
     completions: int,
 ) -> None:
-    """Validation loss of MODEL (a run's checkpoint or weights), in nats a sampled token and bits a
-    note; with --completions, how like the true continuations its own are.
+    """Tell how well MODEL foresees music that it was not trained on.
+
+    MODEL is a run's checkpoint, or weights. The validation loss is told in nats a sampled token and
+    bits a note; with --completions, how like the true continuations its own are.
 
     Example: train eval run/checkpoint.safetensors --data prepared --completions 40
     """
@@ -76,10 +86,13 @@ def evaluate(
 @click.command()
 @click.argument("model", type=_file)
 @click.option("--data", type=_folder, required=True, help="What train prepare wrote.")
-@click.option("--completions", default=60, show_default=True, help="Of 8 bars after 8 bars.")
+@click.option(
+    "--completions", type=_some, default=60, show_default=True, help="Of 8 bars after 8 bars."
+)
 def copying(model: Path, data: Path, completions: int) -> None:
-    """How much of what MODEL plays stands note for note in its training data, in any key, beside
-    what real pieces of the validation split share with it.
+    """Tell how much of what MODEL plays stands in its training data.
+
+    Note for note, in any key, beside what real pieces of the validation split share with it.
 
     Example: train copying model.safetensors --data prepared
     """
@@ -104,12 +117,24 @@ def copying(model: Path, data: Path, completions: int) -> None:
 @click.option("-o", "--out", type=_folder, required=True, help="Folder of the MIDI files.")
 @click.option("--data", type=_folder, help="Continue pieces of this prepared data ...")
 @click.option("--midi", type=_file, help="... or the last bars of this MIDI file.")
-@click.option("--count", default=4, show_default=True)
-@click.option("--context-bars", default=8, show_default=True)
-@click.option("--bars", default=8, show_default=True, help="Of each continuation.")
-@click.option("--temperature", default=0.95, show_default=True)
-@click.option("--top-p", default=0.95, show_default=True)
-@click.option("--seed", default=0, show_default=True)
+@click.option("--count", type=_some, default=4, show_default=True, help="How many.")
+@click.option("--context-bars", type=_some, default=8, show_default=True, help="Bars heard before.")
+@click.option("--bars", type=_some, default=8, show_default=True, help="Of each continuation.")
+@click.option(
+    "--temperature",
+    type=click.FloatRange(0, 2),
+    default=0.95,
+    show_default=True,
+    help="Boldness; 0 takes the likeliest note every time.",
+)
+@click.option(
+    "--top-p",
+    type=click.FloatRange(0.05, 1),
+    default=0.95,
+    show_default=True,
+    help="Draw from the likeliest that make up this share.",
+)
+@click.option("--seed", default=0, show_default=True, help="The same seed plays the same.")
 def sample(
     model: Path,
     out: Path,
@@ -122,8 +147,10 @@ def sample(
     top_p: float,
     seed: int,
 ) -> None:
-    """Let MODEL (a run's checkpoint or weights) play: MIDI files and piano rolls, the true
-    continuation beside them where it is known.
+    """Let MODEL play: MIDI files and piano rolls.
+
+    MODEL is a run's checkpoint, or weights. The true continuation stands beside its own where it is
+    known.
 
     Example: train sample run/checkpoint.safetensors --data prepared -o samples
     """
@@ -166,7 +193,9 @@ def sample(
 @click.option("--float32", is_flag=True, help="Twice the size, the numbers as they were trained.")
 @click.option("--note", multiple=True, help="KEY=TEXT for the training facts (repeatable).")
 def export(model: Path, out: Path, float32: bool, note: tuple[str, ...]) -> None:
-    """Write a run's weights as the daemon loads them (safetensors, bfloat16).
+    """Write a run's weights as the daemon loads them.
+
+    A safetensors file, in bfloat16 unless told otherwise.
 
     Example: train export run/checkpoint.safetensors -o my.safetensors --note data="my own pieces"
     """
@@ -184,10 +213,10 @@ def export(model: Path, out: Path, float32: bool, note: tuple[str, ...]) -> None
 @click.option("-o", "--out", type=_file, required=True, help="Weights to start a run from.")
 @click.option("--new-tokens", is_flag=True, help="Keep the layers; embedding and head begin anew.")
 def import_(weights: Path, out: Path, new_tokens: bool) -> None:
-    """Turn official RWKV-7 weights (.pth) into weights that a run can start from.
+    """Turn official RWKV-7 weights into a file that a run can start from.
 
-    No code in the file is run. Where it was trained on other tokens, as text models are,
-    --new-tokens keeps what lies between embedding and head.
+    WEIGHTS is a .pth; no code in the file is run. Where it was trained on other tokens, as text
+    models are, --new-tokens keeps what lies between embedding and head.
 
     Example: train import RWKV-x070.pth -o start.safetensors --new-tokens
     """
@@ -203,15 +232,22 @@ def import_(weights: Path, out: Path, new_tokens: bool) -> None:
 @click.argument("midi", type=_place, nargs=-1, required=True)
 @click.option("-o", "--out", type=_file, required=True, help="The memory that the daemon loads.")
 @click.option("-m", "--model", type=_file, help="The model; without it, the shipped one.")
-@click.option("--steps", default=60, show_default=True, help="More for more pieces.")
-@click.option("--rate", default=0.05, show_default=True, help="Lower where the loss jumps.")
+@click.option("--steps", type=_some, default=60, show_default=True, help="More for more pieces.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(0, min_open=True),
+    default=0.05,
+    show_default=True,
+    help="Lower where the loss jumps.",
+)
 def personalize(
     midi: tuple[Path, ...], out: Path, model: Path | None, steps: int, rate: float
 ) -> None:
-    """Tune an initial state on a handful of pieces; the model stays as it is.
+    """Tune an initial state on a handful of pieces.
 
-    MIDI are files, or folders of them. The daemon loads OUT as a memory, with the same model. Of
-    three pieces or more the last is kept aside, and says when enough is learnt.
+    MIDI are files, or folders of them. The model stays as it is; the daemon loads OUT as a memory,
+    with the same model. Of three pieces or more the last is kept aside, and says when enough is
+    learnt.
 
     Example: train personalize my-pieces/*.mid -o ~/.local/share/rwkv-music/memories/me.safetensors
     """

@@ -17,7 +17,7 @@ _MARKS = {"ok": "green", "absent": "yellow", "missing": "red"}
 @_set
 @click.option("--fast-dev-run", is_flag=True, help="Two steps of everything, kept nowhere.")
 def run(config: Path | None, overrides: tuple[str, ...], fast_dev_run: bool) -> None:
-    """Train, or go on training: a run that was stopped continues where it was.
+    """Train, or go on with a run that was stopped.
 
     SIGTERM and Ctrl-C save and exit. Under torchrun, every process takes its share of each step.
 
@@ -45,8 +45,16 @@ def run(config: Path | None, overrides: tuple[str, ...], fast_dev_run: bool) -> 
 @click.command()
 @_config
 @_set
-@click.option("--processes", default=1, show_default=True, help="GPUs, or ranks.")
-@click.option("--share", default=0.4, show_default=True, help="Of the matrix rate that is reached.")
+@click.option(
+    "--processes", type=click.IntRange(min=1), default=1, show_default=True, help="GPUs, or ranks."
+)
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.4,
+    show_default=True,
+    help="Of the matrix rate that is reached.",
+)
 @click.option("--measure", is_flag=True, help="Take two steps, and say what they took.")
 def estimate(
     config: Path | None, overrides: tuple[str, ...], processes: int, share: float, measure: bool
@@ -86,7 +94,7 @@ def estimate(
 
 @click.command()
 def doctor() -> None:
-    """What training needs or can use: what is there, what is missing, how to get it.
+    """Say what training needs, what of it is there, how to get the rest.
 
     Exits with 0 when nothing is missing, else with 1.
 
