@@ -79,7 +79,7 @@ class Memories:
         if not _NAME.fullmatch(name):
             raise OscError(
                 422,
-                "name: expected letters from a to z, digits, blanks, - and _, at most 64, none of the"
-                f" last three first, got {name!r}",
+                "name: expected letters from a to z, digits, blanks, - and _, at most 64, first a"
+                f" letter or digit, got {name!r}",
             )
         return self.folder / f"{name}{SUFFIX}"

@@ -71,10 +71,10 @@ def make(
     memories = _memories(config)
     try:
         path = memories.path(name)
-        memories.make_folder()  # before the work
+        phrases = [_heard(midi, bars) for midi in paths]
+        memories.make_folder()
     except OscError as error:
         raise ConfigError(str(error)) from error
-    phrases = [_heard(midi, bars) for midi in paths]
     if model_path is not None:
         config = replace(config, model=replace(config.model, path=model_path))
     model = load_model(config.model.path, config.model.engine)

@@ -186,6 +186,19 @@ def test_an_override_of_another_form_is_an_error(override: str) -> None:
         load_config(None, [override])
 
 
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [
+        ("temperature=1", "generation.temperature"),
+        ("generation.temp=1", "generation.temperature"),
+        ("midi.connect=x", "midi.connect_from"),
+    ],
+)
+def test_a_key_that_is_begun_or_lacks_its_section_is_found(override: str, key: str) -> None:
+    with pytest.raises(ConfigError, match=rf"did you mean {key}\?"):
+        load_config(None, [override])
+
+
 def test_a_wrong_override_names_set() -> None:
     with pytest.raises(
         ConfigError, match=r"^--set: osc\.prot: unknown key; did you mean osc\.port"

@@ -40,7 +40,7 @@ def evaluate(
     ngram: int,
     completions: int,
 ) -> None:
-    """Tell how well MODEL foresees music that it was not trained on.
+    """Tell how well MODEL foresees music that it does not know.
 
     MODEL is a run's checkpoint, or weights. The validation loss is told in nats a sampled token and
     bits a note; with --completions, how like the true continuations its own are.

@@ -94,7 +94,7 @@ def estimate(
 
 @click.command()
 def doctor() -> None:
-    """Say what training needs, what of it is there, how to get the rest.
+    """Say what is there for training, what is missing, how to get it.
 
     Exits with 0 when nothing is missing, else with 1.
 
