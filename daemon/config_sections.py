@@ -20,6 +20,7 @@ from .settings import (
     meter,
     names,
     number,
+    place,
     setting,
     text,
     triggers,
@@ -86,9 +87,7 @@ class TransportConfig:
 class ModelConfig:
     """What makes the music."""
 
-    path: str = setting(
-        text("a path, or nothing"), "File with the weights; empty: the embedded model.", ""
-    )
+    path: str = setting(place, "File with the weights; empty: the embedded model.", "")
     engine: str = setting(choice(*ENGINES), "What runs the model.", "auto")
     memory: str = setting(
         text("a name, or nothing"), "Named memory to begin from: a style from the first note.", ""
@@ -107,9 +106,7 @@ class MonitorConfig:
 class ServiceConfig:
     """The service on this machine."""
 
-    data_dir: str = setting(
-        text("a path, or nothing"), "Folder of what it remembers; empty: the system's place.", ""
-    )
+    data_dir: str = setting(place, "Folder of what it remembers; empty: the system's place.", "")
 
     @property
     def data_path(self) -> Path:
@@ -125,7 +122,7 @@ class LoggingConfig:
         choice("debug", "info", "warning", "error"), "The least important that is told.", "info"
     )
     folder: str = setting(
-        text("a path, or nothing"),
+        place,
         "Folder for a log of each process, 1 MB and three older ones; empty: standard error.",
         "",
     )

@@ -69,7 +69,7 @@ class ReadReport:
             "for drums": self.drums,
             "off the piano's keyboard": self.off_keyboard,
             "that double another": self.doubled,
-            "in bars of a meter without token": self.in_odd_meters,
+            "in bars of a meter that the model does not know": self.in_odd_meters,
         }
         told = [f"{n} {'note' if n == 1 else 'notes'} {kind}" for kind, n in kinds.items() if n]
         return ", ".join(told)

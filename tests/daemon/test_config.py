@@ -230,6 +230,18 @@ def test_the_shipped_file_is_the_defaults() -> None:
     assert (ROOT / "docs" / "configuration.md").read_text() == config_document.markdown()
 
 
+def test_a_home_that_is_not_known_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(path: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", classmethod(unknown))
+    with pytest.raises(ConfigError, match="set HOME or XDG_CONFIG_HOME"):
+        directories.config_file({}, "linux")
+    monkeypatch.setattr(Path, "expanduser", unknown)
+    with pytest.raises(ConfigError, match=r"model\.path: expected a path, got '~x/y'"):
+        load_config(None, ["model.path=~x/y"])
+
+
 def test_files_live_where_the_system_keeps_them() -> None:
     home = {"HOME": "/home/ann"}
     assert directories.config_file(home, "linux") == Path(

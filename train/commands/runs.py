@@ -26,9 +26,10 @@ def run(config: Path | None, overrides: tuple[str, ...], fast_dev_run: bool) -> 
     Example: torchrun --nproc-per-node 8 -m rwkv_music_train run -c large.yaml
     """
     from ..config import read_config
+
+    settings = read_config(config, overrides)  # before PyTorch, which takes seconds to load
     from ..session import rehearse, train
 
-    settings = read_config(config, overrides)
     if fast_dev_run:
         rehearse(settings)
         click.echo("steps, validation, samples and a checkpoint: all of it works")
@@ -67,11 +68,12 @@ def estimate(
     Example: train estimate --set model.size=0.4B --set run.batch=8 --set run.recompute=true
     """
     from ..config import read_config
+
+    settings = read_config(config, overrides)
     from ..estimate import estimate as make
     from ..ranks import choose_device
     from ..session import measure_steps, shape_of
 
-    settings = read_config(config, overrides)
     device = choose_device(settings.run.device)
     shape = shape_of(settings.model)
     made = make(settings, shape, device, processes=processes, share_of_rate=share)
