@@ -114,7 +114,7 @@ class Aside:
     def _compose_begin(
         self, now_ns: int, ident: str, tempo_bpm: float, numerator: int, denominator: int
     ) -> None:
-        self._compositions.begin(self.sender, ident, tempo_bpm, numerator, denominator)
+        self._compositions.begin(ident, tempo_bpm, numerator, denominator)
 
     def _compose_notes(self, now_ns: int, ident: str, first: int, *values: Any) -> None:
         self._compositions.add(ident, first, values)
@@ -125,7 +125,7 @@ class Aside:
         self._conductor.need_model()
         seed = self._conductor.arming.seed(-1 if seed is None else seed)
         wishes = self._conductor.generation
-        self._compositions.run(ident, notes, bars, seed, wishes)
+        self._compositions.run(self.sender, ident, notes, bars, seed, wishes)
 
     def composed(self, answer: Composed) -> None:
         """The worker has finished a composition."""

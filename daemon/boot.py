@@ -91,7 +91,8 @@ def start_log(name: str, config: LoggingConfig) -> None:
                 folder / f"{name}.log", maxBytes=_LOG_BYTES, backupCount=_OLD_LOGS, encoding="utf-8"
             )
         except OSError as error:
-            raise ConfigError(f"logging.folder: {error}; choose a folder to write into") from error
+            reason = error.strerror or error
+            raise ConfigError(f"logging.folder: {folder}: {reason}; choose another") from error
     logging.basicConfig(
         level=config.level.upper(),
         format=f"%(asctime)s %(levelname)s {name}: %(message)s",

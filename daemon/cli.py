@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 
 import click
@@ -33,6 +34,16 @@ _EXIT_CODES = ((ConfigError, 2), (PortError, 3), (CheckpointError, 4), (RwkvMusi
 
 class _Commands(click.Group):
     """Imports `commands/NAME.py` only when NAME is used, so that each command starts at once."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the first word names; where none is, one that is spelled alike is
+        proposed."""
+        near = get_close_matches(args[0], _SUMMARIES, n=1)
+        if near and args[0] not in _SUMMARIES:
+            ctx.fail(f"no such command {args[0]!r}; did you mean {near[0]}?")
+        return super().resolve_command(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_SUMMARIES)
@@ -75,6 +86,10 @@ def main() -> None:
     except RwkvMusicError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(next(code for kind, code in _EXIT_CODES if isinstance(error, kind)))
+    except OSError as error:  # of the system, such as a full disk: no fault of ours to trace
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"error: {where}{error.strerror or error}", err=True)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -23,10 +23,10 @@ BeatNote = tuple[float, int, int, float]
 
 @dataclass(slots=True)
 class _Composition:
-    sender: Address
     tempo_bpm: float
     meter: Meter
     notes: dict[int, BeatNote] = field(default_factory=dict)
+    sender: Address = ("", 0)  # who asked for the continuation
     job: int | None = None  # what the worker does for it
 
     @property
@@ -43,9 +43,7 @@ class Compositions:
         self._jobs = 0
         self.pieces: deque[ComposeNotes | Compose] = deque()  # for the worker, one now and then
 
-    def begin(
-        self, sender: Address, ident: str, tempo_bpm: float, numerator: int, denominator: int
-    ) -> None:
+    def begin(self, ident: str, tempo_bpm: float, numerator: int, denominator: int) -> None:
         """Raises OscError 409 when too many run."""
         self._compositions.pop(ident, None)
         if len(self._compositions) >= MOST_AT_ONCE:
@@ -54,7 +52,7 @@ class Compositions:
                 raise OscError(409, f"busy with {MOST_AT_ONCE} compositions; try again later")
             del self._compositions[waiting[0]]
         meter = Meter(numerator, denominator)
-        self._compositions[ident] = _Composition(sender, tempo_bpm, meter)
+        self._compositions[ident] = _Composition(tempo_bpm, meter)
 
     def add(self, ident: str, first: int, values: tuple[Any, ...]) -> None:
         """Notes of the context, numbered from `first`; sent again, they count once."""
@@ -65,8 +63,17 @@ class Compositions:
             beat, pitch, velocity, beats = values[offset : offset + 4]
             composition.notes[first + offset // 4] = beat, pitch, velocity, beats
 
-    def run(self, ident: str, notes: int, bars: int, seed: int, wishes: Generation) -> None:
-        """Tell the worker, by `pieces`. Raises OscError 412 when notes are missing."""
+    def run(
+        self,
+        sender: Address,
+        ident: str,
+        notes: int,
+        bars: int,
+        seed: int,
+        wishes: Generation,
+    ) -> None:
+        """Tell the worker, by `pieces`; `sender` gets the answer, whoever sent the notes. Raises
+        OscError 412 when notes are missing."""
         composition = self._find(ident)
         missing = [number for number in range(notes) if number not in composition.notes]
         if missing:
@@ -74,7 +81,7 @@ class Compositions:
                 412, f"{len(missing)} of {notes} notes are missing, the first is {missing[0]}"
             )
         self._jobs += 1
-        composition.job = self._jobs
+        composition.job, composition.sender = self._jobs, sender
         for first in range(0, notes, NOTES_PER_MESSAGE):
             numbers = range(first, min(first + NOTES_PER_MESSAGE, notes))
             some = tuple(composition.notes[number] for number in numbers)

@@ -112,7 +112,9 @@ def _parse_override(override: str) -> tuple[str, str, object]:
     name, equals, raw = override.partition("=")
     section, dot, key = name.strip().partition(".")
     if not (equals and dot):
-        raise ConfigError(f"--set {override}: expected section.key=value, such as osc.port=7770")
+        full = [key for key in _all_keys() if key.partition(".")[2] == name.strip()]
+        hint = f"did you mean {full[0]}?" if equals and full else "such as osc.port=7770"
+        raise ConfigError(f"--set {override}: expected section.key=value; {hint}")
     default = getattr(_SECTIONS[section](), key, None) if section in _SECTIONS else None
     is_list = isinstance(default, tuple) and raw.lstrip().startswith("[")
     is_text = isinstance(default, str | Meter | tuple) or key.startswith("triggers.")
@@ -176,6 +178,7 @@ def _all_keys() -> list[str]:
 
 
 def _unknown(where: str, place: str, known: list[str]) -> ConfigError:
-    near = difflib.get_close_matches(place, known, n=1)
+    begun = [key for key in known if key.startswith(place)]
+    near = begun or difflib.get_close_matches(place, known, n=1)
     hint = f"did you mean {near[0]}?" if near else "`config show` lists the keys"
     return ConfigError(f"{where}: {place}: unknown key; {hint}")

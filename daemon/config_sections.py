@@ -21,6 +21,7 @@ from .settings import (
     meter,
     names,
     number,
+    place,
     setting,
     text,
     triggers,
@@ -85,9 +86,7 @@ class TransportConfig:
 class ModelConfig:
     """What makes the music."""
 
-    path: str = setting(
-        text("a path, or nothing"), "File with the weights; empty: the embedded model.", ""
-    )
+    path: str = setting(place, "File with the weights; empty: the embedded model.", "")
     engine: str = setting(choice(*ENGINES), "What runs the model.", "auto")
     memory: str = setting(
         text("a name, or nothing"),
@@ -108,9 +107,7 @@ class MonitorConfig:
 class ServiceConfig:
     """The service on this machine."""
 
-    data_dir: str = setting(
-        text("a path, or nothing"), "Folder of what it remembers; empty: the system's place.", ""
-    )
+    data_dir: str = setting(place, "Folder of what it remembers; empty: the system's place.", "")
 
     @property
     def data_path(self) -> Path:
@@ -126,7 +123,7 @@ class LoggingConfig:
         choice("debug", "info", "warning", "error"), "The least important that is told.", "info"
     )
     folder: str = setting(
-        text("a path, or nothing"),
+        place,
         "Folder for a log of each process, 1 MB and three older ones; empty: standard error.",
         "",
     )

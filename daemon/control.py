@@ -255,8 +255,9 @@ class Control:
 
     def _led(self, obeyed: bool) -> None:
         if not obeyed:
-            source = self._transport.source.replace("_", " ")
-            raise OscError(406, f"the transport follows {source}; choose another source first")
+            chosen = self._transport.selected
+            leader = (self._transport.source if chosen == "auto" else chosen).replace("_", " ")
+            raise OscError(406, f"the transport follows {leader}; choose another source first")
         self._conductor.following.own_clock.led()  # also where it ran already
 
     def _tempo(self, now_ns: int, tempo_bpm: float) -> None:

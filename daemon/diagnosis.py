@@ -21,11 +21,10 @@ from .config_sections import Config, TransportConfig
 from .link_session import link_absence
 from .osc.client import NoAnswerError, OscClient
 from .ports.base import MidiSystem
-from .ports.rtmidi import APIS, NO_VIRTUAL_PORTS, REMEDIES, open_system, unavailable
+from .ports.rtmidi import NO_VIRTUAL_PORTS, REMEDIES, apis_here, open_system, unavailable
 
 _PING_S = 0.5
 _OLDEST_PYTHON = (3, 11)
-_APIS_OF = {"linux": ("alsa", "jack"), "darwin": ("coremidi", "jack"), "win32": ("winmm",)}
 _PROBE_NAME = "RWKV Music Doctor"
 
 
@@ -83,10 +82,9 @@ def python() -> Finding:
 
 def midi_systems(wanted: str) -> Iterator[Finding]:
     """Each MIDI system that this platform may have; one is needed, or the one configured."""
-    reasons = {api: unavailable(api) for api in APIS}
+    reasons = {api: unavailable(api) for api in apis_here()}
     taken = next((api for api, reason in reasons.items() if reason is None), None)
-    for api in _APIS_OF.get(sys.platform, tuple(APIS)):
-        reason = reasons[api]
+    for api, reason in reasons.items():
         if reason is None:
             chosen = "; midi.api: auto takes it" if wanted == "auto" and api == taken else ""
             yield Finding(State.OK, f"MIDI system {api}{chosen}")

@@ -58,12 +58,16 @@ class Memories:
     def save(self, sender: Address, name: str) -> Memory:
         """What the worker is to do. Raises OscError 422 for a name that no file can have."""
         path = self.path(name)
+        self.make_folder()
+        self._waiting.append((sender, "/rwkv/memory/save"))
+        return Memory(name, str(path), save=True)
+
+    def make_folder(self) -> None:
+        """Raises OscError 500 when there can be none."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OscError(500, f"{self.folder}: cannot be made: {error.strerror}") from error
-        self._waiting.append((sender, "/rwkv/memory/save"))
-        return Memory(name, str(path), save=True)
 
     def load(self, sender: Address, name: str) -> Memory:
         """What the worker is to do. Raises OscError 404 when there is no such memory."""
@@ -95,7 +99,9 @@ class Memories:
         """Where a memory of ours is kept. Raises OscError 422 for a name that no file can have."""
         if not _NAME.fullmatch(name):
             raise OscError(
-                422, f"name: expected letters, digits, blanks, - and _, at most 64, got {name!r}"
+                422,
+                "name: expected letters from a to z, digits, blanks, - and _, at most 64, first a"
+                f" letter or digit, got {name!r}",
             )
         return self.folder / f"{name}{SUFFIX}"
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from rwkv_music.errors import ConfigError
 
 from .config import Config
+from .memories import MEMORIES, Memories
 
 _SCRIPTED = "scripted"  # its "path" is the name of a script
 
@@ -31,6 +33,21 @@ def missing(config: Config) -> Iterator[str]:
     path = config.model.path
     if path and config.model.engine != _SCRIPTED and not Path(path).expanduser().is_file():
         yield f"model.path: there is no file {path}"
+    memories = Memories(config.service.data_path / MEMORIES)
+    if (name := config.model.memory) and name not in memories.names():
+        there = ", ".join(memories.names()) or "none"
+        yield f"model.memory: there is no memory {name!r} in {memories.folder}; there are: {there}"
+    yield from _unusable("service.data_dir", config.service.data_path)
+    if config.logging.folder:
+        yield from _unusable("logging.folder", Path(config.logging.folder).expanduser())
+
+
+def _unusable(key: str, folder: Path) -> Iterator[str]:
+    """A folder that is not there is made when it is needed, where that can be done."""
+    there = next((place for place in (folder, *folder.parents) if place.exists()), folder)
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        what = "no folder" if there.exists() and not there.is_dir() else "not to be written into"
+        yield f"{key}: {there} is {what}; choose another place than {folder}"
 
 
 def need(config: Config) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from rwkv_music.errors import ConfigError
@@ -88,6 +89,15 @@ def _within(value: Any, minimum: float, maximum: float) -> Any:
     return value
 
 
+def _place(value: object) -> str:
+    found = str(text("").convert(value))
+    try:
+        Path(found).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"expected a path, got {found!r}, a home that is not known") from error
+    return found
+
+
 def _meter(value: object) -> Meter:
     for meter in METERS:
         if value in (meter, str(meter)):
@@ -131,6 +141,7 @@ def _names(value: object) -> tuple[str, ...]:
     return tuple(filter(None, found))
 
 
+place = Reader("a path, or nothing", _place)
 flag = Reader("true or false", lambda value: _typed(value, bool))
 meter = Reader("one of " + ", ".join(str(m) for m in METERS), _meter)
 host = Reader('an IPv4 address of this machine, such as "127.0.0.1"', _host)

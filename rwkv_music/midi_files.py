@@ -62,6 +62,18 @@ class ReadReport:
     ticks_per_beat: int
     end_tick: int  # the line after the last bar
 
+    def dropped(self) -> str:
+        """What of the file is not in the phrase, in words; empty when all of it is."""
+        kinds = {
+            "in tracks that were left out": self.left_out,
+            "for drums": self.drums,
+            "off the piano's keyboard": self.off_keyboard,
+            "that double another": self.doubled,
+            "in bars of a meter that the model does not know": self.in_odd_meters,
+        }
+        told = [f"{n} {'note' if n == 1 else 'notes'} {kind}" for kind, n in kinds.items() if n]
+        return ", ".join(told)
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -188,11 +200,16 @@ def parse_score(data: bytes) -> Any:
         raise MidiFileError("not a standard MIDI file: it does not begin with MThd")
     if data[8:10] == b"\x00\x02":
         raise MidiFileError("a MIDI file of format 2, separate sequences; expected format 0 or 1")
+    if data[12:13] >= b"\x80":
+        raise MidiFileError("its time is counted in SMPTE frames; expected ticks a quarter note")
     import symusic
 
     try:
         score: Any = symusic.Score.from_midi(data)
     except Exception as error:  # the parser raises what its C++ throws, of no common type
+        if _is_cut_off(data):
+            reason = "it ends in the middle of a track; copy or download it again"
+            raise MidiFileError(f"the file is cut off: {reason}") from error
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise MidiFileError(f"not a MIDI file that can be read: {reason}") from error
     if not 0 < score.tpq < 1 << 15:
@@ -201,6 +218,14 @@ def parse_score(data: bytes) -> Any:
     if notes > MOST_NOTES:
         raise MidiFileError(f"{notes} notes, expected at most {MOST_NOTES}")
     return score
+
+
+def _is_cut_off(data: bytes) -> bool:
+    """Whether a chunk is longer than what is there."""
+    place = 0
+    while place + 8 <= len(data):
+        place += 8 + int.from_bytes(data[place + 4 : place + 8], "big")
+    return place > len(data)
 
 
 def _struck_notes(score: Any, options: ReadOptions) -> tuple[list[Struck], ReadReport]:

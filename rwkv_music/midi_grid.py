@@ -33,7 +33,10 @@ class Tempos:
             if 2 * (tick * STEPS_PER_BEAT - line_unit) >= self._tpq:
                 break
             if not _SLOWEST_BPM <= bpm <= _FASTEST_BPM:
-                raise MidiFileError(f"tick {tick}: tempo {bpm:g}, expected quarters a minute")
+                raise MidiFileError(
+                    f"tick {tick}: a tempo of {bpm:g} quarters a minute; expected one from"
+                    f" {_SLOWEST_BPM:g} to {_FASTEST_BPM:g}"
+                )
             self._bpm = bpm
             self._next += 1
         return self._tracker.settle(self._bpm)

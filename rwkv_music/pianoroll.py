@@ -12,6 +12,7 @@ from .midi_files import write_atomically
 from .music import STEPS_PER_BEAT, Bar, Phrase
 
 MOST_BARS = 512
+_LONGEST_NAME = 44
 _ROW_STEPS = 8 * 4 * STEPS_PER_BEAT  # about eight bars of 4/4 on a row
 _ROW_INCHES = 3.1
 _WIDTH_INCHES = 15.0
@@ -187,13 +188,18 @@ def _rounded(
     )
 
 
+def _short(name: str) -> str:
+    """Names of files can be long; title and legend share a line."""
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
+
+
 def _draw_head(figure: Any, voices: Mapping[str, Phrase], title: str, height: float) -> None:
     from matplotlib.patches import Patch
 
     top = 1 - 0.3 / height
-    figure.text(0.038, top, title, fontsize=14, color=_INK, weight="bold", va="center")
+    figure.text(0.038, top, _short(title), fontsize=14, color=_INK, weight="bold", va="center")
     handles = [
-        Patch(facecolor=_COLOURS[index % len(_COLOURS)], label=name)
+        Patch(facecolor=_COLOURS[index % len(_COLOURS)], label=_short(name))
         for index, name in enumerate(voices)
     ]
     figure.legend(

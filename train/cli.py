@@ -36,3 +36,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         click.echo(f"error: {error.name} is missing: pip install 'rwkv-music[train]'", err=True)
         sys.exit(1)
+    except OSError as error:  # of the system, such as a full disk: no fault of ours to trace
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"error: {where}{error.strerror or error}", err=True)
+        sys.exit(1)

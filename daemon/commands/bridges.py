@@ -29,7 +29,7 @@ def command() -> None:
 
 @command.command("list")
 def list_() -> None:
-    """Say which bridges there are, and where their hosts look on this machine.
+    """List the bridges, and where their hosts look on this machine.
 
     Example: rwkv-music-daemon bridges list
     """

@@ -12,6 +12,7 @@ import click
 from rwkv_music.errors import PortError
 
 from ..clock import Clock, SystemClock
+from ..config_sections import APIS
 from ..ports.base import InputPort, MidiSystem, OutputPort
 from ..ports.rtmidi import open_system
 
@@ -75,9 +76,16 @@ def measure(output: OutputPort, source: InputPort, clock: Clock, notes: int) -> 
 @click.option("--output", "output_name", required=True, metavar="PORT", help="Port to play to.")
 @click.option("--input", "input_name", required=True, metavar="PORT", help="Port it comes back on.")
 @click.option(
-    "--notes", type=click.IntRange(10, 10_000), default=200, show_default=True, metavar="N"
+    "--notes",
+    type=click.IntRange(10, 10_000),
+    default=200,
+    show_default=True,
+    metavar="N",
+    help="How many are sent.",
 )
-@click.option("--api", default="auto", show_default=True, metavar="NAME", help="MIDI system.")
+@click.option(
+    "--api", type=click.Choice(APIS), default="auto", show_default=True, help="MIDI system."
+)
 def command(output_name: str, input_name: str, notes: int, api: str) -> None:
     """Measure how long notes take from one port to another, and propose `nudge_ms`.
 

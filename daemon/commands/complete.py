@@ -19,7 +19,7 @@ from rwkv_music.sampling import Sampling
 
 from ..config import Config, load_config
 from ..parameters import PARAMETERS, Generation
-from .options import Command, config_options
+from .options import Command, config_options, counted
 
 _DRAWN_BARS = 12  # of the input, before the continuation
 
@@ -33,7 +33,7 @@ def _parameter_option(name: str) -> Command:
         name,
         type=kind,
         metavar="N" if kind is int else "X",
-        help=f"{parameter.help} [{parameter.minimum} to {parameter.maximum}]",
+        help=f"{parameter.help} [{parameter.minimum:g} to {parameter.maximum:g}]",
     )
 
 
@@ -81,6 +81,8 @@ def command(
     """
     config = _configured(config_path, overrides, model_path, given)
     out_path = out_path or in_path.with_name(f"{in_path.stem}-continued.mid")
+    if png_path is not None and png_path.absolute() == out_path.absolute():
+        raise click.UsageError("--png and --output name the same file")
     for path in filter(None, (out_path, png_path)):
         check_output(in_path, path)
         if path.exists() and not force:
@@ -104,10 +106,11 @@ def command(
             reading=reading,
             progress=lambda: bar.update(1),
         )
-    notes = sum(len(bar.notes) for bar in done.continuation)
+    bars = counted(len(done.continuation), "bar")
+    notes = counted(sum(len(bar.notes) for bar in done.continuation), "note")
     click.echo(
-        f"{out_path}: {len(done.continuation)} bars with {notes} notes after bar"
-        f" {len(done.heard)}, seed {seed}, model {model.name}"
+        f"{out_path}: {bars} with {notes} after bar {len(done.heard)}, seed {seed}, model"
+        f" {model.name}"
     )
     if png_path is not None:
         _draw(done, in_path, png_path)
@@ -130,16 +133,9 @@ def _configured(
 
 
 def _tell_what_was_dropped(in_path: Path, reading: Reading) -> None:
-    report = reading.report
-    if not report.notes:
-        raise MidiFileError(f"{in_path}: no notes to continue")
-    dropped = {
-        "drum notes": report.drums,
-        "notes off the piano's keyboard": report.off_keyboard,
-        "notes that double another": report.doubled,
-        f"notes in {report.skipped_bars} bars of a meter without token": report.in_odd_meters,
-    }
-    told = ", ".join(f"{count} {what}" for what, count in dropped.items() if count)
+    told = reading.report.dropped()
+    if not reading.report.notes:
+        raise MidiFileError(f"{in_path}: no notes to continue" + (told and f"; it has {told}"))
     if told:
         click.echo(f"not heard by the model (they stay in the file): {told}", err=True)
 

@@ -27,8 +27,23 @@ class ComposeFileError(RwkvMusicError):
 
 @click.command()
 @click.argument("notes_path", metavar="NOTES.txt")
-@click.option("--tempo", "tempo_bpm", type=float, default=120.0, show_default=True, metavar="BPM")
-@click.option("--meter", "meter_text", default="4/4", show_default=True, metavar="N/D")
+@click.option(
+    "--tempo",
+    "tempo_bpm",
+    type=float,
+    default=120.0,
+    show_default=True,
+    metavar="BPM",
+    help="Quarters a minute.",
+)
+@click.option(
+    "--meter",
+    "meter_text",
+    default="4/4",
+    show_default=True,
+    metavar="N/D",
+    help="Meter of the notes and of what follows.",
+)
 @click.option(
     "--bars",
     type=click.IntRange(1, 64),
@@ -129,8 +144,10 @@ def lines_of(notes: Iterable[ComposedNote]) -> list[str]:
 def _text(path: str) -> str:
     try:
         return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ComposeFileError(f"{path}: cannot be read: {error}") from error
+    except OSError as error:
+        raise ComposeFileError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ComposeFileError(f"{path}: {_EXPECTED}; got what is no text") from error
 
 
 def _write(path: Path, text: str) -> None:

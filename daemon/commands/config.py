@@ -27,7 +27,9 @@ def command() -> None:
 @command.command()
 @config_options
 def check(config_path: str | None, overrides: Sequence[str]) -> None:
-    """Say whether the configuration can be used here; exit with 2 if not.
+    """Say whether the configuration can be used here.
+
+    Exits with 2 if not, and says what is wrong.
 
     Example: rwkv-music-daemon config check --config my.yaml
     """
@@ -41,7 +43,7 @@ def check(config_path: str | None, overrides: Sequence[str]) -> None:
 @command.command()
 @config_options
 def show(config_path: str | None, overrides: Sequence[str]) -> None:
-    """Print the effective configuration as YAML, every key with its meaning.
+    """Print the effective configuration, each key with its meaning.
 
     Example: rwkv-music-daemon config show > my.yaml
     """

@@ -63,6 +63,8 @@ def command(
             spec = REQUESTS.get(address)
             patience_s = spec.patience_s if spec and timeout_s is None else 0.0
             _request(client, address, typed_arguments(address, args), patience_s)
+        elif listen_s:
+            client.request("/rwkv/ping")  # who listens to nobody should know
         if listen_s is not None:
             _print(client.listen(listen_s))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from rwkv_music.errors import CheckpointError, MidiFileError
+from rwkv_music.errors import CheckpointError, ConfigError, MidiFileError
 from rwkv_music.memory import save_memory
 from rwkv_music.midi_files import ReadOptions
 from rwkv_music.midi_isolated import read_isolated
@@ -22,7 +22,7 @@ from rwkv_music.session import HeardNote, Session
 from ..config import Config, load_config
 from ..memories import MEMORIES, Memories, shipped_memories
 from ..osc.arguments import OscError
-from .options import config_options
+from .options import config_options, counted
 
 
 @click.group()
@@ -57,10 +57,10 @@ def make(
     config_path: str | None,
     overrides: Sequence[str],
 ) -> None:
-    """Let the model hear MIDI files, one after the other, and keep its state as NAME.
+    """Let the model hear MIDI files, and keep its state as NAME.
 
-    The last file is what it remembers best. A memory of that name is replaced. It fits the model
-    that made it, and no other.
+    It hears one after the other; the last is what it remembers best. A memory of that name is
+    replaced. It fits the model that made it, and no other.
 
     \b
     Examples:
@@ -71,9 +71,10 @@ def make(
     memories = _memories(config)
     try:
         path = memories.path(name)
+        phrases = [_heard(midi, bars) for midi in paths]
+        memories.make_folder()
     except OscError as error:
-        raise click.BadParameter(str(error)) from error
-    phrases = [_heard(midi, bars) for midi in paths]
+        raise ConfigError(str(error)) from error
     if model_path is not None:
         config = replace(config, model=replace(config.model, path=model_path))
     model = load_model(config.model.path, config.model.engine)
@@ -85,16 +86,15 @@ def make(
         for number, bar in enumerate(shown):
             notes = map(HeardNote, bar.notes)
             session.hear(number, bar.meter, bar.tempo_bpm, notes, closed=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
     facts = {"files": [midi.name for midi in paths], "bars": len(together)}
     save_memory(path, model, session.fork(), facts)
-    click.echo(f"{path}: {len(together)} bars heard by {model.name}")
+    click.echo(f"{path}: {counted(len(together), 'bar')} heard by {model.name}")
 
 
 @command.command("list")
 @config_options
 def list_(config_path: str | None, overrides: Sequence[str]) -> None:
-    """Say which memories there are, of which model, and what they have heard.
+    """List the memories: of which model, and what they have heard.
 
     Example: rwkv-music-daemon memory list
     """
@@ -116,9 +116,11 @@ def _memories(config: Config) -> Memories:
 
 def _heard(path: Path, bars: int | None) -> Phrase:
     """What the model is to hear of a file. Raises MidiFileError when that is nothing."""
-    phrase = read_isolated(path, ReadOptions(skip_odd_meters=True)).phrase[:bars]
+    reading = read_isolated(path, ReadOptions(skip_odd_meters=True))
+    phrase = reading.phrase[:bars]
     if not any(bar.notes for bar in phrase):
-        raise MidiFileError(f"{path}: no notes to hear")
+        told = reading.report.dropped()
+        raise MidiFileError(f"{path}: no notes to hear" + (told and f"; it has {told}"))
     return phrase
 
 
@@ -130,6 +132,6 @@ def _described(path: Path) -> str:
         return f"cannot be read: {error}"
     if "about" in facts:
         return f"by {metadata.get('model', 'an unknown model')}, {facts['about']}"
-    heard = f", {facts['bars']} bars" if "bars" in facts else ""
+    heard = f", {counted(facts['bars'], 'bar')}" if "bars" in facts else ""
     files = f" of {', '.join(facts['files'])}" if "files" in facts else ""
     return f"by {metadata.get('model', 'an unknown model')}{heard}{files}"

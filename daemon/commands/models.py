@@ -32,7 +32,7 @@ def command() -> None:
 @command.command("list")
 @config_options
 def list_(config_path: str | None, overrides: Sequence[str]) -> None:
-    """Name the models that the service can be asked for, and what each of them is.
+    """List the models that the service can be asked for.
 
     Example: rwkv-music-daemon models list
     """
@@ -51,7 +51,7 @@ def list_(config_path: str | None, overrides: Sequence[str]) -> None:
 @command.command()
 @click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
 def info(path: Path) -> None:
-    """Say what a checkpoint is, for which tokens, and how it was trained.
+    """Say what a checkpoint is, its tokens, and how it was trained.
 
     Example: rwkv-music-daemon models info large.safetensors
     """
@@ -79,11 +79,12 @@ def info(path: Path) -> None:
     show_default=True,
     help="For a weight.",
 )
-def quantize(in_path: Path, out_path: Path, bits: str) -> None:
-    """Write a checkpoint with fewer bits, as the native engine multiplies it.
+@click.option("--force", is_flag=True, help="Replace OUT if it is there already.")
+def quantize(in_path: Path, out_path: Path, bits: str, force: bool) -> None:
+    """Write a checkpoint with fewer bits.
 
-    It loads at once, since the engine uses it where it lies, and two processes share its memory.
-    It runs on every machine.
+    It loads at once, since the native engine uses it where it lies, and two processes share its
+    memory. It runs on every machine.
 
     Example: rwkv-music-daemon models quantize large.safetensors large-4.safetensors --bits 4
     """
@@ -91,6 +92,8 @@ def quantize(in_path: Path, out_path: Path, bits: str) -> None:
 
     if out_path.exists() and out_path.samefile(in_path):
         raise ConfigError(f"{out_path}: is the checkpoint itself; choose another name")
+    if out_path.exists() and not force:
+        raise ConfigError(f"{out_path}: is there already; --force replaces it")
     packed = pack(load_weights(in_path), int(bits))
     save_packed(out_path, packed)
     before, after = in_path.stat().st_size, out_path.stat().st_size

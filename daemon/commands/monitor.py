@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 
 import click
 
 from ..boot import start_log
 from ..config import load_config
 from ..monitor.server import HOST, Monitor
+from .options import config_options
 
 
 @click.command()
-@click.option("--config", "path", type=click.Path(), help="Configuration file (YAML).")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one key.")
-def command(path: str | None, overrides: tuple[str, ...]) -> None:
+@config_options
+def command(config_path: str | None, overrides: Sequence[str]) -> None:
     """Show in a browser what is heard and played, until Ctrl-C.
 
     A service with `monitor.enabled` brings the page with it; this is for one that has not.
 
     Example: rwkv-music-daemon monitor --set monitor.port=8080
     """
-    config = load_config(path, overrides)
+    config = load_config(config_path, overrides)
     start_log("monitor", config.logging)
     monitor = Monitor(config)
     click.echo(f"http://{HOST}:{config.monitor.port}/")

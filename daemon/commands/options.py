@@ -34,6 +34,11 @@ def service_options(command: Command) -> Command:
     return config_options(timeout_option(ANSWER_S, "How long to wait for the answer.")(command))
 
 
+def counted(number: int, noun: str) -> str:
+    """1 bar, 2 bars."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def timeout_option(default: float | None, help: str) -> Callable[[Command], Command]:
     """`--timeout SECONDS`, as `timeout_s`."""
     return click.option(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..clock import SystemClock
-from ..ports.rtmidi import APIS, REMEDIES, RtMidiSystem, unavailable
+from ..ports.rtmidi import REMEDIES, RtMidiSystem, apis_here, unavailable
 
 
 @click.command()
@@ -20,7 +20,7 @@ def command(all_apis: bool) -> None:
     Example: rwkv-music-daemon ports
     """
     taken = ""
-    for api in APIS:
+    for api in apis_here():
         reason = unavailable(api)
         if reason is None:
             click.echo(f"{api}{'' if taken else ' (what midi.api: auto takes)'}")

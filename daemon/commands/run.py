@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 import click
 
@@ -12,14 +13,14 @@ from ..boot import start_log
 from ..config import load_config
 from ..monitor import monitor_absence
 from ..supervisor import run_service
+from .options import config_options
 
 log = logging.getLogger(__name__)
 
 
 @click.command()
-@click.option("--config", "path", type=click.Path(), help="Configuration file (YAML).")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one key.")
-def command(path: str | None, overrides: tuple[str, ...]) -> None:
+@config_options
+def command(config_path: str | None, overrides: Sequence[str]) -> None:
     """Run the service in the foreground until SIGTERM or Ctrl-C.
 
     Prints one line `ready ...` when ports, OSC and model are up, and says so to systemd where that
@@ -28,7 +29,7 @@ def command(path: str | None, overrides: tuple[str, ...]) -> None:
 
     Example: rwkv-music-daemon run --set transport.tempo_bpm=96 --set generation.bars=2
     """
-    config = load_config(path, overrides)
+    config = load_config(config_path, overrides)
     start_log("supervisor", config.logging)
     if config.monitor.enabled and (absence := monitor_absence()):
         raise ConfigError(f"monitor.enabled: {absence}")

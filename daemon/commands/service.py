@@ -79,7 +79,7 @@ def start() -> None:
 
 @command.command()
 def restart() -> None:
-    """Stop the service and start it again, so that it reads its configuration anew.
+    """Start the service anew, with its configuration as it is now.
 
     Example: rwkv-music-daemon service restart
     """
@@ -100,7 +100,15 @@ def status() -> None:
 
 
 @command.command()
-@click.option("-n", "--lines", default=100, show_default=True, help="How many of the last.")
+@click.option(
+    "-n",
+    "--lines",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    metavar="N",
+    help="How many of the last.",
+)
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes.")
 def logs(lines: int, follow: bool) -> None:
     """Print what the service has written.

@@ -13,6 +13,7 @@ from rwkv_music.errors import PortError
 log = logging.getLogger(__name__)
 
 _PLACES = 8  # file descriptors kept for the client
+_CLOSE_S = 1.0
 
 
 class JackGraph:
@@ -87,7 +88,7 @@ class JackGraph:
             if gone.is_set():
                 abandon(client)
             else:
-                client.close()
+                close(client)
 
     def alive(self) -> bool:
         with self._lock:
@@ -104,7 +105,7 @@ class JackGraph:
         with self._lock:
             client, self._client = self._client, None
             if client is not None and not self._gone.is_set():
-                client.close()
+                close(client)
             self._give_places()
             self._gone.set()
 
@@ -112,6 +113,17 @@ class JackGraph:
         log.warning("jack: the server has gone: %s", reason)
         self._gone.set()
         abandon(self._client)
+
+
+def close(client: Any) -> None:
+    """Close a client, or leave it when that does not end: libjack waits for ever now and then
+    where the server is just telling it of a port that has gone."""
+    closing = threading.Thread(target=client.close, name="jack close", daemon=True)
+    closing.start()
+    closing.join(_CLOSE_S)
+    if closing.is_alive():
+        log.debug("jack: %r does not close: left as it is", client)
+        abandon(client)
 
 
 def abandon(client: object) -> None:
@@ -127,9 +139,10 @@ def no_server() -> bool:
     if jack is None:
         return False
     try:
-        jack.Client("RWKV Music Probe", no_start_server=True).close()
+        client = jack.Client("RWKV Music Probe", no_start_server=True)
     except jack.JackError:
         return True
+    close(client)
     return False
 
 

@@ -30,6 +30,7 @@ APIS = {
     "coremidi": rtmidi.API_MACOSX_CORE,
     "winmm": rtmidi.API_WINDOWS_MM,
 }
+_APIS_OF = {"linux": ("alsa", "jack"), "darwin": ("coremidi", "jack"), "win32": ("winmm",)}
 NO_VIRTUAL_PORTS = ("winmm",)
 REMEDIES = {
     "alsa": "load the kernel module snd-seq (sudo modprobe snd-seq)",
@@ -46,7 +47,7 @@ class RtMidiSystem:
 
     def __init__(self, api: str, clock: Clock) -> None:
         if api not in APIS:
-            raise PortError(f"midi.api: got {api!r}, expected auto or one of {tuple(APIS)}")
+            raise PortError(f"midi.api: got {api!r}, expected auto or one of {', '.join(APIS)}")
         self.api = api
         self._api = APIS[api]
         self._clock = clock
@@ -163,6 +164,12 @@ def index_of(name: str, names: list[str], api: str) -> int:
     raise PortError(_no_such_port(api, name, names))
 
 
+def apis_here() -> tuple[str, ...]:
+    """The MIDI systems that this platform may have, in the order in which `auto` tries them."""
+    names = _APIS_OF.get(sys.platform, tuple(APIS))
+    return tuple(api for api in APIS if api in names)
+
+
 def unavailable(api: str) -> str | None:
     """Why that API cannot be used here, or None when it can."""
     if APIS[api] not in rtmidi.get_compiled_api():
@@ -184,7 +191,7 @@ def open_system(api: str, clock: Clock) -> MidiSystem:
     if api != "auto":
         return RtMidiSystem(api, clock)
     reasons = []
-    for candidate in APIS:
+    for candidate in apis_here():
         reason = unavailable(candidate)
         if reason is None:
             log.info("midi.api: auto took %s", candidate)

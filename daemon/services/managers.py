@@ -51,7 +51,7 @@ class Manager(Protocol):
         ...
 
     def status(self) -> tuple[bool, str]:
-        """Whether it runs, and what the manager says."""
+        """Whether it runs, and what the manager says of it when it is installed."""
         ...
 
     def logs(self, lines: int, follow: bool) -> Iterator[str]:
@@ -107,12 +107,15 @@ class Systemd:
         self._must("stop", definitions.UNIT)
 
     def status(self) -> tuple[bool, str]:
-        done = self._run(("systemctl", "--user", "--no-pager", "status", definitions.UNIT))
-        return done.returncode == 0, (done.stdout or done.stderr).rstrip()
+        need_installed(self._path)
+        arguments = ("--no-pager", "status", definitions.UNIT)
+        done = self._run(("systemctl", "--user", *arguments))
+        if not done.stdout:  # it cannot even say that nothing runs
+            raise _refusal(arguments, done)
+        return done.returncode == 0, done.stdout.rstrip()
 
     def logs(self, lines: int, follow: bool) -> Iterator[str]:
         command = ["journalctl", "--user", "-u", definitions.UNIT, "-n", str(lines), "--no-pager"]
-        command += ["-f"] if follow else []
         try:
             with subprocess.Popen(
                 command, stdout=subprocess.PIPE, text=True, errors="replace"
@@ -128,10 +131,14 @@ class Systemd:
     def _must(self, *arguments: str) -> None:
         done = self._run(("systemctl", "--user", *arguments))
         if done.returncode != 0:
-            raise ServiceError(
-                f"systemctl --user {' '.join(arguments)}: {done.stderr.strip()}; is this a session"
-                " of a user with systemd? Otherwise start `rwkv-music-daemon run` in your own way"
-            )
+            raise _refusal(arguments, done)
+
+
+def _refusal(arguments: Sequence[str], done: Done) -> ServiceError:
+    return ServiceError(
+        f"systemctl --user {' '.join(arguments)}: {done.stderr.strip()}; is this a session of a"
+        " user with systemd? Otherwise start `rwkv-music-daemon run` in your own way"
+    )
 
 
 class Launchd:
@@ -172,6 +179,7 @@ class Launchd:
         self._run(("launchctl", "bootout", f"{self._domain}/{definitions.AGENT}"))
 
     def status(self) -> tuple[bool, str]:
+        need_installed(self._path)
         done = self._run(("launchctl", "print", f"{self._domain}/{definitions.AGENT}"))
         return "state = running" in done.stdout, (done.stdout or done.stderr).rstrip()
 
@@ -229,6 +237,7 @@ class TaskScheduler:
             time.sleep(_GONE_S)  # its children hold the OSC port until they notice
 
     def status(self) -> tuple[bool, str]:
+        need_installed(self._path)
         query = f"(Get-ScheduledTask -TaskName '{definitions.TASK}').State"  # not translated
         done = self._run(("powershell", "-NoProfile", "-Command", query))
         state = (done.stdout or done.stderr).strip()

@@ -80,6 +80,20 @@ def test_a_file_that_is_there_is_replaced_only_when_asked(tmp_path: Path) -> Non
     assert len(read_phrase(out)) == 9
 
 
+def test_a_picture_does_not_take_the_place_of_the_music(tmp_path: Path) -> None:
+    out = tmp_path / "out.mid"
+    assert "the same file" in complete(DEMO, "-o", out, "--png", out)
+    assert not out.exists()
+
+
+def test_a_file_without_music_for_a_piano_is_told_with_what_it_has(tmp_path: Path) -> None:
+    drums = tmp_path / "drums.mid"
+    hit = b"\0\x99\x24\x40\x60\x89\x24\0\0\xff\x2f\0"
+    drums.write_bytes(b"MThd\0\0\0\6\0\0\0\1\1\xe0MTrk\0\0\0\x0c" + hit)
+    with pytest.raises(MidiFileError, match="no notes to continue; it has 1 note for drums"):
+        complete(drums)
+
+
 def test_help_has_an_example() -> None:
     said = CliRunner().invoke(cli, ["complete", "--help"]).output
     assert "Example: rwkv-music-daemon complete" in said

@@ -17,6 +17,7 @@ from rwkv_music.music import Phrase
 from rwkv_music.session import HeardNote, Session
 
 DEMO = Path(__file__).parents[2] / "daemon" / "data" / "demo.mid"
+DRUM_HIT = b"\0\x99\x24\x40\x60\x89\x24\0\0\xff\x2f\0"  # and the end of its track
 
 
 @pytest.fixture(autouse=True)
@@ -75,5 +76,19 @@ def test_what_cannot_be_heard_leaves_no_memory(memories: Path, tmp_path: Path) -
         memory("make", "x", DEMO, broken, "--set", "model.engine=scripted")
     with pytest.raises(ConfigError, match=r"model\.engine"):
         memory("make", "x", DEMO, "--set", "model.engine=abacus")
-    assert "name: expected letters" in memory("make", "../x", DEMO)
+    with pytest.raises(ConfigError, match="name: expected letters"):
+        memory("make", "../x", DEMO)
     assert not memories.exists()
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(ConfigError, match=r"taken.memories: cannot be made"):
+        memory("make", "x", DEMO, "--set", f"service.data_dir={tmp_path / 'taken'}")
+
+
+def test_a_file_that_the_model_cannot_hear_is_told_with_what_it_has(tmp_path: Path) -> None:
+    drums = tmp_path / "drums.mid"
+    drums.write_bytes(b"MThd\0\0\0\6\0\0\0\1\1\xe0MTrk\0\0\0\x0c" + DRUM_HIT)
+    with pytest.raises(MidiFileError, match="no notes to hear; it has 1 note for drums"):
+        memory("make", "x", drums)

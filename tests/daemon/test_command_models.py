@@ -74,6 +74,17 @@ def test_list_names_what_the_service_can_load_and_what_is_damaged(folder, checkp
 
 
 @NEEDS_NATIVE
+def test_a_file_that_is_there_is_replaced_only_when_asked(folder, checkpoint):
+    out = folder / "out.safetensors"
+    out.write_bytes(b"mine")
+    with pytest.raises(ConfigError, match="--force"):
+        run("quantize", checkpoint, out)
+    assert out.read_bytes() == b"mine"
+    run("quantize", checkpoint, out, "--force")
+    assert load_model(str(out), "native")
+
+
+@NEEDS_NATIVE
 def test_what_cannot_be_quantised_is_refused_and_nothing_is_written(folder, checkpoint):
     before = checkpoint.read_bytes()
     with pytest.raises(ConfigError, match="the checkpoint itself"):

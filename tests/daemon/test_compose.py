@@ -6,6 +6,8 @@ from typing import Any
 
 from rwkv_music_daemon.compositions import MOST_AT_ONCE, NOTES_PER_MESSAGE
 from rwkv_music_daemon.messages import Compose
+from rwkv_music_daemon.osc.framing import Message
+from rwkv_music_daemon.osc.table import match
 from rwkv_music_daemon.rehearsal import Rehearsal
 from session_stage import events, heard_bars, ms, running
 
@@ -188,3 +190,15 @@ def test_a_lost_worker_is_told_to_the_caller() -> None:
     r.ask("/rwkv/compose/run", "clip", 0, 1)
     r.aside.worker_lost()
     assert r.replies()[-1][1][0] == 500
+
+
+def test_the_answer_goes_to_whoever_asked_for_it_though_another_sent_the_notes() -> None:
+    r = running()
+    r.ask("/rwkv/compose/begin", "clip", 100.0, 4, 4)
+    r.ask("/rwkv/compose/notes", "clip", 0, *NOTES[0])
+    asked = match(Message("/rwkv/compose/run", ("clip", 1, 1)))
+    assert asked is not None
+    r.control.carry_out(asked, ("another", 9), r.clock.now_ns())
+    r.run_until_ns(ms(100))
+    done = [to for to, address, _ in r.control.replies if address == "/rwkv/compose/done"]
+    assert done == [("another", 9)]

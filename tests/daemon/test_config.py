@@ -191,6 +191,19 @@ def test_an_override_of_another_form_is_an_error(override: str) -> None:
         load_config(None, [override])
 
 
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [
+        ("temperature=1", "generation.temperature"),
+        ("generation.temp=1", "generation.temperature"),
+        ("midi.connect=x", "midi.connect_from"),
+    ],
+)
+def test_a_key_that_is_begun_or_lacks_its_section_is_found(override: str, key: str) -> None:
+    with pytest.raises(ConfigError, match=rf"did you mean {key}\?"):
+        load_config(None, [override])
+
+
 def test_a_wrong_override_names_set() -> None:
     with pytest.raises(
         ConfigError, match=r"^--set: osc\.prot: unknown key; did you mean osc\.port"
@@ -220,6 +233,18 @@ def test_the_shipped_file_is_the_defaults() -> None:
     assert load_config(ROOT / "config.yaml") == Config()
     assert (ROOT / "config.yaml").read_text() == config_document.commented_yaml(Config())
     assert (ROOT / "docs" / "configuration.md").read_text() == config_document.markdown()
+
+
+def test_a_home_that_is_not_known_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(path: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", classmethod(unknown))
+    with pytest.raises(ConfigError, match="set HOME or XDG_CONFIG_HOME"):
+        directories.config_file({}, "linux")
+    monkeypatch.setattr(Path, "expanduser", unknown)
+    with pytest.raises(ConfigError, match=r"model\.path: expected a path, got '~x/y'"):
+        load_config(None, ["model.path=~x/y"])
 
 
 def test_files_live_where_the_system_keeps_them() -> None:

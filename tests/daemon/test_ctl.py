@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -107,6 +109,12 @@ def test_config_check_asks_for_what_is_configured(
         assert f"pip install 'rwkv-music[{extra}]'" in said
     said = run("config", "check", "--set", "model.path=nothing.safetensors").exception
     assert "no file nothing.safetensors" in str(said)
+    said = run("config", "check", "--set", "model.memory=waltz").exception
+    assert "no memory 'waltz'" in str(said)
+    (home / "taken").write_text("a file")
+    for key in ("service.data_dir", "logging.folder"):
+        said = run("config", "check", "--set", f"{key}={home / 'taken' / 'below'}").exception
+        assert f"{key}: {home / 'taken'} is no folder" in str(said)
     words = ("--set", "model.path=steps", "--set", "model.engine=scripted")
     assert run("config", "check", *words).exit_code == 0
 
@@ -114,6 +122,11 @@ def test_config_check_asks_for_what_is_configured(
 def test_ctl_listens(service: OscService) -> None:
     result = ctl(service, "stop", "--listen", "0.1")
     assert result.output == "/rwkv/state idle\n"
+
+
+def test_ctl_does_not_listen_to_nobody() -> None:
+    result = run("ctl", "--listen", "5", "--timeout", "0.05", "--set", "osc.port=9")
+    assert "nobody answers" in str(result.exception)
 
 
 def test_ctl_without_anything_to_do_is_a_usage_error() -> None:
@@ -134,6 +147,19 @@ def test_nobody_there_is_exit_1_with_a_hint(
         main()
     assert over.value.code == 1
     assert "error: nobody answers at 127.0.0.1:9" in capsys.readouterr().err
+
+
+def test_a_command_that_is_spelled_alike_is_proposed() -> None:
+    assert "did you mean config?" in run("confg", "check").output
+    assert "did you mean" not in run("zzz").output
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_is_an_error_without_a_trace() -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "rwkv_music_daemon.cli", "config", "show"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (1, "error: No space left on device\n")
 
 
 @pytest.mark.parametrize("name", ["ctl", "trigger", "config"])

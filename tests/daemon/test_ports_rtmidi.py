@@ -36,6 +36,15 @@ def test_without_any_system_every_remedy_is_told(monkeypatch: pytest.MonkeyPatch
         ports.open_system("auto", ManualClock())
 
 
+def test_systems_of_other_platforms_are_not_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ports.sys, "platform", "linux")
+    monkeypatch.setattr(ports, "unavailable", lambda api: "not here")
+    with pytest.raises(PortError) as caught:
+        ports.open_system("auto", ManualClock())
+    assert "macOS" not in str(caught.value)
+    assert ports.apis_here() == ("alsa", "jack")
+
+
 def test_an_unknown_system_is_named() -> None:
     with pytest.raises(PortError, match=r"'oss'.*alsa"):
         ports.open_system("oss", ManualClock())

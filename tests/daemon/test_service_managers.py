@@ -114,6 +114,20 @@ def test_a_service_that_cannot_start_is_not_installed(
     assert "no file /nowhere.safetensors" in str(done.exception)
 
 
+@pytest.mark.parametrize("kind", [Systemd, Launchd, TaskScheduler])
+def test_what_is_not_installed_has_no_status(kind: type, tmp_path: Path) -> None:
+    more = {Systemd: (), Launchd: (tmp_path / "logs", 501), TaskScheduler: (tmp_path / "logs", "x")}
+    with pytest.raises(ServiceError, match="not installed"):
+        kind(tmp_path, *more[kind], Asked(says="Running")).status()
+
+
+def test_a_systemd_that_is_not_reached_is_no_service_that_stands_still(tmp_path: Path) -> None:
+    Systemd(tmp_path, Asked()).install(COMMAND)
+    assert Systemd(tmp_path, Asked(says="active (running)")).status() == (True, "active (running)")
+    with pytest.raises(ServiceError, match="a session of a user with systemd"):
+        Systemd(tmp_path, Asked(refuses="status")).status()
+
+
 def test_without_a_systemd_of_the_user_nothing_is_written(tmp_path: Path) -> None:
     with pytest.raises(ServiceError, match="run"):
         Systemd(tmp_path, Asked(refuses="show-environment")).install(COMMAND)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import click
 import pytest
 from click.testing import CliRunner
@@ -40,6 +42,32 @@ def test_help_has_an_example_that_names_the_command(program: str, name: str) -> 
     if isinstance(command, click.Group):
         for below in command.list_commands(click.Context(command)):
             check_help(program, name, below)
+
+
+def groups(command: click.Command, *names: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """A command and all below it, with their names."""
+    yield names, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
+            yield from groups(below, *names, name)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_every_option_says_what_it_does(program: str) -> None:
+    for names, command in groups(PROGRAMS[program], program):
+        mute = [p.name for p in command.params if isinstance(p, click.Option) and not p.help]
+        assert not mute, f"{' '.join(names)}: {mute}"
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_no_summary_is_cut_off(program: str) -> None:
+    for names, command in groups(PROGRAMS[program], program):
+        if isinstance(command, click.Group):
+            shown = CliRunner().invoke(PROGRAMS[program], [*names[1:], "--help"]).output
+            assert "..." not in shown.partition("Commands:")[2], " ".join(names)
 
 
 def test_what_is_promised_is_there() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,17 @@ def test_a_link_that_lies_in_the_way_is_not_followed(tmp_path: Path) -> None:
         part.write_text("new")
     assert (path.read_text(), other.read_text()) == ("new", "mine")
     assert not path.is_symlink()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pipes in folders")
+def test_only_a_file_is_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for place in (pipe, tmp_path):
+        with pytest.raises(FileExistsError, match="no file"), replacing(place) as part:
+            part.write_text("new")
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
 
 
 def test_a_folder_that_there_is_not_is_an_os_error(tmp_path: Path) -> None:

@@ -197,6 +197,27 @@ def test_a_hostile_file_ends_in_an_error_that_names_it(tmp_path: Path, name: str
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("ticks of seconds", "SMPTE frames; expected ticks a quarter"),
+        ("cut short", "the file is cut off: it ends in the middle of a track"),
+        ("tempo without end", "a tempo of .* quarters a minute; expected one from 3 to 10000"),
+    ],
+)
+def test_what_a_player_can_mend_is_said_in_his_words(name: str, said: str) -> None:
+    with pytest.raises(MidiFileError, match=said):
+        parse_midi(HOSTILE[name])
+
+
+def test_what_was_dropped_is_told_in_words() -> None:
+    drums = [("Drums", 0, True, [(0, 480, 36, 64)])]
+    low = [(0, 480, 5, 64), (0, 480, 6, 64)]
+    report = parse_midi(midi_bytes(low, more_tracks=drums)).report
+    assert report.dropped() == "1 note for drums, 2 notes off the piano's keyboard"
+    assert parse_midi(midi_bytes([(0, 480, 60, 64)])).report.dropped() == ""
+
+
 def test_files_that_are_not_there_or_too_large(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,6 +59,14 @@ def test_louder_is_darker(image: Any) -> None:
     assert ink(20) < ink(70) < ink(127)
 
 
+def test_long_names_do_not_run_into_each_other(image: Any) -> None:
+    name = "nocturne_" * 20
+    drawn = image({name: (BAR,), "RWKV Music": (BAR,)}, title=name)
+    head = drawn[10:60, :, 0]  # red, of the line with title and legend
+    blank = "".join("01"[bool((column > 0.9).all())] for column in head.T).strip("1")
+    assert "1" * 50 in blank  # there is room between the two
+
+
 def test_long_music_gets_more_rows(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib comes with the extra 'plot'")
     heights = []

@@ -20,9 +20,20 @@ _file = click.Path(path_type=Path, dir_okay=False)
     help="CSV with the columns path, and if you like split (train, valid) and set."
     " FOLDER/manifest.csv is taken if it is there.",
 )
-@click.option("--valid-share", default=0.05, show_default=True, help="Where no split is given.")
+@click.option(
+    "--valid-share",
+    type=click.FloatRange(0, 1),
+    default=0.05,
+    show_default=True,
+    help="How much is kept for validation, where no split is given.",
+)
 @click.option("--leave-out", multiple=True, help="Tracks of this name are not read (repeatable).")
-@click.option("--workers", type=int, help="Processes that read files; one a core by default.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Processes that read files; one a core by default.",
+)
 def prepare(
     places: tuple[Path, ...],
     out: Path,
@@ -68,11 +79,19 @@ def prepare(
 
 @click.command()
 @click.argument("data", type=_folder)
-@click.option("--split", type=click.Choice(("train", "valid")), default="train", show_default=True)
+@click.option(
+    "--split",
+    type=click.Choice(("train", "valid")),
+    default="train",
+    show_default=True,
+    help="Which of its pieces.",
+)
 @click.option("--jsonl", type=_file, help="A file: a line of JSON a piece.")
 @click.option("--miditok", type=_folder, help="A folder: miditok's token files and its tokenizer.")
 def dump(data: Path, split: str, jsonl: Path | None, miditok: Path | None) -> None:
-    """Write the pieces of DATA, which `train prepare` made, for other programs.
+    """Write prepared pieces for other programs.
+
+    DATA is a folder that `train prepare` made.
 
     Example: train dump prepared --split valid --jsonl valid.jsonl
     """

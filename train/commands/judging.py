@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _folder = click.Path(path_type=Path, file_okay=False)
 _file = click.Path(path_type=Path, dir_okay=False)
+_some = click.IntRange(min=1)
+_any = click.IntRange(min=0)
 _data = click.option("--data", type=_folder, required=True, help="What train prepare wrote.")
 _against = click.option("--against", type=_file, multiple=True, help="Another model (repeatable).")
 
@@ -22,13 +24,21 @@ _against = click.option("--against", type=_file, multiple=True, help="Another mo
 @click.argument("model", type=_file)
 @_data
 @_against
-@click.option("--length", default=1024, show_default=True, help="Tokens a window.")
-@click.option("--context-bars", default=4, show_default=True, help="Bars before the targets.")
-@click.option("--windows", default=0, help="How many, spread evenly; 0 takes them all.")
-@click.option("--ngram", default=5, show_default=True, help="Order; 0: no baselines.")
-@click.option("--passages", default=48, show_default=True, help="Told after 2 to 64 bars; 0: none.")
-@click.option("--strung", default=100_352, show_default=True, help="Tokens of a state; 0: none.")
-@click.option("--completions", default=60, show_default=True, help="To compare; 0: none.")
+@click.option("--length", type=_some, default=1024, show_default=True, help="Tokens a window.")
+@click.option(
+    "--context-bars", type=_any, default=4, show_default=True, help="Bars before the targets."
+)
+@click.option("--windows", type=_any, default=0, help="How many, spread evenly; 0 takes them all.")
+@click.option("--ngram", type=_any, default=5, show_default=True, help="Order; 0: no baselines.")
+@click.option(
+    "--passages", type=_any, default=48, show_default=True, help="Told after 2 to 64 bars; 0: none."
+)
+@click.option(
+    "--strung", type=_any, default=100_352, show_default=True, help="Tokens of a state; 0: none."
+)
+@click.option(
+    "--completions", type=_any, default=60, show_default=True, help="To compare; 0: none."
+)
 def evaluate(
     model: Path,
     data: Path,
@@ -63,7 +73,9 @@ def evaluate(
 @click.command()
 @click.argument("model", type=_file)
 @_data
-@click.option("--completions", default=60, show_default=True, help="Of 8 bars after 8 bars.")
+@click.option(
+    "--completions", type=_some, default=60, show_default=True, help="Of 8 bars after 8 bars."
+)
 def copying(model: Path, data: Path, completions: int) -> None:
     """How much of what MODEL plays stands note for note in its training data, in any key, beside
     what real pieces of the validation split share with it.
@@ -88,7 +100,7 @@ def _numbers(context: click.Context, parameter: click.Parameter, text: str) -> t
 @_data
 @click.option("--temperatures", default="0.9,0.95,1,1.05", show_default=True, callback=_numbers)
 @click.option("--top-ps", default="0.9,0.95,0.98", show_default=True, callback=_numbers)
-@click.option("--completions", default=40, show_default=True, help="For each of them.")
+@click.option("--completions", type=_some, default=40, show_default=True, help="For each of them.")
 def sampling(
     model: Path,
     data: Path,
@@ -113,7 +125,9 @@ def sampling(
 @_against
 @click.option("-o", "--out", type=_file, required=True, help="The page.")
 @click.option("--only", default="", help="Some of the sections, with commas between.")
-@click.option("--windows", default=0, help="Of the validation split, for losses; 0: all of them.")
+@click.option(
+    "--windows", type=_any, default=0, help="Of the validation split, for losses; 0: all of them."
+)
 def card_(
     model: Path, data: Path, against: tuple[Path, ...], out: Path, only: str, windows: int
 ) -> None:

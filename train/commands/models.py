@@ -9,6 +9,7 @@ import click
 _folder = click.Path(path_type=Path, file_okay=False)
 _file = click.Path(path_type=Path, dir_okay=False)
 _place = click.Path(path_type=Path, exists=True)
+_some = click.IntRange(min=1)
 
 
 @click.command()
@@ -16,12 +17,24 @@ _place = click.Path(path_type=Path, exists=True)
 @click.option("-o", "--out", type=_folder, required=True, help="Folder of the MIDI files.")
 @click.option("--data", type=_folder, help="Continue pieces of this prepared data ...")
 @click.option("--midi", type=_file, help="... or the last bars of this MIDI file.")
-@click.option("--count", default=4, show_default=True)
-@click.option("--context-bars", default=8, show_default=True)
-@click.option("--bars", default=8, show_default=True, help="Of each continuation.")
-@click.option("--temperature", default=0.95, show_default=True)
-@click.option("--top-p", default=0.95, show_default=True)
-@click.option("--seed", default=0, show_default=True)
+@click.option("--count", type=_some, default=4, show_default=True, help="How many.")
+@click.option("--context-bars", type=_some, default=8, show_default=True, help="Bars heard before.")
+@click.option("--bars", type=_some, default=8, show_default=True, help="Of each continuation.")
+@click.option(
+    "--temperature",
+    type=click.FloatRange(0, 2),
+    default=0.95,
+    show_default=True,
+    help="Boldness; 0 takes the likeliest note every time.",
+)
+@click.option(
+    "--top-p",
+    type=click.FloatRange(0.05, 1),
+    default=0.95,
+    show_default=True,
+    help="Draw from the likeliest that make up this share.",
+)
+@click.option("--seed", default=0, show_default=True, help="The same seed plays the same.")
 def sample(
     model: Path,
     out: Path,
@@ -34,8 +47,10 @@ def sample(
     top_p: float,
     seed: int,
 ) -> None:
-    """Let MODEL (a run's checkpoint or weights) play: MIDI files and piano rolls, the true
-    continuation beside them where it is known.
+    """Let MODEL play: MIDI files and piano rolls.
+
+    MODEL is a run's checkpoint, or weights. The true continuation stands beside its own where it is
+    known.
 
     Example: train sample run/checkpoint.safetensors --data prepared -o samples
     """
@@ -78,7 +93,9 @@ def sample(
 @click.option("--float32", is_flag=True, help="Twice the size, the numbers as they were trained.")
 @click.option("--note", multiple=True, help="KEY=TEXT for the training facts (repeatable).")
 def export(model: Path, out: Path, float32: bool, note: tuple[str, ...]) -> None:
-    """Write a run's weights as the daemon loads them (safetensors, bfloat16).
+    """Write a run's weights as the daemon loads them.
+
+    A safetensors file, in bfloat16 unless told otherwise.
 
     Example: train export run/checkpoint.safetensors -o my.safetensors --note data="my own pieces"
     """
@@ -96,10 +113,10 @@ def export(model: Path, out: Path, float32: bool, note: tuple[str, ...]) -> None
 @click.option("-o", "--out", type=_file, required=True, help="Weights to start a run from.")
 @click.option("--new-tokens", is_flag=True, help="Keep the layers; embedding and head begin anew.")
 def import_(weights: Path, out: Path, new_tokens: bool) -> None:
-    """Turn official RWKV-7 weights (.pth) into weights that a run can start from.
+    """Turn official RWKV-7 weights into a file that a run can start from.
 
-    No code in the file is run. Where it was trained on other tokens, as text models are,
-    --new-tokens keeps what lies between embedding and head.
+    WEIGHTS is a .pth; no code in the file is run. Where it was trained on other tokens, as text
+    models are, --new-tokens keeps what lies between embedding and head.
 
     Example: train import RWKV-x070.pth -o start.safetensors --new-tokens
     """
@@ -115,15 +132,22 @@ def import_(weights: Path, out: Path, new_tokens: bool) -> None:
 @click.argument("midi", type=_place, nargs=-1, required=True)
 @click.option("-o", "--out", type=_file, required=True, help="The memory that the daemon loads.")
 @click.option("-m", "--model", type=_file, help="The model; without it, the shipped one.")
-@click.option("--steps", default=60, show_default=True, help="More for more pieces.")
-@click.option("--rate", default=0.05, show_default=True, help="Lower where the loss jumps.")
+@click.option("--steps", type=_some, default=60, show_default=True, help="More for more pieces.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(0, min_open=True),
+    default=0.05,
+    show_default=True,
+    help="Lower where the loss jumps.",
+)
 def personalize(
     midi: tuple[Path, ...], out: Path, model: Path | None, steps: int, rate: float
 ) -> None:
-    """Tune an initial state on a handful of pieces; the model stays as it is.
+    """Tune an initial state on a handful of pieces.
 
-    MIDI are files, or folders of them. The daemon loads OUT as a memory, with the same model. Of
-    three pieces or more the last is kept aside, and says when enough is learnt.
+    MIDI are files, or folders of them. The model stays as it is; the daemon loads OUT as a memory,
+    with the same model. Of three pieces or more the last is kept aside, and says when enough is
+    learnt.
 
     Example: train personalize my-pieces/*.mid -o ~/.local/share/rwkv-music/memories/me.safetensors
     """

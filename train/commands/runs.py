@@ -19,7 +19,7 @@ _MARKS = {"ok": "green", "absent": "yellow", "missing": "red"}
 @_set
 @click.option("--fast-dev-run", is_flag=True, help="Two steps of everything, kept nowhere.")
 def run(config: Path | None, overrides: tuple[str, ...], fast_dev_run: bool) -> None:
-    """Train, or go on training: a run that was stopped continues where it was.
+    """Train, or go on with a run that was stopped.
 
     SIGTERM and Ctrl-C save and exit. Under torchrun, every process takes its share of each step.
 
@@ -28,9 +28,10 @@ def run(config: Path | None, overrides: tuple[str, ...], fast_dev_run: bool) -> 
     Example: torchrun --nproc-per-node 8 -m rwkv_music_train run -c large.yaml
     """
     from ..config import read_config
+
+    settings = read_config(config, overrides)  # before PyTorch, which takes seconds to load
     from ..session import rehearse, train
 
-    settings = read_config(config, overrides)
     if fast_dev_run:
         rehearse(settings)
         click.echo("steps, validation, samples and a checkpoint: all of it works")
@@ -84,8 +85,16 @@ def model(
 @click.command()
 @_config
 @_set
-@click.option("--processes", default=1, show_default=True, help="GPUs, or ranks.")
-@click.option("--share", default=0.4, show_default=True, help="Of the matrix rate that is reached.")
+@click.option(
+    "--processes", type=click.IntRange(min=1), default=1, show_default=True, help="GPUs, or ranks."
+)
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.4,
+    show_default=True,
+    help="Of the matrix rate that is reached.",
+)
 @click.option("--measure", is_flag=True, help="Take two steps, and say what they took.")
 def estimate(
     config: Path | None, overrides: tuple[str, ...], processes: int, share: float, measure: bool
@@ -98,11 +107,12 @@ def estimate(
     Example: train estimate --set model.size=0.4B --set run.batch=8 --set run.recompute=true
     """
     from ..config import read_config
+
+    settings = read_config(config, overrides)
     from ..estimate import estimate as make
     from ..ranks import choose_device
     from ..session import measure_steps, shape_of
 
-    settings = read_config(config, overrides)
     device = choose_device(settings.run.device)
     shape = shape_of(settings.model)
     made = make(settings, shape, device, processes=processes, share_of_rate=share)
@@ -125,7 +135,7 @@ def estimate(
 
 @click.command()
 def doctor() -> None:
-    """What training needs or can use: what is there, what is missing, how to get it.
+    """Say what is there for training, what is missing, how to get it.
 
     Exits with 0 when nothing is missing, else with 1.
 
