@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from unittest import mock
 
 import pytest
 
@@ -33,6 +34,32 @@ def test_what_is_missing_is_named(empty_cache, monkeypatch, tool, told):
     with pytest.raises(BuildError, match=told) as failure:
         build.load(cuda_recipe([90]))
     assert str(failure.value).count(";") == 0  # nothing else is
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the fakes are shell scripts")
+def test_on_windows_visual_studio_is_found_by_itself(empty_cache, monkeypatch, windows):
+    """An ordinary terminal will do: what compiles has the environment of vcvars64.bat."""
+    seen = []
+    monkeypatch.setattr(build.sys, "platform", "win32")
+    monkeypatch.setattr(build, "_compile_and_load", lambda *_: seen.append(dict(os.environ)))
+    monkeypatch.setattr(build.shutil, "which", which_without("cl"))
+    with mock.patch.dict(os.environ, windows):
+        os.environ.pop("CXX", None)
+        build.load(build.recipe("cpu"))
+    (environment,) = seen
+    assert (environment["INCLUDE"], environment["LIB"]) == ("C:\\include", "C:\\lib")
+    assert environment["PATH"].endswith("C:\\vc\\bin")  # the scripts, for ninja, come before
+
+
+def test_on_windows_without_visual_studio_the_remedy_is_said(empty_cache, monkeypatch, tmp_path):
+    monkeypatch.setattr(build.sys, "platform", "win32")
+    monkeypatch.setattr(build.shutil, "which", which_without("cl"))
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setenv("ProgramFiles(x86)", str(tmp_path))
+    monkeypatch.setenv("ProgramFiles", str(tmp_path))
+    with pytest.raises(BuildError, match="install the Build Tools for Visual Studio") as failure:
+        build.load(build.recipe("cpu"))
+    assert "ninja" not in str(failure.value)
 
 
 def test_a_compiler_that_fails_is_quoted(empty_cache):
