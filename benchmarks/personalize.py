@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rwkv_music_train.personalize import TuneOptions, Tuned, loss_from, tune_state
+from rwkv_music_train.personalize import Tuned, TuneOptions, loss_from, tune_state
 from rwkv_music_train.pieces import Piece
 from rwkv_music_train.prepare import PrepareOptions, read_all
 from rwkv_music_train.weights import model_of

@@ -135,31 +135,34 @@ print(torch.equal(y, z), torch.equal(end, other), x[0].grad is not None, absence
 """
 
 
-def run(tmp_path, **variables):
-    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)} | variables
-    return subprocess.run(
-        [sys.executable, "-c", _CALL], env=environment, capture_output=True, text=True
-    )
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the cache does not follow XDG")
 def test_without_a_compiler_pytorch_does_it_and_says_so(tmp_path):
-    done = run(tmp_path, CXX="no-such-compiler")
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path), "CXX": "no-such-compiler"}
+    done = subprocess.run(
+        [sys.executable, "-c", _CALL], env=environment, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("True True True wkv7_cpu cannot be compiled: no C++ compiler")
     assert done.stderr.count("plain PyTorch does it") == 1
 
 
-def test_pytorch_can_be_asked_for(tmp_path):
-    done = run(tmp_path, RWKV_MUSIC_KERNELS="torch")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("True True True RWKV_MUSIC_KERNELS=torch")
-    assert done.stderr == ""
+@pytest.fixture
+def asked_anew(monkeypatch):
+    """Nothing is remembered of earlier questions, and nothing may be built."""
+    monkeypatch.setattr(build, "_absence", build._absence.__wrapped__)
+    monkeypatch.setattr(build, "load", lambda wanted: pytest.fail(f"builds {wanted}"))
 
 
-def test_another_wish_is_refused(tmp_path):
-    done = run(tmp_path, RWKV_MUSIC_KERNELS="triton")
-    assert "RWKV_MUSIC_KERNELS: got 'triton', expected torch or nothing" in done.stderr
+def test_pytorch_can_be_asked_for(asked_anew, monkeypatch, caplog):
+    monkeypatch.setenv(build.VARIABLE, "torch")
+    assert build.absence("cpu") == "RWKV_MUSIC_KERNELS=torch"
+    assert caplog.records == []
+
+
+def test_another_wish_is_refused(asked_anew, monkeypatch):
+    monkeypatch.setenv(build.VARIABLE, "triton")
+    with pytest.raises(ValueError, match="got 'triton', expected torch or nothing"):
+        build.absence("cpu")
 
 
 def test_a_device_without_kernels_is_left_to_pytorch():
