@@ -92,7 +92,8 @@ def tune_state(
         raise ConfigError("no piece to learn from; see what was refused, and why")
     model = model_of(weights).eval().requires_grad_(False)
     parts = _parts(pieces)
-    steps, gains = options.steps, ()
+    steps = options.steps
+    gains: tuple[float, ...] = ()
     if parts:
         by_fold = np.array([_gains(model, parts, aside, options, progress) for aside in parts])
         best = int(by_fold.mean(0).argmax())
@@ -100,13 +101,11 @@ def tune_state(
         gains = tuple(map(float, by_fold[:, best]))
         if np.mean(gains) <= np.std(gains, ddof=1) / len(gains) ** 0.5:
             raise ConfigError(
-                f"what these pieces have in common, the model knows already: each was told"
-                f" {np.mean(gains):.4f} nats a token better after the others than from nothing,"
-                " which may be chance; choose pieces of one style, or more of them"
+                "what these pieces have in common, the model knows already: learning the others"
+                f" changes the loss of a piece by {-np.mean(gains):+.4f} nats a token, which may be"
+                " chance; choose pieces of one style, or more of them"
             )
-    states: list[Tensor] = []
-    for states in islice(_tuning(model, pieces, options, progress), steps):  # noqa: B007
-        pass
+    *_, states = islice(_tuning(model, pieces, options, progress), steps)
     return Tuned(states, steps, gains)
 
 

@@ -203,7 +203,9 @@ def import_(weights: Path, out: Path, new_tokens: bool) -> None:
 @click.argument("midi", type=_place, nargs=-1, required=True)
 @click.option("-o", "--out", type=_file, required=True, help="The memory that the daemon loads.")
 @click.option("-m", "--model", type=_file, help="The model; without it, the shipped one.")
-@click.option("--steps", default=60, show_default=True, help="More for more pieces.")
+@click.option(
+    "--steps", default=60, show_default=True, type=click.IntRange(1), help="More for more pieces."
+)
 @click.option("--rate", default=0.05, show_default=True, help="Lower where the loss jumps.")
 def personalize(
     midi: tuple[Path, ...], out: Path, model: Path | None, steps: int, rate: float
