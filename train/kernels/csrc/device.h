@@ -48,7 +48,7 @@ WKV7_DEVICE float exponential(float x) {
 // as they are: a GPU's own NaN, 0x7fffffff, would become -0.
 WKV7_DEVICE std::uint32_t tf32(float x) {
   const std::uint32_t bits = float_to_bits(x);
-  return std::fabs(x) < INFINITY ? bits + 0x1000 : bits;
+  return fabsf(x) < INFINITY ? bits + 0x1000 : bits;
 }
 WKV7_DEVICE float upper(float x) { return bits_to_float(float_to_bits(x) & 0xffffe000); }
 
