@@ -17,7 +17,7 @@ from rwkv_music.model.weights import Weights
 from rwkv_music.tokenizer import Vocabulary, load_vocabulary
 
 from .model import Rwkv7
-from .personalize import TuneOptions, loss_from, tune_state, write_memory
+from .personalize import FEWEST_TO_CHECK, TuneOptions, loss_from, tune_state, write_memory
 from .pieces import Piece, read_split
 from .report import Table
 from .weights import model_of
@@ -28,7 +28,7 @@ STYLES: Mapping[str, tuple[str, ...]] = {
     "classical": ("chopin_first_editions", "mutopia_piano", "polish_scores"),
     "song": ("openscore_lieder",),
 }
-TUNING = TuneOptions(steps=30, length=256, rate=0.1, transpose=6, aside=12)
+TUNING = TuneOptions(steps=30, length=256, rate=0.1, transpose=6)
 MOST_PIECES = 300
 _COMPARED = 24  # windows of each style
 
@@ -43,8 +43,8 @@ def make_memories(
     say: Progress = lambda text: None,
 ) -> list[Table]:
     """Write the memory of every style of which the data have pieces, and compare them on the
-    beginnings of validation pieces. A style that has no piece, or in which the pieces kept aside
-    are told best without a memory, is left out, and `say` is told why."""
+    beginnings of validation pieces. A style that has no piece, or in which the pieces do not
+    help each other is left out, and `say` is told why."""
     vocabulary = load_vocabulary()
     train, valid = (read_split(data, split, vocabulary) for split in ("train", "valid"))
     folder.mkdir(parents=True, exist_ok=True)
@@ -52,18 +52,19 @@ def make_memories(
     for name, sets in STYLES.items():
         pieces = [piece for piece in train if piece.set in sets]
         path = folder / f"{name}.safetensors"
-        if len(pieces) <= options.aside:
+        if len(pieces) < FEWEST_TO_CHECK:
             say(f"{name}: left out, there are {len(pieces)} pieces of {', '.join(sets)}")
             continue
         chosen = _drawn(pieces, MOST_PIECES, options.seed)
         try:
-            found[name] = tune_state(weights, chosen, options)
+            tuned = tune_state(weights, chosen, options)
         except ConfigError as error:
             path.unlink(missing_ok=True)
             say(f"{name}: left out, {error}")
             continue
+        found[name] = tuned.states
         about = f"tuned on {len(chosen)} pieces of {', '.join(sets)}"
-        facts = {"made_by": "train memories", "about": about, "steps": options.steps}
+        facts = {"made_by": "train memories", "about": about, "steps": tuned.steps}
         write_memory(path, weights, found[name], facts)
         say(f"{path}: {about}")
     return [_compared(model_of(weights).eval(), found, valid, vocabulary)] if found else []
