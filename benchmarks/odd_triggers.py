@@ -34,6 +34,7 @@ import json
 import os
 import sys
 import time
+from collections import Counter
 from contextlib import ExitStack
 from itertools import pairwise
 from math import floor
@@ -47,13 +48,14 @@ from rwkv_music_daemon.osc.client import OscClient
 from .events import Events
 from .figures import histogram, machine, percentile, table, write
 from .handover import lateness_ms, scripted_notes
-from .performance import STEPS_PER_BEAT, Meter, Performance, perform
+from .performance import STEPS_PER_BEAT, Meter, NoteOn, Performance, perform
 from .rig import FrameProbe, JackServer, Service, echo, loopback_ms
 
 METERS: tuple[Meter, ...] = ((4, 4), (3, 4), (6, 8), (5, 4), (7, 8))
 SLOWEST_BPM, FASTEST_BPM = 50.0, 220.0
 TRIGGERS, QUICK_TRIGGERS, TRIGGERS_A_RUN = 500, 10, 5
 TARGET_P99_MS = 1.0
+LEFT_OUT = "SuspendRefNum error"  # the server has not waited any longer for a client
 _GOLDEN = 0.6180339887498949
 _EDGES_MS = [round(-1.5 + 0.1 * k, 1) for k in range(31)]
 _SPEEDS_BPM = (50, 90, 140, 180, 220)
@@ -67,7 +69,7 @@ def tempo_bpm(run: int) -> float:
 
 def judge(performance: Performance, stalls: list[int], scripted: bool) -> dict[str, Any]:
     """The figures of a run."""
-    problem = _misplaced(performance)
+    problems = [_misplaced(performance)]
     # Of two triggers for one line the second has replaced the first.
     performance.start_bars = sorted(set(performance.start_bars))
     played = sorted(note for _, note in performance.played)
@@ -76,11 +78,12 @@ def judge(performance: Performance, stalls: list[int], scripted: bool) -> dict[s
     try:
         errors = lateness_ms(performance, notes)
     except ValueError as error:
-        problem = problem or str(error)
+        problems.append(f"{error}: {_difference(performance, notes)}")
     if played != sorted(notes):
-        problem = problem or f"/rwkv/note/played told {len(played)} notes, not the same"
+        unlike = sorted(set(played) ^ set(notes))
+        problems.append(f"/rwkv/note/played told {len(played)} notes, not the same: {unlike}")
     if len(performance.done) != len(performance.start_bars):
-        problem = problem or f"{len(performance.done)} completions were done"
+        problems.append(f"{len(performance.done)} completions were done")
     return {
         "tempo_bpm": performance.tempo_bpm,
         "meter": "{}/{}".format(*performance.meter),
@@ -90,7 +93,7 @@ def judge(performance: Performance, stalls: list[int], scripted: bool) -> dict[s
         "dropped": sum(done[4] for done in performance.done),
         "worst_ms": max((done[5] for done in performance.done), default=float("nan")),
         "stalls": len(stalls),
-        "problem": problem,
+        "problem": "; ".join(filter(None, problems)),
         "errors_ms": [round(error, 4) for error in errors],
         "calm_ms": [round(error, 4) for error in _calm(performance, errors, stalls)],
     }
@@ -106,6 +109,15 @@ def _misplaced(performance: Performance) -> str:
         if not earliest <= start_bar <= latest:
             return f"a trigger at beat {asked:.2f} was promised bar {start_bar}, not {earliest}"
     return ""
+
+
+def _difference(performance: Performance, notes: list[NoteOn]) -> str:
+    """The note-ons that are missing on the port, and those that are too many: step and pitch."""
+    expected = Counter((step, pitch) for step, pitch, *_ in notes)
+    steps = ((t - performance.first_ns) / performance.beat_ns for t, _, _ in performance.struck())
+    pitches = (pitch for _, pitch, _ in performance.struck())
+    there = Counter((round(b * STEPS_PER_BEAT), p) for b, p in zip(steps, pitches, strict=True))
+    return f"missing {sorted(expected - there)}, too many {sorted(there - expected)}"
 
 
 def _calm(performance: Performance, errors: list[float], stalls: list[int]) -> list[float]:
@@ -139,7 +151,7 @@ def measure(options: argparse.Namespace, result: dict[str, Any]) -> None:
         events = stack.enter_context(Events(service.osc_port))
         probe.listen_to(server.wait_for_port("RWKV Music Out"))
         probe.play_to(server.wait_for_port("RWKV Music In"))
-        runs = result["runs"]
+        runs, left_out_before = result["runs"], server.said().count(LEFT_OUT)
         while _triggers(runs) < options.triggers and time.monotonic() < ends_s:
             number = len(runs)
             count = min(TRIGGERS_A_RUN, options.triggers - _triggers(runs))
@@ -149,7 +161,11 @@ def measure(options: argparse.Namespace, result: dict[str, Any]) -> None:
                 probe, osc, events, tempo, meter, count, Random(number), busy=True
             )
             run = judge(performance, probe.stalls(), options.engine == "scripted")
-            runs.append({**run, "loopback_ms": round(loopback, 4)})
+            left_out = server.said().count(LEFT_OUT)
+            runs.append(
+                {**run, "left_out": left_out - left_out_before, "loopback_ms": round(loopback, 4)}
+            )
+            left_out_before = left_out
             _tell(runs[-1], _triggers(runs), options.triggers)
             write(result, options.json)
         result["errors"] += [line for line in service.said().splitlines() if "ERROR" in line]

@@ -344,7 +344,8 @@ class Conductor:
 
     def _rest(self, bar: AssembledBar, now_ns: int) -> None:
         """Stop the clock that we started ourselves when nobody has played for a while."""
-        busy = bool(bar.notes) or self.state in ("armed", "playing")
+        sounds = bool(bar.notes) or bool(self.listener.held_pitches)
+        busy = sounds or self.state in ("armed", "playing")
         if self.own_clock.rests(busy=busy) and self.transport.source in ("internal", "link"):
             self.transport.stop(now_ns)
             self.follow_transport(now_ns)

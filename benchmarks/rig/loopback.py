@@ -40,10 +40,14 @@ def echo(server: JackServer, probe: FrameProbe, name: str = "Echo") -> Iterator[
         [sys.executable, str(_ECHO), name],
         stdin=subprocess.PIPE,
         env=server.env,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
         preexec_fn=end_with_parent,
     )
     try:
+        if process.stdout is None or process.stdout.readline() != "ready\n":
+            raise RuntimeError("the echo did not come up; see its stderr")
+        # Only now: a server may stumble over a cable to a client that is still being made.
         probe.play_to(server.wait_for_port(f"{name} Listener:in"))
         probe.listen_to(server.wait_for_port(f"{name} Player:out"))
         yield

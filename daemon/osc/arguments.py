@@ -75,9 +75,9 @@ class Arg:
             return "one of " + ", ".join(self.choices)
         words = _TYPE_NAMES[self.type]
         if math.isfinite(self.minimum):
-            words += f" from {self.minimum:.9g}"
+            words += f" from {self.minimum:.10g}"
         if math.isfinite(self.maximum):
-            words += f" to {self.maximum:.9g}"
+            words += f" to {self.maximum:.10g}"
         return words
 
     def _complaint(self, value: object) -> str:
