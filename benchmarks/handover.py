@@ -47,10 +47,16 @@ _BEAT_PITCH, _VELOCITY = 60, 79  # the scripted model's
 
 
 def scripted_notes(performance: Performance) -> list[NoteOn]:
-    """What the scripted model plays to these triggers: a note on every beat, a step short."""
+    """What the scripted model plays to these triggers: a note on every beat, a step short of the
+    next one or of the bar line."""
     bar_steps = round(performance.bar_beats * STEPS_PER_BEAT)
     return [
-        (bar * bar_steps + step, _BEAT_PITCH + step // STEPS_PER_BEAT, _VELOCITY, 11)
+        (
+            bar * bar_steps + step,
+            _BEAT_PITCH + step // STEPS_PER_BEAT,
+            _VELOCITY,
+            min(STEPS_PER_BEAT, bar_steps - step) - 1,
+        )
         for start_bar in performance.start_bars
         for bar in range(start_bar, start_bar + performance.bars)
         for step in range(0, bar_steps, STEPS_PER_BEAT)

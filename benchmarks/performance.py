@@ -12,7 +12,7 @@ from rwkv_music_daemon.osc.client import OscClient
 
 from .events import Events
 from .metronome import PLAYER_CHANNEL, STEPS_PER_BEAT, TICK, Metronome
-from .rig import Probe, Sent
+from .rig import FrameProbe, Probe, Sent
 
 _QUEUED = 0.8  # this share of the triggers comes while a completion plays
 _LOOK_S = 0.05
@@ -31,6 +31,7 @@ class Performance:
     bars: int
     beat_ns: float = 0.0
     first_ns: float = 0.0  # when beat 0 was sent
+    asked_beats: list[float] = field(default_factory=list)  # when each trigger was sent
     start_bars: list[int] = field(default_factory=list)  # of each trigger, as the service said
     sent: list[Sent] = field(default_factory=list)
     heard: list[tuple[int, bytes]] = field(default_factory=list)
@@ -77,7 +78,7 @@ class Performance:
 
 
 def perform(
-    probe: Probe,
+    probe: Probe | FrameProbe,
     osc: OscClient,
     events: Events,
     tempo_bpm: float,
@@ -105,6 +106,7 @@ def perform(
     while len(performance.start_bars) < triggers:
         _sleep_until(metronome, next_beat)
         metronome.play_notes(busy or random.random() < 0.5)
+        performance.asked_beats.append(metronome.beat_at(time.monotonic_ns()))
         _, start_bar = osc.request("/rwkv/trigger")[-1].args
         performance.start_bars.append(int(start_bar))
         end_bar = int(start_bar) + bars
@@ -126,7 +128,11 @@ def _sleep_until(metronome: Metronome, beat: float) -> None:
 
 
 def _take_down(
-    performance: Performance, metronome: Metronome, probe: Probe, osc: OscClient, events: Events
+    performance: Performance,
+    metronome: Metronome,
+    probe: Probe | FrameProbe,
+    osc: OscClient,
+    events: Events,
 ) -> None:
     for _, message in events.of("/rwkv/note/played"):
         request, beat, pitch, velocity, beats = message.args

@@ -108,7 +108,8 @@ class Following:
 
     def _rest(self, bar: AssembledBar, now_ns: int) -> None:
         """Stop the clock that we started ourselves when nobody has played for a while."""
-        busy = bool(bar.notes) or self._shown.now in ("armed", "playing")
+        sounds = bool(bar.notes) or bool(self._listener.held_pitches)
+        busy = sounds or self._shown.now in ("armed", "playing")
         if self.own_clock.rests(busy=busy) and self._transport.source in ("internal", "link"):
             self._transport.stop(now_ns)
             self.take_changes(now_ns)

@@ -42,10 +42,13 @@ class Performer:
 
     def place(self, generation: Generation, now_ns: int, *, cuts: bool = False) -> int:
         """The step at which a completion that is asked for now starts: where the one that plays
-        ends, or, when it `cuts` that one or none plays, at the next launch point."""
-        if self.playing is not None and not cuts:
-            return round(self.playing.end_beat(self._transport) * STEPS_PER_BEAT)
+        ends, or, when that is too near, or it `cuts` that one or none plays, at the next launch
+        point."""
         needed = self.lead.ns - generation.nudge_ms * NS_PER_MS
+        if self.playing is not None and not cuts:
+            ends = self.playing.end_beat(self._transport)
+            if now_ns + max(needed, 0) <= self._transport.ns_at(ends):
+                return beats_to_steps(ends)
         if generation.quantize != "now":
             needed = max(needed, ns_per_step(self._transport.tempo_bpm) / 2)
         step = launch_step(self._transport, generation.quantize, now_ns, max(round(needed), 0))

@@ -22,6 +22,7 @@ from .config import Config
 from .links import Link, call
 from .memories import MEMORIES, Memories, shipped_memories
 from .messages import Failed, Message, Ping, Pong, Ready, Stop
+from .priority import raise_share
 from .worker import Worker
 
 _CHORD_NOTES, _ATTEMPTS = 4, 3
@@ -93,6 +94,7 @@ def main() -> int:
             code = next((c for kind, c in _EXIT_CODES.items() if isinstance(error, kind)), 1)
             supervisor.send(Failed(code, str(error)))
             return code
+        log.info("%s", raise_share())
         ready: Message = Ready(model.name, chord_ns(model))
         io = call(boot.io_port, boot.name, boot.token)  # now it can play at once
         supervisor.send(ready)

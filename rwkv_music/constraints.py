@@ -7,7 +7,7 @@ constraints that costs least is broken (COSTS) and counted, so that generation n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import combinations
 from math import log
 
@@ -26,9 +26,9 @@ BEGINNING_NOTES = 4  # so many first notes alike make two completions begin alik
 Kept = NDArray[np.bool_]  # of the pitches, from the lowest on
 Scores = NDArray[np.float32]
 
-COSTS = {"polyphony": 1, "key": 2, "pitch_range": 4}  # of breaking each of them
+COSTS = {"novelty": 1, "polyphony": 2, "key": 4, "pitch_range": 8}  # of breaking each of them
 _REPAIRS = sorted(
-    (names for size in (1, 2, 3) for names in combinations(COSTS, size)),
+    (names for size in range(1, len(COSTS) + 1) for names in combinations(COSTS, size)),
     key=lambda names: sum(COSTS[name] for name in names),
 )
 _THINNEST = 1e-3  # density 0 counts as this: the odds of an onset cannot be nothing
@@ -41,7 +41,7 @@ class Constraints:
     One object for all bars of a completion, told of each bar (`open_bar`) and note (`sound`).
     `heard` is how long each pitch class sounded (`keys.pitch_class_weights`), for `key auto`;
     `avoid` are beginnings of other completions, of which the last pitch is not taken when all
-    before it was the same.
+    before it was the same, if there is another one that all constraints allow (novelty).
 
     - key, scale, pitch_low, pitch_high: other pitches are masked.
     - polyphony: no onset while so many of the completion's notes sound, also from earlier bars.
@@ -67,8 +67,10 @@ class Constraints:
         tonic = _tonic(sampling, heard)
         if tonic is not None:
             keeping["key"] = np.isin(pitches % 12, list(scale_classes(tonic, sampling.scale)))
-        self._attempts = list(_attempts(keeping, sampling.polyphony > 0))
         self._avoid = tuple(beginning for beginning in avoid if beginning)
+        others = {"polyphony": sampling.polyphony > 0, "novelty": bool(self._avoid)}
+        held = {*keeping, *(name for name, holds in others.items() if holds)}
+        self._attempts = list(_attempts(keeping, held))
         self._begun: list[tuple[int, int]] = []  # our own first notes, as long as it matters
         self._ends: dict[int, int] = {}  # sounding pitch -> its end, in steps from the bar line
         self._recent = np.zeros(len(pitches))
@@ -115,12 +117,12 @@ class Constraints:
         ranges = free = grammar.ranges()
         if self.sampling.polyphony > 0 and grammar.stage != PITCH:
             free = self._free(ranges, grammar.position, v)
-        same = self._same_again(ranges, grammar.position, v) if self._avoid else []
+        same = self._same_again(grammar.position) if self._avoid else []
         recent = self._recent if self._log_penalty and grammar.stage != POSITION else None
         density = self._density if grammar.stage != PITCH else 1.0
         token = -1
         for broken, kept in self._attempts:
-            if same:
+            if same and "novelty" not in broken:
                 kept = np.ones(len(self._recent), np.bool_) if kept is None else kept.copy()
                 kept[same] = False
             left = ranges if "polyphony" in broken else free
@@ -132,17 +134,14 @@ class Constraints:
                 break
         return token
 
-    def _same_again(self, ranges: Ranges, position: int, v: Vocabulary) -> list[int]:
-        """Pitches, from the lowest on, that would make the beginning the same as one to avoid;
-        none when that is all that could come."""
+    def _same_again(self, position: int) -> list[int]:
+        """Pitches, from the lowest on, that would make the beginning the same as one to avoid."""
         same = set()
         for beginning in self._avoid:
             *before, (onset, pitch) = beginning
             if self._begun == before and position == onset:
                 same.add(pitch - LOWEST_PITCH)
-        possible = range(ranges.now - v.pitch.start, ranges.now_stop - v.pitch.start)
-        same.intersection_update(possible)
-        return sorted(same) if len(same) < ranges.size else []
+        return sorted(same)
 
     def _free(self, ranges: Ranges, position: int, v: Vocabulary) -> Ranges:
         """The ranges without the places where an onset would be one voice too many."""
@@ -158,11 +157,12 @@ class Constraints:
 
 
 def _attempts(
-    keeping: Mapping[str, Kept], counts_voices: bool
+    keeping: Mapping[str, Kept], held: Collection[str]
 ) -> Iterator[tuple[tuple[str, ...], Kept | None]]:
-    """What is broken, and the pitches that are left then: nothing at first, at last everything."""
+    """What is broken of the constraints `held`, and the pitches that are left then: nothing at
+    first, at last everything."""
     for broken in ((), *_REPAIRS):
-        if broken and not set(broken) & {*keeping, *(["polyphony"] if counts_voices else [])}:
+        if not set(broken) <= set(held):
             continue
         kept = np.logical_and.reduce(
             [mask for name, mask in keeping.items() if name not in broken]

@@ -3,8 +3,10 @@
 It uses nothing of the daemon's own, so that a fault there cannot hide itself here.
 """
 
+from .frame_probe import FrameProbe
 from .jack_server import JackServer
-from .probe import FrameProbe, Probe, Sent, loopback_ms
+from .loopback import echo, loopback_ms
+from .probe import Probe, Sent
 from .service import Service, free_udp_port
 from .synthesizer import Synthesizer, sound_font
 
@@ -15,6 +17,7 @@ __all__ = [
     "Sent",
     "Service",
     "Synthesizer",
+    "echo",
     "free_udp_port",
     "loopback_ms",
     "sound_font",

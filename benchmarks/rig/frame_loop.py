@@ -1,7 +1,9 @@
-"""The frame probe's process: `python frame_loop.py NAME`, orders and answers as lines of JSON.
+"""The frame probe's process: `python frame_loop.py NAME`, records in and out (frame_records.py).
 
 A JACK client of its own: what it sends and hears stands in frames of the server's time, exactly,
-whenever this process came to look. Its cost is a callback in Python in every period.
+whenever this process came to look. All of its Python runs in JACK's callback, a few microseconds in
+every period, and no other thread ever has Python's lock: who waits for that lock in a callback
+holds up the server, and everybody's music with it.
 """
 
 from __future__ import annotations
@@ -9,105 +11,100 @@ from __future__ import annotations
 import contextlib
 import gc
 import heapq
-import json
 import os
 import sys
+import threading
 import time
-from collections import deque
 from itertools import count
 
 import jack
+from frame_records import HEARD, LONGEST, ORDER, READY, SENT, STALLED, TOLD
 
-_LONG_GAP_NS = 3_000_000  # between two periods: then JACK, or the machine, stood still
-_FLUSH_S = 0.05
-_LOOK_S = 0.005
+_ORDERS_A_PERIOD = 16
+_DRIFT = 1e-4  # how far two clocks of one machine may drift apart
+_STDIN, _STDOUT = 0, 1
 _PRIORITY = 3  # below the service's
 
 
 class FrameLoop:
-    """Times in orders and answers are ns: those of `time.monotonic_ns` at the moment in which
-    there was first something to send, and from then on as the server's frames go by."""
+    """Times are those of `time.monotonic_ns`. A frame is where it would be had no period ever begun
+    late; the server's frames stand still when it misses a period, and the clock does not."""
 
     def __init__(self, name: str) -> None:
         self._client = jack.Client(name, no_start_server=True)
         self._in = self._client.midi_inports.register("in")
         self._out = self._client.midi_outports.register("out")
         self._ns_a_frame = 1e9 / self._client.samplerate
-        self._base = 0, 0  # a frame, and when it is
-        self._coming: deque[tuple[int, int, bytes]] = deque()
+        self._offset_ns: float | None = None  # of frame 0
         self._due: list[tuple[int, int, bytes]] = []
-        self._sent: deque[tuple[int, int, bytes]] = deque()
-        self._heard: deque[tuple[int, bytes]] = deque()
-        self._stalls: deque[int] = deque()
-        self._last_ns = 0
+        self._told: list[bytes] = []
         self._number = count()
+        self._ended = threading.Event()
         self._client.set_process_callback(self._process)
 
     def run(self) -> None:
+        """Serve until the orders end."""
+        os.set_blocking(_STDIN, False)
+        os.set_blocking(_STDOUT, False)
         gc.freeze()
         gc.disable()
         with self._client:  # activates it
             self._raise_priority()
-            self._answer([])
-            for line in sys.stdin:
-                name, *arguments = json.loads(line)
-                try:
-                    answer = getattr(self, f"_do_{name}")(*arguments)
-                except jack.JackError as error:
-                    answer = str(error)
-                self._answer(answer)
-            time.sleep(_FLUSH_S)
+            self._ended.wait()
 
     # --- in JACK's thread ----------------------------------------------------------------------
 
     def _process(self, frames: int) -> None:
-        start = self._client.last_frame_time
-        now_ns = time.monotonic_ns()
-        if self._last_ns and now_ns - self._last_ns > _LONG_GAP_NS:
-            self._stalls.append(start)
-        self._last_ns = now_ns
+        period_ns = frames * self._ns_a_frame
+        start_ns = self._start_ns(period_ns)
         for offset, data in self._in.incoming_midi_events():
-            self._heard.append((start + offset, bytes(data)))
+            self._tell(HEARD, round(start_ns + offset * self._ns_a_frame), bytes(data))
         self._out.clear_buffer()
-        while self._coming:
-            heapq.heappush(self._due, self._coming.popleft())
-        while self._due and self._due[0][0] < start + frames:
-            due, _, message = heapq.heappop(self._due)
-            offset = max(due - start, 0)  # in the past means now
+        self._take_orders()
+        while self._due and self._due[0][0] < start_ns + period_ns:
+            due_ns, _, message = heapq.heappop(self._due)
+            offset = max(int((due_ns - start_ns) / self._ns_a_frame), 0)  # in the past means now
             self._out.write_midi_event(offset, message)
-            self._sent.append((due, start + offset, message))
+            self._tell(SENT, round(start_ns + offset * self._ns_a_frame), message, due_ns)
+        self._write()
 
-    # --- orders --------------------------------------------------------------------------------
+    def _start_ns(self, period_ns: float) -> float:
+        """When this period should have begun."""
+        frames_ns = self._client.last_frame_time * self._ns_a_frame
+        since_ns = self._client.frames_since_cycle_start * self._ns_a_frame
+        offset_ns = time.monotonic_ns() - since_ns - frames_ns
+        known_ns = self._offset_ns
+        if known_ns is not None and offset_ns < known_ns + period_ns:
+            self._offset_ns = min(offset_ns, known_ns + _DRIFT * period_ns)
+        else:
+            self._offset_ns = offset_ns
+            kind = READY if known_ns is None else STALLED
+            self._tell(kind, round(frames_ns + offset_ns))
+        return frames_ns + self._offset_ns
 
-    def _do_play(self, messages: list[tuple[int, list[int]]]) -> list[object]:
-        if not self._due and not self._coming:
-            self._base = self._client.frame_time, time.monotonic_ns()
-        frame, at_ns = self._base
-        for due_ns, message in messages:
-            due = frame + round((due_ns - at_ns) / self._ns_a_frame)
-            self._coming.append((due, next(self._number), bytes(message)))
-        return []
+    def _take_orders(self) -> None:
+        try:
+            orders = os.read(_STDIN, _ORDERS_A_PERIOD * ORDER.size)
+        except BlockingIOError:
+            return
+        if not orders:
+            self._ended.set()
+        for due_ns, length, message in ORDER.iter_unpack(orders):
+            heapq.heappush(self._due, (due_ns, next(self._number), message[:length]))
 
-    def _do_wait(self) -> list[object]:
-        while self._due or self._coming:
-            time.sleep(_LOOK_S)
-        sent = [self._sent.popleft() for _ in range(len(self._sent))]
-        return [[self._ns(due), self._ns(frame), list(message)] for due, frame, message in sent]
+    def _tell(self, kind: bytes, at_ns: int, message: bytes = b"", due_ns: int = 0) -> None:
+        message = message[:LONGEST]
+        self._told.append(TOLD.pack(kind, at_ns, due_ns, len(message), message))
 
-    def _do_heard(self) -> list[object]:
-        heard = [self._heard.popleft() for _ in range(len(self._heard))]
-        return [[self._ns(frame), list(message)] for frame, message in heard]
+    def _write(self) -> None:
+        while self._told:  # a record is shorter than what a pipe takes whole or not at all
+            try:
+                os.write(_STDOUT, self._told[0])
+            except BlockingIOError:
+                return
+            self._told.pop(0)
 
-    def _do_stalls(self) -> list[object]:
-        return [self._ns(self._stalls.popleft()) for _ in range(len(self._stalls))]
-
-    def _do_connect(self, source: str, destination: str) -> list[object]:
-        self._client.connect(source, destination)
-        return []
-
-    def _ns(self, frame: int) -> int:
-        base, at_ns = self._base
-        return at_ns + round((frame - base) * self._ns_a_frame)
+    # --- at the start --------------------------------------------------------------------------
 
     def _raise_priority(self) -> None:
         """What measures should not wait for what is measured, nor for other work."""
@@ -115,9 +112,6 @@ class FrameLoop:
             if os.sched_getscheduler(thread) == os.SCHED_OTHER:  # JACK's own keep what they have
                 with contextlib.suppress(PermissionError):
                     os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(_PRIORITY))
-
-    def _answer(self, answer: object) -> None:
-        print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":

@@ -8,13 +8,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-_HERE = Path(__file__).parent
+_LOOP = Path(__file__).parent / "probe_loop.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +31,16 @@ class Probe:
     Times are those of `time.monotonic_ns`, which all processes of a machine share.
     """
 
-    _loop = "probe_loop.py"
-
     def __init__(self, env: Mapping[str, str], name: str = "Probe") -> None:
-        self.listener, self.player = self._ports(name)
+        self.listener, self.player = f"{name} Listener:in", f"{name} Player:out"
         self._process = subprocess.Popen(
-            [sys.executable, str(_HERE / self._loop), name],
+            [sys.executable, str(_LOOP), name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env=dict(env),
         )
         self._answer()
-
-    def _ports(self, name: str) -> tuple[str, str]:
-        return f"{name} Listener:in", f"{name} Player:out"
 
     def __enter__(self) -> Probe:
         return self
@@ -106,31 +100,3 @@ class Probe:
         if isinstance(answer, str):
             raise RuntimeError(f"the probe says: {answer}")
         return answer
-
-
-class FrameProbe(Probe):
-    """Ports `NAME:in` and `NAME:out` of one JACK client. Its times are exact to a frame of the
-    server's: to the system's clock they were set when something was first played after a rest."""
-
-    _loop = "frame_loop.py"
-
-    def _ports(self, name: str) -> tuple[str, str]:
-        return f"{name}:in", f"{name}:out"
-
-    def stalls(self) -> list[int]:
-        """When a period of the server began milliseconds late, since it was last asked."""
-        return self._ask("stalls")  # type: ignore[return-value]  # numbers, of this order
-
-
-def loopback_ms(probe: Probe, count: int = 200, gap_ms: float = 5.0) -> list[float]:
-    """Milliseconds from send to arrival of `count` messages, with the player connected to the
-    listener: what the rig itself adds. Sorted."""
-    probe.heard()
-    start_ns = time.monotonic_ns() + 50_000_000
-    probe.play(
-        (start_ns + int(k * gap_ms * 1e6), bytes((0xB0, 20 + k // 128, k % 128)))
-        for k in range(count)
-    )
-    sent = {record.message: record.sent_ns for record in probe.wait()}
-    time.sleep(0.1)
-    return sorted((t - sent[m]) / 1e6 for t, m in probe.heard() if m in sent)

@@ -84,6 +84,15 @@ def test_the_clock_that_the_first_note_started_rests_after_four_quiet_bars() -> 
     assert r.conductor.state == "idle"
 
 
+def test_it_does_not_rest_under_a_key_that_is_held_and_in_auto_the_answer_comes() -> None:
+    r = rehearsal()
+    r.conductor.set_mode("auto", 4, 4)
+    play_note(r, 1000, 60, 9 * 2000)
+    assert r.conductor.state == "listening"
+    r.run_until_ns(ms(1000 + 13 * 2000))
+    assert onsets_ms(r)[0] == pytest.approx(1000 + 11 * 2000, abs=0.001)
+
+
 @pytest.mark.parametrize("wish", ["play", "continue"])
 def test_a_clock_that_is_wished_for_does_not_rest(wish: str) -> None:
     r = rehearsal()

@@ -43,6 +43,19 @@ def test_not_a_note_is_lost_however_long_before_its_end_the_next_is_asked_for(
     assert r.worker.session.fork() == fresh_state(r, ScriptedModel())
 
 
+@pytest.mark.parametrize(("before_ms", "start_bar"), [(50, 2), (30, 3)])
+def test_what_cannot_begin_in_time_where_the_other_ends_begins_a_bar_later(
+    before_ms: float, start_bar: int
+) -> None:
+    r = slow(40, worker_ms=10)
+    r.run_until_ns(ms(4000 - before_ms))
+    assert r.conductor.trigger(r.clock.now_ns()) == (2, start_bar)
+    r.run_until_ns(ms(9000))
+    following = [t for t in onsets_ms(r) if t > 3999]
+    assert following[0] == pytest.approx(2000 * start_bar, abs=0.001)
+    assert [done[3:5] for done in events(r, "/rwkv/done")] == [(0, 0), (0, 0)]
+
+
 def test_a_take_that_is_chosen_leaves_what_plays_whole_up_to_its_place() -> None:
     r = slow(600, horizon_beats=0.25, bars=4, takes=2)
     r.conductor.select(r.clock.now_ns(), 1)  # from 4000 on

@@ -135,6 +135,26 @@ def test_the_cheapest_constraint_is_broken_and_counted():
     assert set(out_of_key.broken) == {"key"}
 
 
+def beginning(constraints, position):
+    grammar = BarGrammar(V, FOUR)
+    grammar.push(V.position_id(position))
+    return constraints.choose(lively_logits(), grammar, V, np.random.default_rng(0))
+
+
+def test_a_new_beginning_keeps_to_the_other_wishes_and_gives_way_before_them():
+    offered = tuple(((0, pitch),) for pitch in (60, 62))
+    narrow = {"key": "C", "pitch_low": 60, **FREE}
+    new = Constraints(Sampling(pitch_high=64, **narrow), avoid=offered)
+    assert beginning(new, 0) == V.pitch_id(64)
+    assert not new.broken
+    nothing_new = Constraints(Sampling(pitch_high=63, **narrow), avoid=offered)
+    assert beginning(nothing_new, 0) in (V.pitch_id(60), V.pitch_id(62))
+    assert nothing_new.broken == {"novelty": 1}
+    elsewhere = Constraints(Sampling(pitch_high=63, **narrow), avoid=offered)
+    assert beginning(elsewhere, 1) in (V.pitch_id(60), V.pitch_id(62))
+    assert not elsewhere.broken
+
+
 def test_a_bar_that_needs_a_note_breaks_the_voices():
     constraints = Constraints(Sampling(polyphony=1, key="C", **FREE))
     constraints.open_bar(FOUR.steps)
