@@ -9,7 +9,8 @@ from rwkv_music.music import Meter
 
 from .changes import Change, Located, SourceChanged, Started, Stopped
 from .link import LinkState, LinkWish
-from .meters import BarSpan, MeterMap
+from .meters import BarSpan
+from .song_bars import SongBars
 from .sources import SOURCES, Source, Sources
 from .timeline import Line, Timeline
 
@@ -36,7 +37,7 @@ class Transport:
         self._sources = Sources(tempo_bpm)
         self._midi, self._osc = self._sources.midi, self._sources.osc
         self._link, self._internal = self._sources.link, self._sources.internal
-        self._meters = MeterMap(meter or Meter())
+        self._bars = SongBars(meter or Meter())
         self._timeline = Timeline(Line(0, 0.0, 60e9 / tempo_bpm))
         self._followed = self._timeline.line  # what a source said last, towards which it bends
         self._beat = 0.0  # where it stands while it does not play
@@ -75,15 +76,15 @@ class Transport:
         return self._timeline.ns_at(beat)
 
     def bar_at(self, beat: float) -> BarSpan:
-        return self._meters.bar_at(beat)
+        return self._bars.bar_at(beat)
 
     def bar(self, number: int) -> BarSpan:
-        return self._meters.bar(number)
+        return self._bars.bar(number)
 
     @property
     def meter(self) -> Meter:
         """The meter that was set last: it holds from the next bar line on at the latest."""
-        return self._meters.latest
+        return self._bars.latest
 
     @property
     def link_quantum(self) -> float:
@@ -120,7 +121,7 @@ class Transport:
     def midi_song_position(self, sixteenths: int, t_ns: int) -> None:
         self._midi.song_position(sixteenths)
         if self._sources.allows(self._midi) and not self.playing:
-            self._stand_at(self._midi.resume_beat)
+            self._stand_at(self._midi.resume_beat, t_ns)
 
     # --- told by a Link session ---
 
@@ -155,21 +156,28 @@ class Transport:
         """The position in beats since the start of the song."""
         self._position(beats, t_ns)
 
+    def osc_bar(self, bar: BarSpan, t_ns: int) -> None:
+        """The bar that the host is in, or that the position which it tells next is in. For a MIDI
+        clock too, whose host it is."""
+        self._bars.keep_host_bar(bar, t_ns)
+        beat = self.beat_at(t_ns)
+        if self._is_in_song and self._bars.take_host_bar(beat):
+            self._changes.append(Located(beat))
+
     def osc_bbt(self, bar: int, beat: float, t_ns: int) -> None:
         """The position in bars and the meter's own beats, both counted from 1."""
         if not math.isfinite(beat):
             return
-        beats = self._meters.beat_of(bar, beat)
-        if not self._is_elsewhere(beats, t_ns):
-            self._position(beats, t_ns)
-            return
-        # Bars are numbered anew: say the place in the new numbers, even if that is the old place.
-        self._meters.restart()
-        beats = self._meters.beat_of(bar, beat)
-        if self.playing:
-            self._osc.jump(beats, t_ns)
-            self._locate(t_ns)
+        beats = self._bars.beat_of(bar, beat)
+        if self._is_elsewhere(beats, t_ns):
+            # Bars are numbered anew: say the place in the new numbers, even if it is the old place.
+            self._restart_bars(t_ns)
+            beats = self._bars.beat_of(bar, beat)
+            if self.playing:
+                self._osc.jump(beats, t_ns)
+                self._locate(t_ns)
         self._position(beats, t_ns)
+        self._bars.note_number(bar - 1)
 
     def osc_seconds(self, seconds: float, t_ns: int) -> None:
         """The position in seconds, right under a tempo that never changed: used only while no
@@ -231,9 +239,9 @@ class Transport:
     # --- told by the daemon ---
 
     def set_meter(self, meter: Meter, t_ns: int) -> None:
-        """Let that meter hold from the next bar line on; within the first beat of a bar, from the
-        line of that bar."""
-        self._meters.change(meter, self.beat_at(t_ns))
+        """Let that meter hold from the next bar line on; within the first beat of a bar, or at once
+        after a jump, from the line of that bar."""
+        self._bars.change(meter, self.beat_at(t_ns), t_ns)
 
     def select(self, source: str, t_ns: int) -> None:
         """Follow that source. Raises ConfigError for a name that is none."""
@@ -309,13 +317,13 @@ class Transport:
         line = self._followed = charge.line(t_ns)
         self._jumps = charge.jumps
         self._timeline.jump(line)
-        self._meters.restart()
+        self._restart_bars(t_ns, line.beat_at(t_ns))
         self._changes.append(Located(line.beat_at(t_ns)))
 
     def _run(self, line: Line, t_ns: int) -> None:
         beat = line.beat_at(t_ns)
         if abs(beat - self._beat) > _BENT_BEATS:
-            self._meters.restart()
+            self._restart_bars(t_ns, beat)
         self._timeline.jump(line)
         self.playing = True
         self._changes.append(Started(beat))
@@ -334,12 +342,22 @@ class Transport:
             self._sources.charge = source
             self._changes.append(SourceChanged(source.name))
 
-    def _stand_at(self, beat: float) -> None:
+    def _stand_at(self, beat: float, t_ns: int) -> None:
         corrected = abs(beat - self._beat) <= _BENT_BEATS
         self._beat = beat
         if not corrected:
-            self._meters.restart()
+            self._restart_bars(t_ns, beat)
             self._changes.append(Located(beat))
+
+    def _restart_bars(self, t_ns: int, beat: float = 0.0) -> None:
+        self._bars.restart(beat, t_ns, has_host=self._is_in_song)
+
+    @property
+    def _is_in_song(self) -> bool:
+        """Whether the place is one in the host's song: a session of Link's and our own clock have
+        their own."""
+        charge = self._sources.charge
+        return not (self.playing and (charge is self._link or charge is self._internal))
 
     def _set_tempo(self, tempo_bpm: float, t_ns: int) -> None:
         self._tempo_bpm = tempo_bpm
@@ -362,7 +380,7 @@ class Transport:
             if self._sources.leader(t_ns) is self._osc:
                 self._set_tempo(self._osc.tempo_bpm, t_ns)
         elif not self.playing:
-            self._stand_at(beats)
+            self._stand_at(beats, t_ns)
         self._settle(t_ns)
 
     def _is_elsewhere(self, beats: float, t_ns: int) -> bool:
