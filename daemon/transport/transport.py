@@ -11,6 +11,7 @@ from .changes import Change, Located, SourceChanged, Started, Stopped
 from .link import LinkState, LinkWish
 from .meters import BarSpan
 from .song_bars import SongBars
+from .song_pointer import SongPointer
 from .sources import SOURCES, Source, Sources
 from .timeline import Line, Timeline
 
@@ -43,6 +44,7 @@ class Transport:
         self._beat = 0.0  # where it stands while it does not play
         self._stopped_ns = 0
         self._jumps = 0
+        self._pointer = SongPointer()
         self._place_ns: int | None = None
         self._changes: list[Change] = []
         self.select(source, 0)
@@ -119,7 +121,7 @@ class Transport:
         self._settle(t_ns)
 
     def midi_song_position(self, sixteenths: int, t_ns: int) -> None:
-        self._midi.song_position(sixteenths)
+        self._midi.song_position(self._pointer.beat(sixteenths, self._osc.place(t_ns)))
         if self._sources.allows(self._midi) and not self.playing:
             self._stand_at(self._midi.resume_beat, t_ns)
 
@@ -374,6 +376,11 @@ class Transport:
         if is_place:
             self._place_ns = t_ns
         self._osc.position(beats, t_ns)
+        if self._midi.running:
+            misread = self._pointer.correction(self._midi.line(t_ns).beat_at(t_ns), beats)
+            if misread:
+                self._midi.move(misread)
+                self._settle(t_ns)
         if not self._sources.allows(self._osc):
             return
         if self._osc.running:

@@ -253,3 +253,74 @@ def test_our_own_clock_has_bars_of_its_own() -> None:
     assert transport.bar_at(41.0) == bar_in_song(41.0)
     transport.start_internal(2.0, T0 + 60 * S)
     assert transport.bar_at(2.0).number == 0
+
+
+# --- Ardour tells its song position in ticks ---
+
+
+def roll_ardour(transport: Transport, t_ns: int, beat: float, told_after: int = 5) -> int:
+    """A second of Ardour's from there on, at 120: its pointer counts ticks, and its hook tells the
+    place some ticks later, and ten times a second from then on."""
+    transport.midi_song_position(round(beat * 24), t_ns)
+    transport.midi_continue(t_ns)
+    for tick in range(48):
+        if tick % 5 == told_after % 5 and tick >= told_after:
+            transport.osc_position(beat + tick / 24, t_ns)
+        transport.midi_tick(t_ns)
+        t_ns += S // 48
+    return t_ns
+
+
+def test_a_pointer_in_ticks_is_known_by_the_place_where_the_host_stands() -> None:
+    transport = Transport(120.0)
+    transport.osc_position(28.0, T0)
+    transport.take_changes()
+    t_ns = roll_ardour(transport, T0 + S // 2, 28.0)
+    assert kinds(transport) == [SourceChanged, Started]
+    assert transport.beat_at(t_ns) == pytest.approx(30.0, abs=0.01)
+
+
+def test_a_pointer_in_ticks_is_known_when_the_host_says_where_it_is() -> None:
+    transport = Transport(120.0)
+    t_ns = roll_ardour(transport, T0, 28.0)
+    assert kinds(transport) == [Located, SourceChanged, Started, Located]
+    assert transport.beat_at(t_ns) == pytest.approx(30.0, abs=0.01)
+    transport.midi_stop(t_ns)
+    transport.stop(t_ns)
+    transport.take_changes()
+    t_ns = roll_ardour(transport, t_ns, 7.75)  # from then on it is known
+    assert kinds(transport) == [Located, Started]
+    assert transport.beat_at(t_ns) == pytest.approx(9.75, abs=0.01)
+
+
+def test_a_pointer_in_sixteenths_stays_what_it_is() -> None:
+    transport = Transport(120.0)
+    t_ns, beat = T0, 28.0
+    for place in (28.0, 4.25, 0.0, 41.5):
+        transport.midi_song_position(round(place * 4), t_ns)
+        transport.midi_continue(t_ns)
+        for tick in range(48):
+            transport.midi_tick(t_ns)
+            if tick % 5 == 4:
+                transport.osc_position(place + tick / 24, t_ns)
+            t_ns += S // 48
+        beat = place + 2
+        assert transport.beat_at(t_ns) == pytest.approx(beat, abs=0.01)
+        transport.midi_stop(t_ns)
+
+
+def test_the_place_of_another_host_says_nothing_about_a_pointer() -> None:
+    transport = Transport(120.0)
+    transport.midi_song_position(150 * 4, T0)
+    transport.midi_continue(T0)
+    for tick in range(24 * 60):
+        transport.midi_tick(T0 + tick * S // 48)
+        if tick % 24 == 5:
+            transport.osc_position(40.0, T0 + tick * S // 48)  # it stands still
+    assert transport.beat_at(T0 + 30 * S) == pytest.approx(210.0, abs=0.01)
+
+
+def test_without_a_bridge_a_pointer_is_what_midi_says() -> None:
+    transport = Transport(120.0)
+    transport.midi_song_position(28 * 4, T0)
+    assert transport.beat_at(T0) == 28.0
