@@ -53,11 +53,13 @@ Arrival = tuple[int, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What arrived, when each tick since the start was sent, and which tempi were told when."""
+    """What arrived, when each tick since the start was sent, which tempi were told when, and how
+    often the MIDI system stood still."""
 
     arrivals: list[Arrival]
     ticks_ns: list[float]
     steps: list[Step]
+    stalls: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +190,8 @@ def jack_midi_clock(period: int, steps: list[Step]) -> Recording:
         try:
             source = server.wait_for_port("jack_midi_clock:mclk_out")
             arrivals = record(seconds_of(steps) + 1, server, source, tap.roll)
-            return Recording(arrivals, tap.end().ticks_ns(), steps)
+            heard = tap.end()
+            return Recording(arrivals, heard.ticks_ns(), steps, heard.stalls)
         finally:
             clock.terminate()
             clock.wait()
@@ -221,7 +224,8 @@ def ardour(period: int, steps: list[Step]) -> Recording:
                     continue
                 source = server.wait_for_port("MIDI Clock out")
                 arrivals = record(seconds_of(steps) + 1, server, source, partial(go_on, program))
-                return Recording(arrivals, tap.end().ticks_ns(), steps)
+                heard = tap.end()
+                return Recording(arrivals, heard.ticks_ns(), steps, heard.stalls)
             finally:
                 program.kill()
                 program.wait()
@@ -238,7 +242,7 @@ def go_on(program: subprocess.Popen[str]) -> None:
 # --- what is told ------------------------------------------------------------------------------
 
 
-def row(clock: str, jitter: str, bpm: float, runs: list[Errors]) -> dict[str, Any]:
+def row(clock: str, jitter: str, bpm: float, runs: list[Errors], stalls: int = 0) -> dict[str, Any]:
     """Of each run the median phase is taken out."""
     phases = [run.phases_ms for run in runs]
     off = [abs(ms - median(run)) for run in phases for ms in run]
@@ -254,6 +258,7 @@ def row(clock: str, jitter: str, bpm: float, runs: list[Errors]) -> dict[str, An
         "steps": sum(len(run.up) + len(run.down) for run in runs),
         "up_%": 100 * max((error for run in runs for error in run.up), default=math.nan),
         "down_%": 100 * max((error for run in runs for error in run.down), default=math.nan),
+        "stalls": stalls,
     }
 
 
@@ -304,7 +309,9 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{program} is not installed: left out", file=sys.stderr)
             continue
         for period in (64, 256) if name == "jack" else (256,):
-            rows.append(row(program, f"{period} frames", 120.0, [measure(source(period, steps))]))
+            recording = source(period, steps)
+            runs = [measure(recording)]
+            rows.append(row(program, f"{period} frames", 120.0, runs, recording.stalls))
     print(report(rows))
     write({"benchmark": "clock", "machine": machine(), "rows": rows}, options.json)
     return 0 if all(map(is_reached, rows)) else 1

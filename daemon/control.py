@@ -14,7 +14,7 @@ from typing import Any
 from rwkv_music import __version__
 from rwkv_music.errors import ConfigError
 from rwkv_music.music import Meter
-from rwkv_music.timebase import steps_to_beats
+from rwkv_music.timebase import beats_to_steps, steps_to_beats
 
 from .aside import Aside, Reply
 from .assembler import HISTORY_BARS
@@ -29,6 +29,7 @@ from .osc.positions import parse_bbt
 from .osc.subscribers import Address
 from .osc.table import PROTOCOL, Request, describe, match
 from .parameters import PARAMETERS, ParameterError
+from .transport import BarSpan
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +86,7 @@ class Control:
             "transport/continue": lambda now_ns: self._led(self._transport.continue_(now_ns)),
             "transport/tempo": self._tempo,
             "transport/meter": self._meter,
+            "transport/bar": self._bar,
             "transport/position": self._position,
             "transport/bbt": self._bbt,
             "transport/seconds": self._seconds,
@@ -265,6 +267,11 @@ class Control:
 
     def _meter(self, now_ns: int, numerator: int, denominator: int) -> None:
         self._transport.set_meter(Meter(numerator, denominator), now_ns)
+
+    def _bar(self, now_ns: int, bar: int, beat: float, numerator: int, denominator: int) -> None:
+        line = steps_to_beats(beats_to_steps(beat))  # a float32 of the host's
+        meter = Meter(numerator, denominator)
+        self._transport.osc_bar(BarSpan(bar, line, meter), now_ns)
 
     def _position(self, now_ns: int, beats: float) -> None:
         self._transport.osc_position(beats, now_ns)

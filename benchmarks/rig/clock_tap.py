@@ -6,29 +6,34 @@ frame. That is the truth that a filter is measured against.
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import jack
 
 Step = tuple[float, float]  # from that beat on, that many quarters a minute
+Cycle = tuple[int, int]  # JACK's first frame of a period, and the nanosecond when its turn came
 
-_PAIR_S = 0.01
 _TAP = "Clock Tap"
 PORT = f"{_TAP}:in"
+_LOOKED_AT = 48  # periods; a quarter of a second at 256 frames
+_LATE_NS = 3e6  # a period that comes so late is JACK, or the machine, standing still
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """System messages with the nanosecond (monotonic) of the frame that they were sent for."""
+    """System messages with the nanosecond (monotonic) of the frame that they were sent for, and how
+    often JACK stood still meanwhile."""
 
     messages: list[tuple[float, int]]
+    stalls: int
 
     def ticks_ns(self) -> list[float]:
         """Those of the ticks since the last start."""
@@ -59,7 +64,7 @@ class ClockTap:
         """Stop everything; what was heard."""
         answer = self._ask("end")
         self._process.wait(5)
-        return Heard([(t_ns, status) for t_ns, status in answer])
+        return Heard([(t_ns, status) for t_ns, status in answer["messages"]], answer["stalls"])
 
     def close(self) -> None:
         """End it, whatever it does; may be called again."""
@@ -107,38 +112,45 @@ class _Timebase:
         position.beats_per_minute = 60 * self._rate / frames
 
 
-def _pair_clocks(client: jack.Client, pairs: list[tuple[int, int]], ended: threading.Event) -> None:
-    while not ended.wait(_PAIR_S):
-        before_ns = time.monotonic_ns()
-        frame = client.frame_time
-        pairs.append((frame, (before_ns + time.monotonic_ns()) // 2))
+def in_ns(frames: Sequence[int], cycles: Sequence[Cycle], rate: int) -> list[float]:
+    """When these frames began. JACK's own estimate of that (`frame_time`) is a filter that takes
+    seconds to forget a cycle that came late; but a cycle comes late and never early, so of those
+    that follow a frame the promptest knows best. Those before it do not count: when JACK has stood
+    still, its frames begin anew from a later moment. Both in ascending order."""
+    zeros = [t_ns - 1e9 * first / rate for first, t_ns in cycles]
+    times: list[float] = []
+    at = 0
+    for frame in frames:
+        while at + 1 < len(cycles) and cycles[at + 1][0] <= frame:
+            at += 1
+        times.append(min(zeros[at : at + _LOOKED_AT]) + 1e9 * frame / rate)
+    return times
 
 
-def _in_ns(frame: int, pairs: Sequence[tuple[int, int]], rate: int) -> float:
-    """By the readings of both clocks nearest to it, of which some were held up."""
-    near = sorted(pairs, key=lambda pair: abs(pair[0] - frame))[:9]
-    zeros = sorted(t_ns - 1e9 * at / rate for at, t_ns in near)
-    return zeros[len(zeros) // 2] + 1e9 * frame / rate
+def stalls(cycles: Sequence[Cycle], rate: int) -> int:
+    """How many periods came late by so much that a player would notice."""
+    gaps = pairwise(cycles)
+    return sum(t - before - 1e9 * (n - m) / rate > _LATE_NS for (m, before), (n, t) in gaps)
 
 
 def _main(steps: Sequence[Step]) -> None:
     client = jack.Client(_TAP, no_start_server=True)
     port = client.midi_inports.register("in")
     heard: list[tuple[int, int]] = []
-    pairs: list[tuple[int, int]] = []
+    cycles: list[Cycle] = []
 
     @client.set_process_callback
     def process(frames: int) -> None:
         first = client.last_frame_time
+        cycles.append((first, time.monotonic_ns()))
         heard.extend((first + offset, data[0][0]) for offset, data in port.incoming_midi_events())
 
     if steps:
         timebase = _Timebase(steps, client.samplerate)
         client.set_timebase_callback(lambda state, frames, position, new: timebase.fill(position))
+    gc.freeze()
+    gc.disable()
     client.activate()
-    ended = threading.Event()
-    pairing = threading.Thread(target=_pair_clocks, args=(client, pairs, ended), daemon=True)
-    pairing.start()
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
         if line.strip() == "roll":
@@ -147,11 +159,13 @@ def _main(steps: Sequence[Step]) -> None:
             print(json.dumps("rolls"), flush=True)
             continue
         client.transport_stop()
-        times = [(_in_ns(frame, pairs, client.samplerate), status) for frame, status in heard]
-        print(json.dumps(times), flush=True)
-        ended.set()
-        pairing.join()  # it asks the client for the time
         client.deactivate()
+        times = in_ns([frame for frame, _ in heard], cycles, client.samplerate)
+        answer = {
+            "messages": list(zip(times, (status for _, status in heard), strict=True)),
+            "stalls": stalls(cycles, client.samplerate),
+        }
+        print(json.dumps(answer), flush=True)
         client.close()
         return
 

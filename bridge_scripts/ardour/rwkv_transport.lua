@@ -35,13 +35,17 @@ function factory(params)
   -- A beat is a quarter here, as it is for the service.
   local function tell_music()
     local map = Temporal.TempoMap.read()
-    local position = Temporal.timepos_t(Session:transport_sample())
-    local meter = map:meter_at(position)
+    local sample = Session:transport_sample()
+    local position = Temporal.timepos_t(sample)
+    local meter = map:meter_at(Temporal.timepos_t(sample + 1)) -- on the very line it is the one before
     local divisions, note_value = meter:divisions_per_bar(), meter:note_value()
-    local tempo = map:tempo_at(position):quarter_notes_per_minute()
-    tell("/rwkv/transport/tempo", "f", tempo)
-    tell("/rwkv/transport/meter", "ii", math.floor(divisions), math.floor(note_value))
-    tell("/rwkv/transport/position", "f", position:ticks() / Temporal.ticks_per_beat)
+    local bbt = map:bbt_at(position) -- in the meter's beats, its ticks in those of a quarter
+    local beat = position:ticks() / Temporal.ticks_per_beat
+    local line = beat - (bbt.beats - 1) * 4 / note_value - bbt.ticks / Temporal.ticks_per_beat
+    tell("/rwkv/transport/tempo", "f", map:tempo_at(position):quarter_notes_per_minute())
+    tell("/rwkv/transport/bar", "ifii", bbt.bars - 1, math.max(math.floor(line * 48 + 0.5) / 48, 0.0),
+      math.floor(divisions), math.floor(note_value))
+    tell("/rwkv/transport/position", "f", beat)
   end
 
   return function(signal)

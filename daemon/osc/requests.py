@@ -165,8 +165,22 @@ _SPECS = (
         "/rwkv/transport/meter",
         (_NUMERATOR, _DENOMINATOR),
         "For every source that does not tell it (MIDI clock does not). It holds from the next bar"
-        " line on; told within the first beat of a bar, from the line of that bar.",
+        " line on; told within the first beat of a bar, or within 2 s of a jump, from the line of"
+        " that bar.",
         check=_check_meter,
+    ),
+    RequestSpec(
+        "/rwkv/transport/bar",
+        (
+            Arg("bar", "i", minimum=0, maximum=_MOST_BEATS),
+            Arg("beat", "f", minimum=0, maximum=_MOST_BEATS),
+            _NUMERATOR,
+            _DENOMINATOR,
+        ),
+        "The bar of the song that is playing, or that the position told next is in: its number, the"
+        " beat on which it begins, its meter. So bars are right after a jump in a song of several"
+        " meters, for MIDI clock too.",
+        check=lambda _bar, _beat, numerator, denominator: _check_meter(numerator, denominator),
     ),
     RequestSpec(
         "/rwkv/transport/position",

@@ -30,7 +30,8 @@ class MeterMap:
     """Bars counted from beat 0, each meter holding until the next begins.
 
     A jump of the position restarts the map: what was played before it says nothing about the bars
-    around the new place, so they are numbered as if the present meter had held from beat 0 on.
+    around the new place. They are numbered as if the present meter had held from beat 0 on, or as a
+    host says that they are.
     """
 
     def __init__(self, meter: Meter) -> None:
@@ -41,15 +42,20 @@ class MeterMap:
         """The meter that will hold in the end."""
         return self._spans[-1].meter
 
-    def restart(self) -> None:
-        self._spans = [BarSpan(0, 0.0, self.latest)]
+    def restart(self, bar: BarSpan | None = None) -> None:
+        """Forget all bars; `bar` is one that is known, and all others are like it."""
+        self._spans = [bar or BarSpan(0, 0.0, self.latest)]
 
-    def change(self, meter: Meter, beat: float) -> None:
+    def has_line_of(self, bar: BarSpan) -> bool:
+        """Whether that bar begins where it is thought to begin, whatever its meter."""
+        return abs(self.bar(bar.number).start_beat - bar.start_beat) <= _ON_THE_LINE_BEATS
+
+    def change(self, meter: Meter, beat: float, at_once: bool = False) -> None:
         """Let `meter`, told at `beat`, hold from the next bar line on; within the first beat of a
-        bar, from the line of that bar."""
+        bar, or `at_once`, from the line of that bar."""
         bar = self.bar_at(beat)
         line, number = bar.start_beat, bar.number
-        if beat - line >= _LATE_BEATS - _ON_THE_LINE_BEATS:
+        if not at_once and beat - line >= _LATE_BEATS - _ON_THE_LINE_BEATS:
             line, number = bar.end_beat, bar.number + 1
         if number < 0:
             line, number = 0.0, 0  # beat 0 is a bar line whatever is counted in before it

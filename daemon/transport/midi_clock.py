@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from .song_pointer import TICKS_PER_BEAT
 from .tick_filter import TickFilter
 from .timeline import Line
 
-TICKS_PER_BEAT = 24
-SIXTEENTHS_PER_BEAT = 4
 _DEAD_NS = 500_000_000
 _DEAD_TICKS = 4
 _LONGEST_PAUSE_NS = 60_000_000_000  # longer is a clock that was switched off
@@ -94,8 +93,17 @@ class MidiClock:
         self.running = self.paused = False
         self._next_beat = None
 
-    def song_position(self, sixteenths: int) -> None:
+    def song_position(self, beat: float) -> None:
         """Go there: at the next tick while running, else when it continues."""
-        self._resume_beat = sixteenths / SIXTEENTHS_PER_BEAT
+        self._resume_beat = beat
         if self.running or self._next_beat is not None:
             self._next_beat = self._resume_beat
+
+    def move(self, beats: float) -> None:
+        """The place was misread by so much; the ticks are where they are."""
+        self._resume_beat += beats
+        if self._next_beat is not None:
+            self._next_beat += beats
+        if self.running:
+            self._tick_0_beat += beats
+            self.jumps += 1

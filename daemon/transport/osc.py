@@ -59,6 +59,12 @@ class Osc:
         """Whether positions were coming, and ceased in mid-play."""
         return self.running and bool(self._positions) and not self.alive(now_ns)
 
+    def place(self, now_ns: int) -> float | None:
+        """Where the host is; None while it says nothing."""
+        if not self.alive(now_ns):
+            return None
+        return self._line.beat_at(now_ns) if self.running else self.beat
+
     def expect(self) -> None:
         """Run as soon as a position comes."""
         self._expected = True

@@ -6,6 +6,7 @@ from .internal import Internal
 from .link import AbletonLink
 from .midi_clock import MidiClock
 from .osc import Osc
+from .song_pointer import SongPointer
 
 Source = MidiClock | Osc | AbletonLink | Internal
 
@@ -20,6 +21,7 @@ class Sources:
         self.internal = Internal(tempo_bpm)
         self.selected = "auto"
         self.charge: Source = self.internal
+        self._pointer = SongPointer()
         self._jumps = 0  # of that one, as far as they have been followed
 
     def named(self, name: str) -> Source:
@@ -56,6 +58,21 @@ class Sources:
         breaks = source is not self.charge or source.jumps != self._jumps
         self.charge, self._jumps = source, source.jumps
         return breaks
+
+    def point(self, sixteenths: int, t_ns: int) -> None:
+        """The MIDI clock's song position; what it counts, the host's bridge shows, if there is
+        one."""
+        self.midi.song_position(self._pointer.beat(sixteenths, self.osc.place(t_ns)))
+
+    def reread_pointer(self, beats: float, t_ns: int) -> bool:
+        """The host says over OSC where it is: whether the clock's position was misread, and is
+        another one now."""
+        if not self.midi.running:
+            return False
+        misread = self._pointer.correction(self.midi.line(t_ns).beat_at(t_ns), beats)
+        if misread:
+            self.midi.move(misread)
+        return bool(misread)
 
     def leaves_start_to_us(self) -> bool:
         """Whether it is for us to start; a MIDI clock does that itself."""

@@ -8,10 +8,11 @@ from rwkv_music.errors import ConfigError
 from rwkv_music.music import Meter
 
 from ..leaders import FASTEST_BPM, SLOWEST_BPM, SOURCES
-from .changes import Change, SourceChanged
+from .changes import Change, Located, SourceChanged
 from .link import LinkState, LinkWish
-from .meters import BarSpan, MeterMap
+from .meters import BarSpan
 from .playhead import Playhead
+from .song_bars import SongBars
 from .sources import Source, Sources
 from .timeline import Line
 
@@ -34,7 +35,7 @@ class Transport:
         self._midi, self._osc = self._sources.midi, self._sources.osc
         self._link, self._internal = self._sources.link, self._sources.internal
         self._changes: list[Change] = []
-        self._meters = MeterMap(meter or Meter())
+        self._bars = SongBars(meter or Meter())
         line = Line(0, 0.0, 60e9 / tempo_bpm)
         self._playhead = Playhead(line, self._restart_bars, self._changes.append)
         self.select(source, 0)
@@ -72,16 +73,16 @@ class Transport:
 
     def bar_at(self, beat: float) -> BarSpan:
         """The bar that holds `beat`; a bar line belongs to the bar that it opens."""
-        return self._meters.bar_at(beat)
+        return self._bars.bar_at(beat)
 
     def bar(self, number: int) -> BarSpan:
         """The bar of that number; bars before beat 0 have negative ones."""
-        return self._meters.bar(number)
+        return self._bars.bar(number)
 
     @property
     def meter(self) -> Meter:
         """The meter that was set last: it holds from the next bar line on at the latest."""
-        return self._meters.latest
+        return self._bars.latest
 
     @property
     def link_quantum(self) -> float:
@@ -117,7 +118,7 @@ class Transport:
         self._settle(t_ns)
 
     def midi_song_position(self, sixteenths: int, t_ns: int) -> None:
-        self._midi.song_position(sixteenths)
+        self._sources.point(sixteenths, t_ns)
         if self._sources.allows(self._midi) and not self.playing:
             self._playhead.stand_at(self._midi.resume_beat, t_ns)
 
@@ -154,22 +155,29 @@ class Transport:
         """The position in beats since the start of the song."""
         self._position(beats, t_ns)
 
+    def osc_bar(self, bar: BarSpan, t_ns: int) -> None:
+        """The bar that the host is in, or that the position which it tells next is in. For a MIDI
+        clock too, whose host it is."""
+        self._bars.keep_host_bar(bar, t_ns)
+        beat = self.beat_at(t_ns)
+        if self._is_in_song and self._bars.take_host_bar(beat):
+            self._changes.append(Located(beat))
+
     def osc_bbt(self, bar: int, beat: float, t_ns: int) -> None:
         """The position in bars and the meter's own beats, both counted from 1."""
         if not math.isfinite(beat):
             return
-        beats = self._meters.beat_of(bar, beat)
-        if not self._is_elsewhere(beats, t_ns):
-            self._position(beats, t_ns)
-            return
-        # Bars are numbered anew: say the place in the new numbers, even if that is the old place.
-        self._restart_bars(beats, t_ns)
-        beats = self._meters.beat_of(bar, beat)
-        if self.playing:
-            self._osc.jump(beats, t_ns)
-            self._take_charge(self._osc)  # so that its jump has been followed
-            self._playhead.locate(self._osc.line(t_ns), t_ns)
+        beats = self._bars.beat_of(bar, beat)
+        if self._is_elsewhere(beats, t_ns):
+            # Bars are numbered anew: say the place in the new numbers, even if it is the old place.
+            self._restart_bars(0.0, t_ns)
+            beats = self._bars.beat_of(bar, beat)
+            if self.playing:
+                self._osc.jump(beats, t_ns)
+                self._take_charge(self._osc)  # so that its jump has been followed
+                self._playhead.locate(self._osc.line(t_ns), t_ns)
         self._position(beats, t_ns)
+        self._bars.note_number(bar - 1)
 
     def osc_seconds(self, seconds: float, t_ns: int) -> None:
         """The position in seconds, right under a tempo that never changed: used only while no
@@ -233,9 +241,9 @@ class Transport:
     # --- told by the daemon ---
 
     def set_meter(self, meter: Meter, t_ns: int) -> None:
-        """Let that meter hold from the next bar line on; within the first beat of a bar, from the
-        line of that bar."""
-        self._meters.change(meter, self.beat_at(t_ns))
+        """Let that meter hold from the next bar line on; within the first beat of a bar, or at once
+        after a jump, from the line of that bar."""
+        self._bars.change(meter, self.beat_at(t_ns), t_ns)
 
     def select(self, source: str, t_ns: int) -> None:
         """Follow that source. Raises ConfigError for a name that is none."""
@@ -311,7 +319,12 @@ class Transport:
 
     def _restart_bars(self, beat: float, t_ns: int) -> None:
         """The position breaks: what was known of bars says nothing of those around this beat."""
-        self._meters.restart()
+        self._bars.restart(beat, t_ns, has_host=self._is_in_song)
+
+    @property
+    def _is_in_song(self) -> bool:
+        """Whether the place is one in the host's song, and none that only we know."""
+        return not self.playing or self._sources.charge in (self._midi, self._osc)
 
     def _set_tempo(self, tempo_bpm: float, t_ns: int) -> None:
         self._tempo_bpm = tempo_bpm
@@ -326,6 +339,8 @@ class Transport:
         if not math.isfinite(beats):
             return
         self._osc.position(beats, t_ns, is_place=is_place)
+        if self._sources.reread_pointer(beats, t_ns):
+            self._settle(t_ns)
         if not self._sources.allows(self._osc):
             return
         if self._osc.running:
@@ -337,9 +352,7 @@ class Transport:
 
     def _is_elsewhere(self, beats: float, t_ns: int) -> bool:
         """Whether a position told over OSC is a jump of ours, and no small one."""
-        if not self._sources.allows(self._osc):
-            return False
-        if not self._playhead.is_off(beats, t_ns):
+        if not self._sources.allows(self._osc) or not self._playhead.is_off(beats, t_ns):
             return False
         leads = self._sources.leader(t_ns) is self._osc
         return not self.playing or (leads and self._osc.is_jump(beats, t_ns))

@@ -14,13 +14,26 @@ from typing import Any
 from rwkv_music_daemon.osc.server import OscServer
 from rwkv_music_daemon.osc.table import Request
 from rwkv_music_daemon.rehearsal import Rehearsal
-from rwkv_music_daemon.transport import Transport
+from rwkv_music_daemon.transport import Change, Transport
 
 from rwkv_music.model.scripted import ScriptedModel
 
 HEARTBEAT_NS = 2_000_000_000
 Answer = tuple[Any, ...]
 Note = tuple[float, int, int, float]
+
+
+class NotedTransport(Transport):
+    """Keeps what has happened to it, by name."""
+
+    def __init__(self) -> None:
+        self.happened: list[str] = []
+        super().__init__()
+
+    def take_changes(self) -> list[Change]:
+        changes = super().take_changes()
+        self.happened += [type(change).__name__ for change in changes]
+        return changes
 
 
 class BridgeService:
@@ -30,9 +43,10 @@ class BridgeService:
 
     def __init__(self, composer: Callable[[Request], Iterable[Answer]] | None = None) -> None:
         self.server = OscServer("127.0.0.1", 0)
+        self.transport = NotedTransport()
         self._folder = tempfile.TemporaryDirectory()
         self.rehearsal = Rehearsal(
-            ScriptedModel(), transport=Transport(), memory_folder=Path(self._folder.name)
+            ScriptedModel(), transport=self.transport, memory_folder=Path(self._folder.name)
         )
         self.requests: list[Request] = []
         self._composer = composer
@@ -41,10 +55,6 @@ class BridgeService:
         self._heartbeat_ns = 0
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
-
-    @property
-    def transport(self) -> Transport:
-        return self.rehearsal.transport
 
     @property
     def state(self) -> str:

@@ -133,7 +133,16 @@ class View:
     highlighted_clip_slot = None
 
 
+class BeatTime:
+    """A time in bars, the meter's beats, sixteenths and ticks, all counted from 1."""
+
+    def __init__(self, bars, beats, sub_division, ticks):
+        self.bars, self.beats, self.sub_division, self.ticks = bars, beats, sub_division, ticks
+
+
 class Song(Listenable):
+    """`markers` are changes of the meter: (beat, numerator, denominator), the first on beat 0."""
+
     LISTENABLE = ("tempo", "signature_numerator", "signature_denominator", "is_playing", "tracks")
 
     def __init__(self, slots=4):
@@ -142,9 +151,32 @@ class Song(Listenable):
         self.signature_numerator = self.signature_denominator = 4
         self.is_playing = False
         self.current_song_time = 0.0
+        self.markers = []
         self.tracks = [Track(slots), Track(slots)]
         self.view = View()
         self.undo_steps = []  # the number of begins and ends, in order
+
+    def follow_markers(self):
+        """Live says which meter it has come to, if it is another."""
+        passed = [marker for marker in self.markers if marker[0] <= self.current_song_time]
+        if passed:
+            _, numerator, denominator = passed[-1]
+            if (numerator, denominator) != (self.signature_numerator, self.signature_denominator):
+                self.change(signature_numerator=numerator, signature_denominator=denominator)
+
+    def get_current_beats_song_time(self):
+        bars, line = 0, 0.0
+        markers = self.markers or [(0.0, self.signature_numerator, self.signature_denominator)]
+        for number, (beat, numerator, denominator) in enumerate(markers):
+            following = markers[number + 1 :]
+            end = min([self.current_song_time] + [marker[0] for marker in following[:1]])
+            bar = numerator * 4 / denominator
+            line = beat + (end - beat) // bar * bar
+            bars += int((end - beat) // bar)
+            if not following or self.current_song_time < following[0][0]:
+                break
+        beats, rest = divmod(self.current_song_time - line, 4 / denominator)
+        return BeatTime(bars + 1, int(beats) + 1, int(rest * 4) + 1, 1)
 
     def begin_undo_step(self):
         self.undo_steps.append("begin")

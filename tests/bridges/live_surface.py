@@ -41,6 +41,7 @@ class Stage:
             self.now_ns += TICK_NS
             if self.song.is_playing:
                 self.song.current_song_time += TICK_NS / 60e9 * self.song.tempo
+            self.song.follow_markers()
             if served:
                 self.service.pump(self.now_ns)
             self.host.tick()

@@ -1,7 +1,8 @@
 -- A stand-in for the parts of Ardour that the scripts use: lua5.4 stub_ardour.lua SCRIPT SCENARIO
 --
 -- SCENARIO is a Lua file that returns a list of moments: rolling, sample, tempo, divisions,
--- note_value, signal. What is sent is printed, a line for each message, with a line `moment` before
+-- note_value, bar and line (its number from 0, the beat on which it begins), perhaps before (the
+-- meter before a change on this very line), signal. What is sent is printed, a line for each message, with a line `moment` before
 -- each. The song lasts at 48000 samples a second with a tempo that never changes.
 
 local script, scenario = arg[1], dofile(arg[2])
@@ -45,7 +46,9 @@ Session = strict("Session", {
 Temporal = strict("Temporal", {
   ticks_per_beat = 1920,
   timepos_t = function(sample)
+    if math.type(sample) ~= "integer" then error("samples are integers") end
     return strict("timepos_t", {
+      sample = sample,
       ticks = function() return math.floor(sample / RATE * now.tempo / 60 * 1920 + 0.5) end,
     })
   end,
@@ -53,11 +56,19 @@ Temporal = strict("Temporal", {
     read = function()
       return strict("TempoMap", {
         tempo_at = function() return { quarter_notes_per_minute = function() return now.tempo end } end,
-        meter_at = function()
+        -- As in Ardour, on the line of a change it is the meter before it that is told.
+        meter_at = function(_, position)
+          local is_line = position.sample == now.sample
+          local before = is_line and now.before or { now.divisions, now.note_value }
           return {
-            divisions_per_bar = function() return now.divisions end,
-            note_value = function() return now.note_value end,
+            divisions_per_bar = function() return before[1] end,
+            note_value = function() return before[2] end,
           }
+        end,
+        bbt_at = function(_, position)
+          local into = position:ticks() - now.line * 1920
+          local ticks_a_beat = 1920 * 4 // now.note_value
+          return { bars = now.bar + 1, beats = into // ticks_a_beat + 1, ticks = into % ticks_a_beat }
         end,
       })
     end,

@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "bridge_scripts" / "ardour"
 STUB = Path(__file__).with_name("stub_ardour.lua")
 ACTIONS = sorted(path for path in SCRIPTS.glob("*.lua") if path.stem != "rwkv_transport")
-POSITION, TEMPO, METER, PLAY, STOP = (
-    f"/rwkv/transport/{name}" for name in ("position", "tempo", "meter", "play", "stop")
+POSITION, TEMPO, BAR, PLAY, STOP = (
+    f"/rwkv/transport/{name}" for name in ("position", "tempo", "bar", "play", "stop")
 )
 
 pytestmark = pytest.mark.skipif(
@@ -51,6 +51,8 @@ def at(beat: float, *, rolling: bool, **changes: Any) -> dict[str, Any]:
         "tempo": tempo,
         "divisions": 4,
         "note_value": 4,
+        "bar": int(beat // 4),
+        "line": int(beat // 4) * 4,
         "signal": "LuaTimerDS",
         **changes,
     }
@@ -93,18 +95,43 @@ def test_what_is_sent_when_ardour_starts_rolls_and_stops(tmp_path: Path) -> None
     )
     addresses = [[line[1] for line in lines] for lines in sent]
     assert addresses == [
-        [TEMPO, METER, POSITION],
-        [TEMPO, METER, POSITION, PLAY],
+        [TEMPO, BAR, POSITION],
+        [TEMPO, BAR, POSITION, PLAY],
         [POSITION],
         [TEMPO, POSITION],
-        [METER, POSITION],
-        [STOP, TEMPO, METER, POSITION],
+        [BAR, POSITION],
+        [STOP, TEMPO, BAR, POSITION],
     ]
     assert sent[1][0][2:] == ["f", "120.0"]
-    assert sent[1][1][2:] == ["ii", "4", "4"]
+    assert sent[1][1][2:] == ["ifii", "2", "8.0", "4", "4"]
     assert float(sent[1][2][3]) == pytest.approx(8.0)
     assert float(sent[3][1][3]) == pytest.approx(8.4, abs=0.001)
-    assert sent[4][0][3:] == ["6", "8"]
+    assert sent[4][0][3:] == ["2", "8.0", "6", "8"]
+
+
+def test_the_bar_is_told_before_the_place_wherever_it_is(tmp_path: Path) -> None:
+    waltz = {"divisions": 3, "note_value": 4, "bar": 5, "line": 19}
+    eighths = {"divisions": 6, "note_value": 8, "bar": 8, "line": 28}
+    _, sent = run(
+        SCRIPTS / "rwkv_transport.lua",
+        tmp_path,
+        at(19, rolling=True, **waltz),
+        at(20.3, rolling=True, **waltz),
+        at(21.999, rolling=True, **waltz),
+        at(29.75, rolling=True, **eighths),  # a jump
+        at(28, rolling=True, before=[3, 4], **eighths),  # to the line of the change
+        at(28.4, rolling=True, **eighths),
+    )
+    assert [[line[1] for line in lines] for lines in sent] == [
+        [TEMPO, BAR, POSITION, PLAY],
+        [POSITION],
+        [POSITION],
+        [BAR, POSITION],
+        [POSITION],
+        [POSITION],
+    ]
+    assert sent[0][1][3:] == ["5", "19.0", "3", "4"]
+    assert sent[3][0][3:] == ["8", "28.0", "6", "8"]
 
 
 def test_a_start_is_seen_even_when_the_timer_comes_first(tmp_path: Path) -> None:
@@ -126,5 +153,5 @@ def test_at_rest_everything_is_told_once_a_second_and_a_locate_at_once(tmp_path:
     _, sent = run(script, tmp_path, *moments)
     told = [len(lines) for lines in sent]
     assert told.count(3) in (3, 4)
-    assert told[15] == 1
-    assert sum(told) <= 14
+    assert told[15] == 2  # bar and place
+    assert sum(told) <= 16

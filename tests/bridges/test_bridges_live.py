@@ -15,11 +15,11 @@ from live_surface import BEAT_NS, TICK_NS, Stage
 def test_tempo_meter_and_place_are_told_on_connecting(tmp_path: Path) -> None:
     stage = Stage(tmp_path, BridgeService())
     stage.song.change(tempo=97.5, signature_numerator=6, signature_denominator=8)
-    stage.song.current_song_time = 9.0
+    stage.song.current_song_time = 10.25
     stage.run(3 * TICK_NS)
     assert stage.service.named("transport/tempo")[-1] == (97.5,)
-    assert stage.service.named("transport/meter")[-1] == (6, 8)
-    assert stage.service.named("transport/position")[-1] == (9.0,)
+    assert stage.service.named("transport/bar")[-1] == (3, 9.0, 6, 8)
+    assert stage.service.named("transport/position")[-1] == (10.25,)
     assert not stage.service.transport.playing
     stage.close()
 
@@ -64,6 +64,55 @@ def test_a_locate_while_playing_is_followed(connected: Stage) -> None:
     connected.run(2 * BEAT_NS)
     beat = connected.service.transport.beat_at(connected.now_ns)
     assert beat == pytest.approx(connected.song.current_song_time, abs=0.1)
+
+
+SONG = [(0.0, 4, 4), (16.0, 3, 4), (28.0, 6, 8), (34.0, 4, 4)]
+LINES = {4: 16.0, 7: 25.0, 8: 28.0, 9: 31.0, 10: 34.0, 11: 38.0}  # of that song
+
+
+def bar_of(stage: Stage) -> tuple[int, float]:
+    """The bar that the service is in, and the beat on which it begins."""
+    bar = stage.service.transport.bar_at(stage.service.transport.beat_at(stage.now_ns))
+    return bar.number, bar.start_beat
+
+
+def test_bars_are_lives_through_a_song_of_several_meters(connected: Stage) -> None:
+    connected.song.markers = SONG
+    connected.song.change(is_playing=True)
+    connected.run(39 * BEAT_NS)
+    transport = connected.service.transport
+    assert {n: transport.bar(n).start_beat for n in LINES} == LINES
+    assert connected.service.transport.happened == ["SourceChanged", "Started"]
+
+
+@pytest.mark.parametrize(
+    ("place", "bar"), [(26.5, 7), (28.0, 8), (29.75, 8), (33.0, 9), (35.0, 10), (17.0, 4)]
+)
+@pytest.mark.parametrize("start", [2.0, 20.5, 39.0])
+def test_after_a_jump_the_bar_is_lives(
+    connected: Stage, start: float, place: float, bar: int
+) -> None:
+    connected.song.markers = SONG
+    connected.song.current_song_time = start
+    connected.song.change(is_playing=True)
+    connected.run(3 * BEAT_NS)
+    before = len(connected.service.transport.happened)
+    connected.song.current_song_time = place
+    connected.run(2 * TICK_NS)
+    assert bar_of(connected) == (bar, LINES[bar])
+    connected.run(2 * BEAT_NS)
+    assert connected.service.transport.happened[before:] == ["Located"]
+
+
+@pytest.mark.parametrize(("place", "bar"), [(26.5, 7), (29.75, 8), (33.0, 9), (35.0, 10)])
+def test_started_anywhere_the_bar_is_lives(connected: Stage, place: float, bar: int) -> None:
+    connected.song.markers = SONG
+    connected.song.current_song_time = place
+    connected.run(BEAT_NS)
+    assert bar_of(connected) == (bar, LINES[bar])
+    connected.song.change(is_playing=True)
+    connected.run(2 * TICK_NS)
+    assert bar_of(connected) == (bar, LINES[bar])
 
 
 def test_the_position_is_steady_while_playing_and_rare_at_rest(connected: Stage) -> None:

@@ -20,6 +20,7 @@ class OscService:
         self.server = OscServer("127.0.0.1", 0)
         self.requests: list[Request] = []
         self.senders: list[tuple[str, int]] = []
+        self.silent = False  # as if it were not there
         self._answer = answer
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -38,6 +39,8 @@ class OscService:
         while not self._over.is_set():
             select([self.server], [], [], 0.01)
             for request, sender in self.server.receive():
+                if self.silent:
+                    continue
                 if request.name == "ping":
                     self.server.reply(sender, "/rwkv/pong", request.args[0] or "", "0", 1)
                     continue

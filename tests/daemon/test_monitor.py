@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
+from monitor_site import Site, free_tcp_port, until
 from osc_service import OscService
 from rwkv_music_daemon.config import Config
-from rwkv_music_daemon.config_sections import MonitorConfig, OscConfig
 from rwkv_music_daemon.monitor import monitor_absence
 from rwkv_music_daemon.monitor.backlog import Backlog
 from rwkv_music_daemon.monitor.server import Monitor, is_for_pages
 from rwkv_music_daemon.osc.framing import Message
 
-from rwkv_music.errors import ConfigError, PortError
+from rwkv_music.errors import ConfigError
 
 pytestmark = pytest.mark.skipif(monitor_absence() != "", reason=monitor_absence())
 STATUS = ("listening", 3, 13.5, 97.0, 4, 4, "internal", "a model")
@@ -77,56 +73,6 @@ def test_it_does_not_grow_for_ever() -> None:
 # --- the server ---
 
 
-class Site:
-    """A monitor in a thread, and what a browser would do."""
-
-    def __init__(self, osc_port: int, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}"
-        config = Config(osc=OscConfig(port=osc_port), monitor=MonitorConfig(True, port))
-        self._monitor = Monitor(config)
-        self._loop = asyncio.new_event_loop()
-        self._over = asyncio.Event()
-        self.error: Exception | None = None
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        try:
-            self._loop.run_until_complete(self._monitor.serve(self._over))
-        except PortError as error:
-            self.error = error
-
-    def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._over.set)
-        self._thread.join(5)
-        assert not self._thread.is_alive()
-        self._loop.close()
-
-    def get(self, path: str, **headers: str) -> Any:
-        return urllib.request.urlopen(
-            urllib.request.Request(self.url + path, headers=headers), timeout=5
-        )
-
-    def ask(self, body: object, **headers: str) -> int:
-        request = urllib.request.Request(
-            self.url + "/request",
-            data=json.dumps(body).encode(),
-            headers={"Content-Type": "application/json", **headers},
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=5) as answer:
-                return int(answer.status)
-        except urllib.error.HTTPError as error:
-            return int(error.code)
-
-
-def until(is_so: Callable[[], object]) -> None:
-    ends_s = time.monotonic() + 10
-    while not is_so():
-        assert time.monotonic() < ends_s
-        time.sleep(0.01)
-
-
 @pytest.fixture
 def service() -> Iterator[OscService]:
     opened = OscService(lambda r: [("/rwkv/status", *STATUS)] if r.name == "status" else [])
@@ -135,20 +81,11 @@ def service() -> Iterator[OscService]:
 
 
 @pytest.fixture
-def site(service: OscService, unused_tcp_port: int) -> Iterator[Site]:
-    opened = Site(service.port, unused_tcp_port)
+def site(service: OscService) -> Iterator[Site]:
+    opened = Site(service.port, free_tcp_port())
     until(lambda: service.requests)
     yield opened
     opened.close()
-
-
-@pytest.fixture
-def unused_tcp_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_the_page_needs_nothing_from_elsewhere(site: Site) -> None:

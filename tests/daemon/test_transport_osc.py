@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
+from osc_bridge import T0, S, bridge, kinds, led_from
 from rwkv_music_daemon.transport import (
     Located,
     SourceChanged,
@@ -14,41 +13,6 @@ from rwkv_music_daemon.transport import (
 )
 
 from rwkv_music.music import Meter
-
-S = 1_000_000_000
-T0 = 50 * S
-
-
-def kinds(transport: Transport) -> list[type]:
-    return [type(change) for change in transport.take_changes()]
-
-
-def bridge(
-    transport: Transport,
-    from_ns: int,
-    beat: float,
-    seconds: float,
-    tempo_bpm: float = 120.0,
-    hz: int = 30,
-    seed: int = 1,
-) -> tuple[int, float]:
-    """Positions as a DAW's screen timer sends them: each late by up to 15 ms. When it ends, and
-    the true beat there."""
-    draw = random.Random(seed)
-    for k in range(round(seconds * hz)):
-        at_ns = from_ns + k * S // hz
-        told = beat + (at_ns - from_ns) * tempo_bpm / 60e9
-        transport.osc_position(told, at_ns + draw.randrange(15_000_000))
-    return from_ns + round(seconds * S), beat + seconds * tempo_bpm / 60
-
-
-def led_from(beat: float) -> Transport:
-    """One that a DAW has started there, in the tempo that it tells."""
-    transport = Transport(120.0)
-    transport.osc_tempo(120.0, T0)
-    transport.osc_position(beat, T0)
-    transport.play(T0)
-    return transport
 
 
 def test_positions_and_play_make_a_transport() -> None:
@@ -151,86 +115,6 @@ def test_a_bridge_that_dies_is_replaced_without_a_jump() -> None:
     bridge(transport, t_ns + 4 * S, beat + 8, 0.2)
     assert transport.source == "osc"
     assert Located not in kinds(transport)
-
-
-def test_bars_and_beats_as_reaper_says_them() -> None:
-    transport = Transport(120.0, Meter(6, 8))
-    transport.osc_bbt(3, 4.0, T0)  # the fourth eighth of the third bar
-    assert transport.beat_at(T0) == 7.5
-    transport.osc_seconds(100.0, T0 + 1)  # less exact: ignored while bars come
-    assert transport.beat_at(T0 + 1) == 7.5
-    transport = Transport(120.0)
-    transport.osc_seconds(3.0, T0)
-    assert transport.beat_at(T0) == 6.0
-
-
-def test_after_a_jump_in_bars_the_bar_is_the_one_that_was_told() -> None:
-    transport = Transport(120.0, Meter(4, 4))
-    transport.osc_bbt(1, 1.0, T0)
-    transport.play(T0)
-    transport.set_meter(Meter(3, 4), T0 + S)  # from bar 1 on
-    transport.osc_bbt(9, 1.0, T0 + 2 * S)
-    assert transport.bar_at(transport.beat_at(T0 + 2 * S)).number == 8
-
-
-def waltz_then_common(beat: float) -> tuple[int, float]:
-    """Where a song is, as REAPER says it, that has four bars of 3/4 and then 4/4."""
-    bars, first, beats = (0, 0.0, 3) if beat < 12 else (4, 12.0, 4)
-    bar, rest = divmod(beat - first, beats)
-    return bars + int(bar) + 1, rest + 1
-
-
-def in_common_time() -> tuple[Transport, int]:
-    """One that was led through the change, and when it is on beat 20, bar 6 of that song."""
-    transport = Transport(120.0, Meter(3, 4))
-    transport.osc_bbt(1, 1.0, T0)
-    transport.play(T0)
-    for k in range(300):
-        t_ns = T0 + k * S // 30
-        if k == 170:  # beat 11.3
-            transport.set_meter(Meter(4, 4), t_ns)
-        transport.osc_bbt(*waltz_then_common((t_ns - T0) * 2 / S), t_ns)
-    assert kinds(transport) == [SourceChanged, Started]
-    return transport, T0 + 10 * S
-
-
-@pytest.mark.parametrize("late_ms", [110, 140, 200])
-def test_a_late_position_in_bars_is_no_jump_after_a_change_of_meter(late_ms: int) -> None:
-    transport, t_ns = in_common_time()
-    transport.osc_bbt(*waltz_then_common(20 - late_ms / 500), t_ns)
-    transport.osc_bbt(*waltz_then_common(20.1), t_ns + S // 20)
-    assert transport.take_changes() == []
-    assert transport.bar_at(20.0).number == 6
-    assert transport.bar_at(20.0).start_beat == 20.0
-
-
-def test_a_jump_in_bars_is_told_even_where_the_new_numbers_name_the_same_beat() -> None:
-    transport, t_ns = in_common_time()
-    transport.osc_bbt(6, 1.0, t_ns)  # back to bar 5, beat 20 when all bars are of 4/4
-    assert transport.take_changes() == [Located(20.0)]
-    assert transport.bar_at(20.0).number == 5
-
-
-def test_positions_in_bars_renumber_nothing_while_midi_clock_leads() -> None:
-    transport, t_ns = in_common_time()
-    transport.midi_song_position(20 * 4, t_ns)
-    transport.midi_continue(t_ns)
-    transport.midi_tick(t_ns)
-    assert kinds(transport) == [SourceChanged]
-    transport.osc_bbt(2, 1.0, t_ns + S // 100)
-    assert transport.take_changes() == []
-    assert transport.bar_at(20.0).number == 6
-
-
-def test_a_place_in_bars_that_is_told_once_at_rest_is_that_bar() -> None:
-    transport, t_ns = in_common_time()
-    transport.stop(t_ns)
-    transport.osc_bbt(10, 1.0, t_ns + S)
-    assert transport.bar_at(transport.beat_at(t_ns + S)).number == 9
-    transport.take_changes()
-    transport.play(t_ns + 2 * S)
-    transport.osc_bbt(10, 1.1, t_ns + 2 * S + S // 20)
-    assert kinds(transport) == [Started]
 
 
 def test_a_small_correction_at_rest_keeps_the_bar_lines() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hypothesis import strategies as st
-from rwkv_music_daemon.transport import SOURCES, Transport, take_midi
+from rwkv_music_daemon.transport import SOURCES, BarSpan, Transport, take_midi
 
 from rwkv_music.music import METERS, Meter
 from rwkv_music.timebase import NS_PER_MS
@@ -73,6 +73,8 @@ class Deed:
                 return transport.osc_tempo(self.value, t_ns)
             case "meter":
                 return transport.set_meter(self.meter, t_ns)
+            case "host's bar":
+                return transport.osc_bar(BarSpan(self.number, self.value, self.meter), t_ns)
             case "source":
                 return transport.select(SOURCES[self.number % len(SOURCES)], t_ns)
         raise AssertionError(self.name)
@@ -80,6 +82,7 @@ class Deed:
 
 _HANDS = ("start", "continue", "stop", "play over osc", "stop over osc", "continue over osc")
 _BEATS = st.one_of(st.integers(0, 64).map(float), st.floats(0, 400))
+_LINES = st.integers(0, 128).map(lambda halves: halves / 2)
 _METERS = st.sampled_from(METERS)
 DEEDS = st.one_of(
     st.builds(Deed, st.just("ticks"), st.floats(40, 240), st.integers(1, 60)),
@@ -88,6 +91,7 @@ DEEDS = st.one_of(
     st.builds(Deed, st.sampled_from(("song position", "seconds")), _BEATS),
     st.builds(Deed, st.just("tempo"), st.floats(5, 2000)),
     st.builds(Deed, st.just("meter"), meter=_METERS),
+    st.builds(Deed, st.just("host's bar"), _LINES, st.integers(0, 99), _METERS),
     st.builds(Deed, st.just("source"), number=st.integers(0, 9)),
 )
 WAITS_MS = st.sampled_from((0, 1, 7, 20, 45, 130, 400, 700, 2500))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from real_programs import need_program
+from rwkv_music_daemon.osc.client import OscClient
 
 from benchmarks.events import Events
 from benchmarks.rig import JackServer, Service
@@ -21,6 +22,7 @@ from benchmarks.rig import JackServer, Service
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "bridge_scripts" / "ardour"
 CONDUCTOR = Path(__file__).with_name("ardour_rounds.lua")
+SONG_OF_METERS = Path(__file__).with_name("ardour_bars.lua")
 MOST_STARTS = 5  # it does not always come up
 BARS = 2
 BEAT_MS = 60_000 / 180  # at the conductor's tempo
@@ -131,3 +133,85 @@ def test_the_answer_is_recorded_on_its_bars(
         told = [(round(beat), *rest) for request, beat, *rest, _ in played if request == number]
         assert told == [(round(beat), *rest) for beat, *rest in sorted(one.notes)]
         assert dropped[number] == 0
+
+
+class SongOfMeters:
+    """Ardour in a song of several meters, which does as it is told."""
+
+    def __init__(self, server: JackServer, service: Service, folder: Path, clock_to: str) -> None:
+        self._env = {
+            **server.env,
+            "XDG_CONFIG_HOME": str(folder / "config"),
+            "SCRIPTS": str(SCRIPTS),
+            "URI": f"osc.udp://127.0.0.1:{service.osc_port}",
+            "CLOCK_TO": clock_to,
+        }
+        if not clock_to:
+            del self._env["CLOCK_TO"]
+        for start in range(MOST_STARTS):
+            self._env["SONG"] = str(folder / f"song{start}")
+            self._process = subprocess.Popen(
+                ["ardour7-lua", str(SONG_OF_METERS)],
+                env=self._env,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            if any(line == "ready\n" for line in self._process.stdout or ()):
+                return
+            self.close()
+        raise AssertionError(f"Ardour did not start in {MOST_STARTS} attempts")
+
+    def tell(self, order: str) -> tuple[int, float, str]:
+        """Bar, beat and meter, as Ardour has them afterwards."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(order + "\n")
+        self._process.stdin.flush()
+        line = next(line for line in self._process.stdout or () if line.startswith("at\t"))
+        _, bar, beat, meter = line.split("\t")
+        return int(bar), float(beat), meter.strip()
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+@pytest.mark.parametrize("source", ["midi_clock", "osc"])
+def test_after_a_jump_the_bars_are_ardours(source: str, jack: JackServer, tmp_path: Path) -> None:
+    """Each place is a quarter of a beat behind a line, or before one: so the number of the bar says
+    where its lines are."""
+    places = [16.25, 27.75, 28.25, 30.75, 31.25, 33.75, 34.25, 3.75, 4.25, 22.25]
+    with Service(jack.env, {}) as service, OscClient(port=service.osc_port) as osc:
+        clock_to = jack.wait_for_port("RWKV Music In") if source == "midi_clock" else ""
+        song = SongOfMeters(jack, service, tmp_path, clock_to)
+        try:
+            seen = []
+            for place in places:
+                theirs = song.tell(f"go {place}")
+                seen.append(("at rest", place, theirs, status(osc)))
+            song.tell("roll")
+            for place in places:
+                theirs = song.tell(f"go {place}")
+                seen.append(("rolling", place, theirs, status(osc)))
+            sources = {ours[3] for how, _, _, ours in seen if how == "rolling"}
+        finally:
+            song.close()
+    assert source in sources  # the clock rests while Ardour jumps, and the hook leads meanwhile
+    for how, place, (bar, beat, meter), (our_bar, our_beat, our_meter, _) in seen:
+        assert (bar, meter) == song_at(beat)
+        assert our_beat == pytest.approx(beat, abs=0.3), (how, place)
+        assert (our_bar, our_meter) == song_at(our_beat), (how, place)
+
+
+def status(osc: OscClient) -> tuple[int, float, str, str]:
+    """Bar, beat, meter and source, as the service has them."""
+    _, bar, beat, _, numerator, denominator, source, _ = osc.request("/rwkv/status")[-1].args
+    return int(bar), float(beat), f"{numerator}/{denominator}", str(source)
+
+
+def song_at(beat: float) -> tuple[int, str]:
+    """Bar and meter of that song."""
+    lines = [0, 4, 8, 12, 16, 19, 22, 25, 28, 31, 34, 38, 42]
+    bar = max(number for number, line in enumerate(lines) if line <= beat)
+    return bar, "4/4" if bar < 4 else "3/4" if bar < 8 else "6/8" if bar < 10 else "4/4"

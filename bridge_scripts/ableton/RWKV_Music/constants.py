@@ -37,6 +37,7 @@ TRANSPORT_STOP = "/rwkv/transport/stop"
 TRANSPORT_CONTINUE = "/rwkv/transport/continue"
 TRANSPORT_TEMPO = "/rwkv/transport/tempo"
 TRANSPORT_METER = "/rwkv/transport/meter"
+TRANSPORT_BAR = "/rwkv/transport/bar"
 TRANSPORT_POSITION = "/rwkv/transport/position"
 TRANSPORT_BBT = "/rwkv/transport/bbt"
 TRANSPORT_SECONDS = "/rwkv/transport/seconds"
@@ -114,6 +115,7 @@ TYPES = {
     TRANSPORT_CONTINUE: ("", ""),
     TRANSPORT_TEMPO: ("f", ""),
     TRANSPORT_METER: ("ii", ""),
+    TRANSPORT_BAR: ("ifii", ""),
     TRANSPORT_POSITION: ("f", ""),
     TRANSPORT_BBT: ("s", ""),
     TRANSPORT_SECONDS: ("f", ""),

@@ -41,6 +41,7 @@ class Surface:
         self._mode = 0
         self._bars = constants.DEFAULT_BARS
         self._requests = 0
+        self._refused = ""
         self._source: Selection | None = None
         self._continuation: Continuation | None = None
         settings = self._settings()
@@ -169,6 +170,10 @@ class Surface:
             return  # the first error about a request has ended it; the others say the same
         if address.startswith("/rwkv/transport/") and code == _FOLLOWS_ANOTHER_CLOCK:
             return  # it follows the MIDI clock, perhaps Live's own
+        if address == constants.TRANSPORT_BAR:
+            if text == self._refused:
+                return  # a meter is told with every bar
+            self._refused = text
         self._show(f"{text} ({code})")
 
     def _continue_clip(self) -> None:
