@@ -26,7 +26,7 @@ _against = click.option("--against", type=_file, multiple=True, help="Another mo
 @click.option("--context-bars", default=4, show_default=True, help="Bars before the targets.")
 @click.option("--windows", default=0, help="How many, spread evenly; 0 takes them all.")
 @click.option("--ngram", default=5, show_default=True, help="Order; 0: no baselines.")
-@click.option("--passages", default=48, show_default=True, help="Told after 2 to 64 bars; 0: none.")
+@click.option("--passages", default=32, show_default=True, help="Told after 2 to 64 bars; 0: none.")
 @click.option("--strung", default=100_352, show_default=True, help="Tokens of a state; 0: none.")
 @click.option("--completions", default=60, show_default=True, help="To compare; 0: none.")
 def evaluate(
@@ -113,7 +113,7 @@ def sampling(
 @_against
 @click.option("-o", "--out", type=_file, required=True, help="The page.")
 @click.option("--only", default="", help="Some of the sections, with commas between.")
-@click.option("--windows", default=0, help="Of the validation split, for losses; 0: all of them.")
+@click.option("--windows", default=400, show_default=True, help="For the losses; 0: all of them.")
 def card_(
     model: Path, data: Path, against: tuple[Path, ...], out: Path, only: str, windows: int
 ) -> None:
