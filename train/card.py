@@ -29,11 +29,11 @@ class Effort:
     """How much is measured: windows of the validation split (0: all), passages told after more and
     more context, tokens of one state, completions, and for each way of drawing."""
 
-    windows: int = 0
+    windows: int = 400
     length: int = 1024
     context_bars: int = 4
     ngram: int = 5
-    passages: int = 48
+    passages: int = 32
     strung: int = 100_352
     completions: int = 60
     drawn: int = 40

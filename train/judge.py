@@ -65,7 +65,7 @@ def loss_tables(
         f"{whole.targets} targets, {whole.notes} notes of the validation split, after {bars} of"
         f" context, in windows of up to {length} tokens."
     )
-    rows = [(name, *_shown(loss)) for name, loss in losses.items()]
+    rows: list[tuple[str, ...]] = [(name, *_shown(loss)) for name, loss in losses.items()]
     tables = [Table(about, ("", "nats a target", "bits a note"), rows)]
     counts = {name: len(some) for name, some in sets.items()}
     parts = {

@@ -76,7 +76,7 @@ class Products:
 def read_recipe(
     path: Path | None, folder: Path, overrides: Sequence[str] = (), *, tiny: bool = False
 ) -> TrainConfig:
-    """A recipe's settings, its folders below `folder`; without a path, the embedded model's recipe.
+    """A recipe's settings, its folders below `folder`; without a path, the package's recipe.
     Raises ConfigError."""
     products = Products(folder)
     settings = (

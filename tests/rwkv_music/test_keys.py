@@ -7,6 +7,7 @@ from rwkv_music.keys import (
     SCALES,
     TONICS,
     estimate_tonic,
+    key_classes,
     pitch_class_weights,
     scale_classes,
     tonic_of,
@@ -30,6 +31,15 @@ def test_scales():
     assert scale_classes(3, "chromatic") == set(range(12))
     with pytest.raises(ConfigError, match="expected one of major"):
         scale_classes(0, "maijor")
+
+
+def test_the_key_that_holds_most_of_what_sounds():
+    def classes(*pitches):
+        return key_classes(Note(0, pitch, 79, 12) for pitch in pitches)
+
+    assert classes(60, 62, 64, 65, 67, 69, 71) == scale_classes(0, "major")
+    assert classes(57, 59, 60, 62, 64, 65, 68, 57, 64) == scale_classes(9, "harmonic_minor")
+    assert classes() == frozenset(range(12))
 
 
 def test_names_of_keys():

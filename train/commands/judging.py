@@ -31,7 +31,7 @@ _against = click.option("--against", type=_file, multiple=True, help="Another mo
 @click.option("--windows", type=_any, default=0, help="How many, spread evenly; 0 takes them all.")
 @click.option("--ngram", type=_any, default=5, show_default=True, help="Order; 0: no baselines.")
 @click.option(
-    "--passages", type=_any, default=48, show_default=True, help="Told after 2 to 64 bars; 0: none."
+    "--passages", type=_any, default=32, show_default=True, help="Told after 2 to 64 bars; 0: none."
 )
 @click.option(
     "--strung", type=_any, default=100_352, show_default=True, help="Tokens of a state; 0: none."
@@ -98,8 +98,20 @@ def _numbers(context: click.Context, parameter: click.Parameter, text: str) -> t
 @click.command()
 @click.argument("model", type=_file)
 @_data
-@click.option("--temperatures", default="0.9,0.95,1,1.05", show_default=True, callback=_numbers)
-@click.option("--top-ps", default="0.9,0.95,0.98", show_default=True, callback=_numbers)
+@click.option(
+    "--temperatures",
+    default="0.9,0.95,1,1.05",
+    show_default=True,
+    callback=_numbers,
+    help="To compare, with commas between.",
+)
+@click.option(
+    "--top-ps",
+    default="0.9,0.95,0.98",
+    show_default=True,
+    callback=_numbers,
+    help="To compare with each of them, with commas between.",
+)
 @click.option("--completions", type=_some, default=40, show_default=True, help="For each of them.")
 def sampling(
     model: Path,
@@ -126,7 +138,7 @@ def sampling(
 @click.option("-o", "--out", type=_file, required=True, help="The page.")
 @click.option("--only", default="", help="Some of the sections, with commas between.")
 @click.option(
-    "--windows", type=_any, default=0, help="Of the validation split, for losses; 0: all of them."
+    "--windows", type=_any, default=400, show_default=True, help="For the losses; 0: all of them."
 )
 def card_(
     model: Path, data: Path, against: tuple[Path, ...], out: Path, only: str, windows: int

@@ -48,9 +48,7 @@ def run(config: Path | None, overrides: tuple[str, ...], fast_dev_run: bool) -> 
 @click.command()
 @click.argument("places", type=_place, nargs=-1, required=True)
 @click.option("-o", "--out", type=_folder, required=True, help="Everything goes below it.")
-@click.option(
-    "-c", "--config", type=_file, help="A recipe; without it, that of the embedded model."
-)
+@click.option("-c", "--config", type=_file, help="A recipe; without it, that of the package.")
 @_set
 @click.option("--tiny", is_flag=True, help="A minute for all, to see that it works.")
 @click.option("--valid-share", default=0.05, show_default=True, help="Where no split is given.")
