@@ -87,12 +87,13 @@ class Site:
         self._loop = asyncio.new_event_loop()
         self._over = asyncio.Event()
         self.error: Exception | None = None
+        self.places: list[str] = []
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
     def _serve(self) -> None:
         try:
-            self._loop.run_until_complete(self._monitor.serve(self._over))
+            self._loop.run_until_complete(self._monitor.serve(self._over, self.places.append))
         except PortError as error:
             self.error = error
 
@@ -149,6 +150,11 @@ def unused_tcp_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def test_where_it_is_is_told_once_it_is_there(site: Site) -> None:
+    with site.get("/"):
+        assert site.places == [f"{site.url}/"]
 
 
 def test_the_page_needs_nothing_from_elsewhere(site: Site) -> None:
@@ -214,6 +220,7 @@ def test_a_port_that_is_taken_is_said(site: Site, service: OscService) -> None:
     second = Site(service.port, int(site.url.rpartition(":")[2]))
     until(lambda: second.error is not None)
     assert "monitor.port" in str(second.error)
+    assert second.places == []
 
 
 def test_without_its_library_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
