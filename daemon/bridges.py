@@ -144,6 +144,7 @@ def install(bridge: Bridge, folder: Path, osc_port: int, program: Path | None) -
     run, where they look for one. Raises BridgeError.
     """
     written = []
+    target = folder
     try:
         for source, place in files(bridge):
             target = folder / place
@@ -157,7 +158,7 @@ def install(bridge: Bridge, folder: Path, osc_port: int, program: Path | None) -
                 _set_program(target, program)
             written.append(target)
     except OSError as error:
-        raise BridgeError(f"{error.filename}: cannot be written: {error.strerror}") from error
+        raise BridgeError(f"{target}: cannot be written: {error.strerror}") from error
     return written
 
 

@@ -23,7 +23,7 @@ async def _serve_until_the_end(monitor: Monitor) -> None:
         loop.call_soon_threadsafe(over.set)
 
     threading.Thread(target=listen, daemon=True).start()
-    await monitor.serve(over)
+    await monitor.serve(over, lambda place: log.info("the page is at %s", place))
 
 
 def main() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import closing, suppress
 
 import click
 
@@ -13,22 +14,30 @@ from ..osc.arguments import Arg
 from ..osc.client import OscClient
 from ..osc.framing import Message
 from ..osc.requests import REQUESTS
-from ..osc.table import OscError
+from ..osc.table import PARAMETER_VERBS, OscError
 from ..parameters import PARAMETERS
 from .options import ANSWER_S, config_options, timeout_option
 
 Value = int | float | str
 
 
+def _begun(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
+    """The addresses that begin so, for a shell that completes words."""
+    named = [f"/rwkv/{verb}/{name}" for verb in PARAMETER_VERBS for name in PARAMETERS]
+    whole = begun if begun.startswith("/") else f"/rwkv/{begun}"
+    surplus = len(whole) - len(begun)
+    return [address[surplus:] for address in (*REQUESTS, *named) if address.startswith(whole)]
+
+
 @click.command(context_settings={"ignore_unknown_options": True})
-@click.argument("address", required=False)
+@click.argument("address", required=False, shell_complete=_begun)
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 @click.option(
     "--listen",
     "listen_s",
     type=click.FloatRange(min=0),
     metavar="SECONDS",
-    help="Then print the events of so many seconds.",
+    help="Then print the events of so many seconds, or until Ctrl-C.",
 )
 @timeout_option(None, f"How long to wait for the answer: {ANSWER_S:g}, or more where work is done.")
 @config_options
@@ -66,7 +75,8 @@ def command(
         elif listen_s:
             client.request("/rwkv/ping")  # who listens to nobody should know
         if listen_s is not None:
-            _print(client.listen(listen_s))
+            with closing(client.listen(listen_s)) as events, suppress(KeyboardInterrupt):
+                _print(events)
 
 
 def _request(client: OscClient, address: str, args: Sequence[Value], patience_s: float) -> None:

@@ -10,7 +10,7 @@ import click
 
 from ..boot import start_log
 from ..config import load_config
-from ..monitor.server import HOST, Monitor
+from ..monitor.server import Monitor
 from .options import config_options
 
 
@@ -26,10 +26,9 @@ def command(config_path: str | None, overrides: Sequence[str]) -> None:
     config = load_config(config_path, overrides)
     start_log("monitor", config.logging)
     monitor = Monitor(config)
-    click.echo(f"http://{HOST}:{config.monitor.port}/")
 
     async def serve() -> None:
-        await monitor.serve(asyncio.Event())
+        await monitor.serve(asyncio.Event(), click.echo)
 
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(serve())

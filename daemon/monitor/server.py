@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -42,8 +42,6 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
-
-log = logging.getLogger(__name__)
 
 
 class _Service(asyncio.DatagramProtocol):
@@ -94,8 +92,9 @@ class Monitor:
         self._heard_s = 0.0
         self._is_there = False
 
-    async def serve(self, over: asyncio.Event) -> None:
-        """Until that is set. Raises PortError when the page's port cannot be had."""
+    async def serve(self, over: asyncio.Event, ready: Callable[[str], None]) -> None:
+        """Until that is set; `ready` is told where the page is. Raises PortError when its port
+        cannot be had."""
         from aiohttp import web
 
         loop = asyncio.get_running_loop()
@@ -109,6 +108,7 @@ class Monitor:
         try:
             await runner.setup()
             await self._open(web.TCPSite(runner, HOST, self._config.monitor.port))
+            ready(f"http://{HOST}:{self._config.monitor.port}/")
             asks = asyncio.create_task(self._ask())
             await over.wait()
         finally:
@@ -124,8 +124,11 @@ class Monitor:
         try:
             await site.start()
         except OSError as error:
-            raise PortError(f"monitor.port: {port} cannot be had: {error.strerror}") from error
-        log.info("the page is at http://%s:%d/", HOST, port)
+            reason = os.strerror(error.errno) if error.errno else error
+            raise PortError(
+                f"monitor.port: {port} cannot be had: {reason}; choose another with"
+                " --set monitor.port=7780"
+            ) from error
 
     # --- the service ---------------------------------------------------------------------------
 

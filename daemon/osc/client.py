@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from rwkv_music.errors import ConfigError, RwkvMusicError
 
@@ -105,18 +105,21 @@ class OscClient:
         """Have the events sent here; keep the lease by sending something every minute."""
         self.send("/rwkv/subscribe", self.port)
 
-    def listen(self, duration_s: float) -> Iterator[Message]:
-        """Subscribe and yield what comes, for so long; the lease is renewed."""
+    def listen(self, duration_s: float) -> Generator[Message]:
+        """Subscribe and yield what comes, for so long or until the caller has enough; the lease is
+        renewed."""
         end = time.monotonic() + duration_s
         renewal = 0.0
-        while (now := time.monotonic()) < end:
-            if now >= renewal:
-                self.subscribe()
-                renewal = now + RENEWAL_S
-            message = self.receive(min(end, renewal) - now)
-            if message is not None:
-                yield message
-        self.send("/rwkv/unsubscribe", self.port)
+        try:
+            while (now := time.monotonic()) < end:
+                if now >= renewal:
+                    self.subscribe()
+                    renewal = now + RENEWAL_S
+                message = self.receive(min(end, renewal) - now)
+                if message is not None:
+                    yield message
+        finally:
+            self.send("/rwkv/unsubscribe", self.port)
 
     def _silence(self, address: str, expected: str, ponged: bool, waited_s: float) -> str:
         if ponged:

@@ -20,7 +20,8 @@ from rwkv_music.errors import PortError
 
 
 class Site:
-    """A monitor for the service at a port, on a port of its own. `error`: why it is not there."""
+    """A monitor for the service at a port, on a port of its own. `error`: why it is not there;
+    `places`: where it said that it is."""
 
     def __init__(self, osc_port: int, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
@@ -29,12 +30,13 @@ class Site:
         self._loop = asyncio.new_event_loop()
         self._over = asyncio.Event()
         self.error: Exception | None = None
+        self.places: list[str] = []
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
     def _serve(self) -> None:
         try:
-            self._loop.run_until_complete(self._monitor.serve(self._over))
+            self._loop.run_until_complete(self._monitor.serve(self._over, self.places.append))
         except PortError as error:
             self.error = error
 

@@ -58,6 +58,22 @@ def test_ctl_prints_the_answer(service: OscService) -> None:
     assert ctl(service, "stop").output == ""
 
 
+@pytest.mark.parametrize(
+    ("begun", "proposed"),
+    [
+        ("transport/s", ["transport/stop", "transport/seconds", "transport/source"]),
+        ("/rwkv/und", ["/rwkv/undo"]),
+        ("get/tempera", ["get/temperature"]),
+        ("x", []),
+    ],
+)
+def test_a_shell_can_complete_addresses(begun: str, proposed: list[str]) -> None:
+    environ = {"_RWKV_MUSIC_DAEMON_COMPLETE": "bash_complete"}
+    environ |= {"COMP_WORDS": f"rwkv-music-daemon ctl {begun}", "COMP_CWORD": "2"}
+    result = CliRunner().invoke(cli, prog_name="rwkv-music-daemon", env=environ)
+    assert result.output.split() == [f"plain,{word}" for word in proposed]
+
+
 def test_ctl_prints_an_error_and_fails(service: OscService) -> None:
     result = ctl(service, "/rwkv/trigger", "65")
     assert result.exit_code == 1
@@ -122,6 +138,20 @@ def test_config_check_asks_for_what_is_configured(
 def test_ctl_listens(service: OscService) -> None:
     result = ctl(service, "stop", "--listen", "0.1")
     assert result.output == "/rwkv/state idle\n"
+
+
+def test_ctrl_c_ends_listening_and_the_subscription(
+    service: OscService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def enough(messages: Iterable[object]) -> None:
+        next(iter(messages))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ctl_module, "_print", enough)
+    result = ctl(service, "--listen", "60")
+    assert (result.exit_code, result.output) == (0, "")
+    ctl(service, "ping")  # what came before it has been handled
+    assert "unsubscribe" in [request.name for request in service.requests]
 
 
 def test_ctl_does_not_listen_to_nobody() -> None:

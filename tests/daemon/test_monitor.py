@@ -88,6 +88,11 @@ def site(service: OscService) -> Iterator[Site]:
     opened.close()
 
 
+def test_where_it_is_is_told_once_it_is_there(site: Site) -> None:
+    with site.get("/"):
+        assert site.places == [f"{site.url}/"]
+
+
 def test_the_page_needs_nothing_from_elsewhere(site: Site) -> None:
     with site.get("/") as answer:
         text = answer.read().decode()
@@ -151,6 +156,7 @@ def test_a_port_that_is_taken_is_said(site: Site, service: OscService) -> None:
     second = Site(service.port, int(site.url.rpartition(":")[2]))
     until(lambda: second.error is not None)
     assert "monitor.port" in str(second.error)
+    assert second.places == []
 
 
 def test_without_its_library_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

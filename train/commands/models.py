@@ -113,7 +113,7 @@ def export(model: Path, out: Path, float32: bool, note: tuple[str, ...]) -> None
 @click.option("-o", "--out", type=_file, required=True, help="Weights to start a run from.")
 @click.option("--new-tokens", is_flag=True, help="Keep the layers; embedding and head begin anew.")
 def import_(weights: Path, out: Path, new_tokens: bool) -> None:
-    """Turn official RWKV-7 weights into a file that a run can start from.
+    """Turn official RWKV-7 weights into what a run can start from.
 
     WEIGHTS is a .pth; no code in the file is run. Where it was trained on other tokens, as text
     models are, --new-tokens keeps what lies between embedding and head.

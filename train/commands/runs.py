@@ -133,7 +133,7 @@ def estimate(
 
 @click.command()
 def doctor() -> None:
-    """Say what is there for training, what is missing, how to get it.
+    """Say what is there, what is missing, and how to get it.
 
     Exits with 0 when nothing is missing, else with 1.
 
