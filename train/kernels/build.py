@@ -27,6 +27,8 @@ import torch
 
 from rwkv_music.atomic_file import replacing
 
+from ..visual_studio import take_environment
+
 VARIABLE = "RWKV_MUSIC_KERNELS"
 OLDEST = 80  # the compute capability from which on tensor cores take TF32
 SOURCES = Path(__file__).parent / "csrc"
@@ -103,8 +105,9 @@ def load(wanted: Recipe) -> None:
     if path.exists():
         torch.ops.load_library(str(path))
         return
+    missing = _missing_compiler()
     with _scripts_on_path():
-        missing = _missing(wanted)
+        missing += _missing_tools(wanted)
         if missing:
             raise BuildError(f"{wanted.name} cannot be compiled: {'; '.join(missing)}")
         _log.warning("wkv7: compiling the kernels for this machine, once (into %s)", path.parent)
@@ -159,10 +162,19 @@ def _nvcc() -> str | None:
     return shutil.which("nvcc", path=f"{home}/bin") if home else shutil.which("nvcc")
 
 
-def _missing(wanted: Recipe) -> list[str]:
+def _missing_compiler() -> list[str]:
+    """What is said where there is no C++ compiler. On Windows this process has the compiler's
+    environment afterwards, if there is one."""
+    if sys.platform == "win32" and not os.environ.get("CXX"):
+        taken = take_environment()
+        return [] if taken.ready else [f"no C++ compiler ({taken.what}): {taken.remedy}"]
+    if shutil.which(_compiler().split()[0]):
+        return []
+    return [f"no C++ compiler ({_compiler()}): install g++ or clang++, or set CXX"]
+
+
+def _missing_tools(wanted: Recipe) -> list[str]:
     missing = []
-    if not shutil.which(_compiler().split()[0]):
-        missing.append(f"no C++ compiler ({_compiler()}): install g++ or clang++, or set CXX")
     if not shutil.which("ninja"):
         missing.append("no ninja: pip install ninja")
     if wanted.nvcc_flags and not _nvcc():

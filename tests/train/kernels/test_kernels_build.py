@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from unittest import mock
 
 import pytest
 
@@ -33,6 +34,32 @@ def test_what_is_missing_is_named(empty_cache, monkeypatch, tool, told):
     with pytest.raises(BuildError, match=told) as failure:
         build.load(cuda_recipe([90]))
     assert str(failure.value).count(";") == 0  # nothing else is
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the fakes are shell scripts")
+def test_on_windows_visual_studio_is_found_by_itself(empty_cache, monkeypatch, windows):
+    """An ordinary terminal will do: what compiles has the environment of vcvars64.bat."""
+    seen = []
+    monkeypatch.setattr(build.sys, "platform", "win32")
+    monkeypatch.setattr(build, "_compile_and_load", lambda *_: seen.append(dict(os.environ)))
+    monkeypatch.setattr(build.shutil, "which", which_without("cl"))
+    with mock.patch.dict(os.environ, windows):
+        os.environ.pop("CXX", None)
+        build.load(build.recipe("cpu"))
+    (environment,) = seen
+    assert (environment["INCLUDE"], environment["LIB"]) == ("C:\\include", "C:\\lib")
+    assert environment["PATH"].endswith("C:\\vc\\bin")  # the scripts, for ninja, come before
+
+
+def test_on_windows_without_visual_studio_the_remedy_is_said(empty_cache, monkeypatch, tmp_path):
+    monkeypatch.setattr(build.sys, "platform", "win32")
+    monkeypatch.setattr(build.shutil, "which", which_without("cl"))
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setenv("ProgramFiles(x86)", str(tmp_path))
+    monkeypatch.setenv("ProgramFiles", str(tmp_path))
+    with pytest.raises(BuildError, match="install the Build Tools for Visual Studio") as failure:
+        build.load(build.recipe("cpu"))
+    assert "ninja" not in str(failure.value)
 
 
 def test_a_compiler_that_fails_is_quoted(empty_cache):
@@ -108,31 +135,34 @@ print(torch.equal(y, z), torch.equal(end, other), x[0].grad is not None, absence
 """
 
 
-def run(tmp_path, **variables):
-    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)} | variables
-    return subprocess.run(
-        [sys.executable, "-c", _CALL], env=environment, capture_output=True, text=True
-    )
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the cache does not follow XDG")
 def test_without_a_compiler_pytorch_does_it_and_says_so(tmp_path):
-    done = run(tmp_path, CXX="no-such-compiler")
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path), "CXX": "no-such-compiler"}
+    done = subprocess.run(
+        [sys.executable, "-c", _CALL], env=environment, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("True True True wkv7_cpu cannot be compiled: no C++ compiler")
     assert done.stderr.count("plain PyTorch does it") == 1
 
 
-def test_pytorch_can_be_asked_for(tmp_path):
-    done = run(tmp_path, RWKV_MUSIC_KERNELS="torch")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("True True True RWKV_MUSIC_KERNELS=torch")
-    assert done.stderr == ""
+@pytest.fixture
+def asked_anew(monkeypatch):
+    """Nothing is remembered of earlier questions, and nothing may be built."""
+    monkeypatch.setattr(build, "_absence", build._absence.__wrapped__)
+    monkeypatch.setattr(build, "load", lambda wanted: pytest.fail(f"builds {wanted}"))
 
 
-def test_another_wish_is_refused(tmp_path):
-    done = run(tmp_path, RWKV_MUSIC_KERNELS="triton")
-    assert "RWKV_MUSIC_KERNELS: got 'triton', expected torch or nothing" in done.stderr
+def test_pytorch_can_be_asked_for(asked_anew, monkeypatch, caplog):
+    monkeypatch.setenv(build.VARIABLE, "torch")
+    assert build.absence("cpu") == "RWKV_MUSIC_KERNELS=torch"
+    assert caplog.records == []
+
+
+def test_another_wish_is_refused(asked_anew, monkeypatch):
+    monkeypatch.setenv(build.VARIABLE, "triton")
+    with pytest.raises(ValueError, match="got 'triton', expected torch or nothing"):
+        build.absence("cpu")
 
 
 def test_a_device_without_kernels_is_left_to_pytorch():
