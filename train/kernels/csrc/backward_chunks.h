@@ -28,6 +28,8 @@ struct BackwardShared {
   float kept[2 * kChunk * kWide];  // B_k * U D, then K_k * V D
   float through[2 * kSize];        // sums of D * S_0, over each half of the rows
 };
+// What a block may have on sm_86, 89 and 120. The forward needs less.
+static_assert(sizeof(BackwardShared<kSize>) <= (99 << 10), "shared memory of a block");
 
 // Where gradients that are sums over all 64 rows go: to their place where a block has all rows,
 // else to a block's own part of `partial`, [64 / kRows, 5, B, T, H, 64], which `sum_partial` adds
