@@ -132,7 +132,7 @@ class Trainer:
             sum(batch.inputs.size for batch in batches),
         )
         targets, read = (int(count) for count in counts)
-        nats, after = 0.0, []
+        sums, after = [], []
         for number, batch in enumerate(batches):
             before = self._states[number] if self._states else None
             with self._synchronised(number + 1 == len(batches)):
@@ -140,11 +140,12 @@ class Trainer:
                     loss, ends = self._objective(Inputs.of(batch, self.ranks.device), before)
                 # DDP takes the mean over processes; what is wanted is the sum over targets
                 (loss * (self.ranks.count / max(targets, 1))).backward()
-            nats += loss.item()
+            sums.append(loss.detach())
             if self.reader.carries:
                 after.append([end.detached() for end in ends])
         self._states = after
-        (nats,) = self.ranks.summed(nats)
+        # Read once all parts are under way: a GPU need not wait for this process between them.
+        (nats,) = self.ranks.summed(sum(part.item() for part in sums))
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optimiser.clip)
         set_rate(self.optimiser, rate_at(step, options.steps, self.config.optimiser))
         self.optimiser.step()

@@ -7,7 +7,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs torch: pip install .[train]")
 
+from rwkv_music_train import model as model_module  # noqa: E402
 from rwkv_music_train.batches import Batch, slice_of  # noqa: E402
+from rwkv_music_train.kernels import wkv7  # noqa: E402
 from rwkv_music_train.loss import Inputs, Objective, summed_loss  # noqa: E402
 from rwkv_music_train.model import Rwkv7  # noqa: E402
 
@@ -181,3 +183,19 @@ def test_batch_and_inputs_hold_the_same():
     assert inputs.kept.rows.tolist() == [1, 20]
     assert inputs.targets_R.tolist() == [7, 9]
     assert inputs.resets_BT is None
+
+
+@pytest.mark.parametrize("in_bfloat16", [False, True])
+def test_the_recurrence_reads_numbers_as_precise_as_the_products(monkeypatch, in_bfloat16):
+    """In bfloat16 its kernel moves half the bytes; one wider input would widen all of them."""
+    seen = []
+
+    def recorded(*arguments):
+        seen.extend(x.dtype for x in arguments[:6])
+        return wkv7(*arguments)
+
+    monkeypatch.setattr(model_module, "wkv7", recorded)
+    model = shaken_model()
+    with torch.autocast("cpu", torch.bfloat16, enabled=in_bfloat16):
+        model(random_ids(1, 5))
+    assert seen == [torch.bfloat16 if in_bfloat16 else torch.float32] * (6 * 3)
