@@ -9,8 +9,9 @@ Shapes: H heads, N = 64.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +36,16 @@ from .pieces import Piece
 from .weights import model_of
 from .windows import RandomWindows, Window, validation_windows
 
-FEWEST_TO_CHECK = 3  # pieces, of which one is kept aside
-CHECKED_WINDOWS = 6
+MOST_PARTS = 5  # into which the pieces are divided to see whether they help each other
+FEWEST_TO_CHECK = 3  # pieces
+CHECKED_WINDOWS = 8  # of each part
 
 
 @dataclass(frozen=True, slots=True)
 class TuneOptions:
     """steps of `batch` windows of `length` tokens, at a rate that falls from `rate` to nothing;
     transpose: semitones up or down at most, by which the pieces are varied. check_every: steps
-    between looks at the piece that is kept aside."""
+    between looks at what is kept aside."""
 
     steps: int = 60
     batch: int = 4
@@ -54,29 +56,102 @@ class TuneOptions:
     seed: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """states: for each layer the WKV state [H, N (value), N (key)], float32. steps: after which it
+    was enough. gains: by how many nats a target each part of the pieces was told better, after as
+    many steps, by what the other parts had taught; empty where there were too few to look."""
+
+    states: list[Tensor]
+    steps: int
+    gains: tuple[float, ...] = ()
+
+    @property
+    def gain(self) -> float:
+        """The mean of the gains, in nats a target; 0 where nobody looked."""
+        return sum(self.gains) / len(self.gains) if self.gains else 0.0
+
+
 def tune_state(
     weights: Weights,
     pieces: Sequence[Piece],
     options: TuneOptions | None = None,
     progress: Callable[[float], None] = lambda loss: None,
-) -> list[Tensor]:
-    """For each layer the WKV state [H, N (value), N (key)], float32, from which the frozen model
-    tells these pieces best. `progress` gets the nats a target of each step.
+) -> Tuned:
+    """The state from which the frozen model tells these pieces best, as far as that is something
+    they share. `progress` gets the nats a target of each step, of `most_steps` at most.
 
-    Of three pieces or more, the last is kept aside: the state is the one, of those on the way, that
-    tells it best, so that what is learnt is what the pieces share. Raises ConfigError without
-    pieces, and where the piece aside is told best from the zero state.
+    Of three pieces or more, each (of many: each fifth) is kept aside once while a state is tuned on
+    the others. How much better what is aside is told, on the average over all, says how many steps
+    are enough; those are then made on all pieces. Raises ConfigError without pieces, and where what
+    is aside is not told better by more than the standard error of that average: then beginning
+    from nothing is better.
     """
     options = options or TuneOptions()
     if not pieces:
         raise ConfigError("no piece to learn from; see what was refused, and why")
-    vocabulary = load_vocabulary()
     model = model_of(weights).eval().requires_grad_(False)
-    aside: list[Window] = []
-    if len(pieces) >= FEWEST_TO_CHECK:
-        *pieces, last = pieces
-        aside = validation_windows([last], vocabulary, options.length, 0, CHECKED_WINDOWS)
-    objective = Objective(model)
+    parts = _parts(pieces)
+    steps = options.steps
+    gains: tuple[float, ...] = ()
+    if parts:
+        by_fold = np.array([_gains(model, parts, aside, options, progress) for aside in parts])
+        best = int(by_fold.mean(0).argmax())
+        steps = _every(options) * (best + 1)
+        gains = tuple(map(float, by_fold[:, best]))
+        if np.mean(gains) <= np.std(gains, ddof=1) / len(gains) ** 0.5:
+            raise ConfigError(
+                "what these pieces have in common, the model knows already: learning the others"
+                f" changes the loss of a piece by {-np.mean(gains):+.4f} nats a token, which may be"
+                " chance; choose pieces of one style, or more of them"
+            )
+    *_, states = islice(_tuning(model, pieces, options, progress), steps)
+    return Tuned(states, steps, gains)
+
+
+def most_steps(pieces: int, options: TuneOptions) -> int:
+    """How often `tune_state` calls its `progress` at most."""
+    parts = min(pieces, MOST_PARTS) if pieces >= FEWEST_TO_CHECK else 0
+    return (parts + 1) * options.steps
+
+
+def _parts(pieces: Sequence[Piece]) -> list[list[Piece]]:
+    """The pieces in up to MOST_PARTS parts; none where there are too few."""
+    if len(pieces) < FEWEST_TO_CHECK:
+        return []
+    count = min(len(pieces), MOST_PARTS)
+    return [list(pieces[first::count]) for first in range(count)]
+
+
+def _every(options: TuneOptions) -> int:
+    return min(options.check_every, options.steps)
+
+
+def _gains(
+    model: Rwkv7,
+    parts: list[list[Piece]],
+    aside: list[Piece],
+    options: TuneOptions,
+    progress: Callable[[float], None],
+) -> list[float]:
+    """By how many nats a target the part aside is told better than from the zero state, every
+    `check_every` steps of tuning on the others."""
+    windows = validation_windows(aside, load_vocabulary(), options.length, 0, CHECKED_WINDOWS)
+    before = loss_from(model, windows, None)[0]
+    others = [piece for part in parts if part is not aside for piece in part]
+    every, ways = _every(options), _tuning(model, others, options, progress)
+    looks = islice(ways, every - 1, options.steps, every)
+    return [before - loss_from(model, windows, states)[0] for states in looks]
+
+
+def _tuning(
+    model: Rwkv7,
+    pieces: Sequence[Piece],
+    options: TuneOptions,
+    progress: Callable[[float], None],
+) -> Iterator[list[Tensor]]:
+    """The state of each layer after every step."""
+    vocabulary, objective, config = load_vocabulary(), Objective(model), model.config
     windows = WindowOptions(
         length=options.length,
         context_bars=(0, 0, 1, 4),
@@ -85,12 +160,9 @@ def tune_state(
         imprecise_share=0.0,
     )
     source = RandomWindows(list(pieces), vocabulary, windows, {}, options.seed)
-    config = weights.config
     size = config.heads, HEAD_SIZE, HEAD_SIZE
     states = [torch.zeros(size, requires_grad=True) for _ in range(config.layers)]
     optimiser = torch.optim.Adam(states, lr=options.rate, betas=(0.9, 0.99))
-    best = [torch.zeros(size)] * config.layers
-    least = loss_from(model, aside, None)[0]
     for step in range(options.steps):
         rows = [source.window(step * options.batch + row) for row in range(options.batch)]
         inputs = Inputs.of(collate(rows, vocabulary))
@@ -101,18 +173,7 @@ def tune_state(
         loss.backward()
         optimiser.step()
         progress(loss.item())
-        if aside and (step + 1) % options.check_every == 0:
-            found = loss_from(model, aside, states)[0]
-            if found < least:
-                least, best = found, [state.detach().clone() for state in states]
-    if not aside:
-        return [state.detach() for state in states]
-    if not any(state.any() for state in best):
-        raise ConfigError(
-            "what these pieces have in common, the model knows already: the one that was kept aside"
-            " is told best without a memory; choose pieces of one style, or a lower rate"
-        )
-    return best
+        yield [state.detach() for state in states]
 
 
 def started(states: Sequence[Tensor], config: ModelConfig, batch: int) -> list[LayerState]:
