@@ -13,7 +13,7 @@ from .parameters import Generation
 from .planner import PlannedNote
 from .transport import BarSpan, Transport
 
-_MARGIN_NS = 4 * NS_PER_MS  # the io loop looks every 2 ms
+MARGIN_NS = 4 * NS_PER_MS  # the io loop looks every 2 ms
 _ALWAYS = -(2**62)  # a step before all others
 
 
@@ -192,7 +192,7 @@ def deadline_ns(completion: Completion, transport: Transport, lead_ns: int) -> i
 def latest_ns(completion: Completion, transport: Transport, lead_ns: int) -> int:
     """When generation can start at the latest for the first chord to be in time."""
     starts_ns = transport.ns_at(steps_to_beats(completion.start_step))
-    return starts_ns + completion.nudge_ns(completion.start_step) - lead_ns - _MARGIN_NS
+    return starts_ns + completion.nudge_ns(completion.start_step) - lead_ns - MARGIN_NS
 
 
 def launch_step(transport: Transport, quantize: str, now_ns: int, needed_ns: int) -> int:

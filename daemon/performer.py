@@ -9,7 +9,16 @@ from rwkv_music.timebase import NS_PER_MS, beats_to_steps, ns_per_step, steps_to
 
 from .asking import Asking
 from .assembler import Assembler
-from .completion import Again, Completion, Source, deadline_ns, latest_ns, launch_step
+from .completion import (
+    MARGIN_NS,
+    Again,
+    Completion,
+    Fresh,
+    Source,
+    deadline_ns,
+    latest_ns,
+    launch_step,
+)
 from .jumps import LineJump
 from .messages import Generated, Proposed
 from .parameters import Generation
@@ -44,14 +53,17 @@ class Performer:
         """The step at which a completion that is asked for now starts: where the one that plays
         ends, or, when that is too near, or it `cuts` that one or none plays, at the next launch
         point."""
-        needed = self.lead.ns - generation.nudge_ms * NS_PER_MS
+        needed_ns = max(round(self.lead.ns - generation.nudge_ms * NS_PER_MS), 0)
+        earliest_ns = now_ns
         if self.playing is not None and not cuts:
             ends = self.playing.end_beat(self._transport)
-            if now_ns + max(needed, 0) <= self._transport.ns_at(ends):
+            earliest_ns = self._transport.ns_at(ends) - needed_ns
+            if now_ns + MARGIN_NS <= earliest_ns:
                 return beats_to_steps(ends)
         if generation.quantize != "now":
-            needed = max(needed, ns_per_step(self._transport.tempo_bpm) / 2)
-        step = launch_step(self._transport, generation.quantize, now_ns, max(round(needed), 0))
+            needed_ns = max(needed_ns, round(ns_per_step(self._transport.tempo_bpm) / 2))
+        earliest_ns = max(earliest_ns, now_ns)
+        step = launch_step(self._transport, generation.quantize, earliest_ns, needed_ns)
         return max(step, 0)  # what is before is counted in
 
     def place_again(self, completion: Completion, now_ns: int) -> int:

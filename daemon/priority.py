@@ -1,51 +1,49 @@
-"""Real-time priority for what sends notes, and a larger share for what makes them, where the system
-allows it."""
+"""Real-time priority, where the system allows it."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _HIGH_PRIORITY_CLASS = 0x80  # of Windows
-_SHARE = -10  # a nice value: ten times the share of an ordinary program
-_PRIORITY = 4  # below JACK (its server has 10, its clients 5), above everything ordinary
+# Below JACK (its server has 10, its clients 5), above everything ordinary: a larger share would not
+# do, since a system that groups programs by session compares shares within a session only.
+SENDING, MAKING = 4, 1  # notes that go out on time; notes that are made in time for that
 
 
-def raise_priority() -> str:
+def raise_priority(level: int = SENDING) -> str:
     """Give this process's threads, those to come included, real-time priority; one line that says
     whether it was got and what would help."""
-    if sys.platform == "win32":
+    if sys.platform == "win32" and level == SENDING:
         return _sharpen_windows()
     if sys.platform != "linux":
         return "real-time priority: not asked for on this system"
     try:
         for thread in map(int, os.listdir("/proc/self/task")):
             if os.sched_getscheduler(thread) == os.SCHED_OTHER:  # JACK's own keep what they have
-                os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(_PRIORITY))
+                os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(level))
     except OSError:
         return (
             "real-time priority: refused, timing may suffer on a busy machine; allow it with"
             " `@audio - rtprio 95` in /etc/security/limits.d/audio.conf and membership in audio"
         )
-    return f"real-time priority: SCHED_FIFO {_PRIORITY}"
+    return f"real-time priority: SCHED_FIFO {level}"
 
 
-def raise_share() -> str:
-    """Let this process's threads, those to come included, have the processor before ordinary
-    programs; one line that says whether it was got. It is no real-time priority: a model may
-    compute for seconds, and nobody could do anything meanwhile."""
-    if sys.platform != "linux":
-        return "share of the processor: not asked for on this system"
+@contextmanager
+def at_leisure() -> Iterator[None]:
+    """What nobody waits for, done by a thread of real-time priority as an ordinary one."""
+    if sys.platform != "linux" or os.sched_getscheduler(0) != os.SCHED_FIFO:
+        yield
+        return
+    level = os.sched_getparam(0)
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     try:
-        for thread in map(int, os.listdir("/proc/self/task")):
-            os.setpriority(os.PRIO_PROCESS, thread, _SHARE)
-    except (OSError, ProcessLookupError):
-        return (
-            "share of the processor: an ordinary one, first notes may be late on a busy machine;"
-            " allow more with `@audio - nice -19` in /etc/security/limits.d/audio.conf and"
-            " membership in audio"
-        )
-    return f"share of the processor: nice {_SHARE}"
+        yield
+    finally:
+        os.sched_setscheduler(0, os.SCHED_FIFO, level)
 
 
 def _sharpen_windows() -> str:

@@ -144,9 +144,15 @@ class Worker:
     def work(self) -> bool:
         """Propose a note, or compute one step; whether there may be more to do at once. What is
         composed offline waits for the live music."""
-        return self._perform() or self._compose()
+        return self.perform() or self.compose()
 
-    def _compose(self) -> bool:
+    @property
+    def composes(self) -> bool:
+        """Whether anything is to be composed offline."""
+        return bool(self._jobs)
+
+    def compose(self) -> bool:
+        """Compute a step of what is composed offline; whether there was one."""
         if not self._jobs:
             return False
         job = self._jobs[0]
@@ -159,8 +165,9 @@ class Worker:
             self._send(answer)
         return True
 
-    def _perform(self) -> bool:
-        """What plays goes before what follows it, in time and here."""
+    def perform(self) -> bool:
+        """Propose a note of the live music, or compute one step of it; whether there may be more to
+        do at once. What plays goes before what follows it, in time and here."""
         return any(self._go_on(performance) for performance in tuple(self._performances))
 
     def _go_on(self, performance: _Performance) -> bool:

@@ -22,7 +22,7 @@ from .config import Config
 from .links import Link, call
 from .memories import MEMORIES, Memories, shipped_memories
 from .messages import Failed, Message, Ping, Pong, Ready, Stop
-from .priority import raise_share
+from .priority import MAKING, at_leisure, raise_priority
 from .worker import Worker
 
 _CHORD_NOTES, _ATTEMPTS = 4, 3
@@ -79,7 +79,14 @@ def serve(worker: Worker, io: Link, supervisor: Link) -> None:
                     return
                 if isinstance(message, Ping):
                     supervisor.send(Pong(message.number))
-        busy = worker.hear_next() or worker.work()
+        busy = worker.hear_next() or worker.perform() or _compose(worker)
+
+
+def _compose(worker: Worker) -> bool:
+    if not worker.composes:
+        return False
+    with at_leisure():
+        return worker.compose()
 
 
 def main() -> int:
@@ -94,7 +101,7 @@ def main() -> int:
             code = next((c for kind, c in _EXIT_CODES.items() if isinstance(error, kind)), 1)
             supervisor.send(Failed(code, str(error)))
             return code
-        log.info("%s", raise_share())
+        log.info("%s", raise_priority(MAKING))
         ready: Message = Ready(model.name, chord_ns(model))
         io = call(boot.io_port, boot.name, boot.token)  # now it can play at once
         supervisor.send(ready)

@@ -43,7 +43,7 @@ def test_not_a_note_is_lost_however_long_before_its_end_the_next_is_asked_for(
     assert r.worker.session.fork() == fresh_state(r, ScriptedModel())
 
 
-@pytest.mark.parametrize(("before_ms", "start_bar"), [(50, 2), (30, 3)])
+@pytest.mark.parametrize(("before_ms", "start_bar"), [(50, 2), (46, 2), (43, 3), (30, 3), (1, 3)])
 def test_what_cannot_begin_in_time_where_the_other_ends_begins_a_bar_later(
     before_ms: float, start_bar: int
 ) -> None:
