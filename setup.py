@@ -12,6 +12,7 @@ import sys
 import sysconfig
 from collections.abc import Callable
 from pathlib import Path
+from runpy import run_path
 from typing import Any
 
 import pybind11
@@ -26,7 +27,9 @@ if sys.platform == "darwin":
     if tuple(map(int, built_for.split("."))) < (10, 14):
         os.environ.setdefault("MACOSX_DEPLOYMENT_TARGET", "10.14")
 
-SOURCES = Path("rwkv_music/engine/csrc")
+ENGINE = Path("rwkv_music/engine")
+SOURCES = ENGINE / "csrc"
+STAMP: int = run_path(str(ENGINE / "source_stamp.py"))["source_stamp"](SOURCES)
 ARM = ("arm64", "aarch64")
 X86 = ("x86_64", "amd64")
 
@@ -87,6 +90,7 @@ setup(
             "rwkv_music.engine._native",
             sources(),
             include_dirs=[pybind11.get_include()],
+            define_macros=[("RWKV_MUSIC_SOURCE_STAMP", f"{STAMP}u")],
             depends=[path.as_posix() for path in sorted(SOURCES.iterdir())],
             extra_link_args=[] if sysconfig.get_platform().startswith("win") else ["-pthread"],
             optional=True,

@@ -13,7 +13,6 @@ from .completion import (
     MARGIN_NS,
     Again,
     Completion,
-    Fresh,
     Source,
     deadline_ns,
     latest_ns,

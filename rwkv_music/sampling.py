@@ -12,13 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .engine.extension import module as _native
 from .music import HIGHEST_PITCH, LOWEST_PITCH
 from .tokenizer.grammar import Ranges
-
-try:
-    from .engine import _native
-except ImportError:  # not built: engine.native.absence() says why
-    _native = None  # type: ignore[assignment]
 
 _NOTHING = -1e4  # as a logarithm: of a group that has no ids left
 _LEAST = 1e-300  # of what is left for later: its logarithm is taken

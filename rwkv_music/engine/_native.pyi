@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
+SOURCE_STAMP: int  # see source_stamp.py
+
 def instruction_sets() -> list[str]: ...
 def draw(
     logits: Floats,

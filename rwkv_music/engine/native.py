@@ -19,6 +19,7 @@ from ..model.config import ModelConfig
 from ..model.packed_weights import BITS, PackedWeights
 from ..model.tensor_file import Bytes
 from ..model.weights import Weights, check_memory
+from . import extension
 from .base import EngineState, Logits
 from .numpy_layers import F32
 
@@ -31,11 +32,12 @@ DEFAULT_BITS = 8
 
 def absence() -> str:
     """Why the compiled half cannot be had; empty where it can."""
-    try:
-        from . import _native  # noqa: F401
-    except ImportError as error:
-        return str(error)
-    return ""
+    return extension.absence
+
+
+def remedy() -> str:
+    """What to do about it."""
+    return extension.remedy
 
 
 def instruction_sets() -> list[str]:
@@ -159,8 +161,7 @@ def _require() -> None:
     """Raises ConfigError where the compiled half cannot be had."""
     if reason := absence():
         raise ConfigError(
-            f"model.engine: native was not built ({reason}); install a C++ compiler and"
-            " reinstall rwkv-music, or choose numpy"
+            f"model.engine: native is not there ({reason}); {remedy()}, or choose numpy"
         )
 
 

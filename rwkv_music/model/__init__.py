@@ -86,9 +86,9 @@ def _engine(weights: Weights | PackedWeights, kind: str) -> Engine:
         return native.NativeEngine(weights, threads=2 if large and spare else 1)
     if kind == "auto":
         log.warning(
-            "The native engine is not there (%s): the slower NumPy engine serves. Install a C++"
-            " compiler and reinstall rwkv-music.",
+            "The native engine is not there (%s): the slower NumPy engine serves. To have it, %s.",
             native.absence(),
+            native.remedy(),
         )
     from ..engine.numpy_engine import NumpyEngine
 

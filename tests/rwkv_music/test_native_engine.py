@@ -21,6 +21,7 @@ pytestmark = pytest.mark.skipif(bool(native.absence()), reason="the native engin
 
 SMALL = ModelConfig(2, 128, 37, 8, 24, 40, 16, enn=True)  # nothing in it fills its padding
 MUSIC = ModelConfig(6, 256, 432, 32, 32, 32, 64)
+LARGE = ModelConfig(1, 1280, 19, 8, 8, 8, 8)
 LIMITS = {32: 1e-5, 16: 2e-2, 8: 5e-2}  # relative RMS of logits to float64
 
 
@@ -103,6 +104,21 @@ def test_forks_and_restored_states_agree_to_the_bit(bits):
     np.testing.assert_array_equal(stepped(engine, fork, tokens_of(SMALL, 9, seed=1)), expected)
     state[:] = kept
     np.testing.assert_array_equal(stepped(engine, state, tokens_of(SMALL, 9, seed=1)), expected)
+
+
+def test_a_model_too_large_for_a_cache_agrees_to_the_bit(every_set):
+    """Its weights are asked for ahead; everything else is the same."""
+    engine = NativeEngine(random_weights(LARGE, seed=3), bits=16)
+    assert engine.bytes_per_token - 8 * LARGE.state_size > 32 << 20
+    tokens = tokens_of(LARGE, 7)
+    steps, whole = engine.new_state(), engine.new_state()
+    expected = stepped(engine, steps, tokens)
+    np.testing.assert_array_equal(engine.prefill(whole, tokens), expected)
+    np.testing.assert_array_equal(whole, steps)
+    fork = whole.copy()
+    logits_BV = engine.step_batch([whole, fork], [5, 6])
+    np.testing.assert_array_equal(engine.step(steps, 5), logits_BV[0])
+    np.testing.assert_array_equal(whole, steps)
 
 
 @pytest.mark.parametrize("bits", BITS)

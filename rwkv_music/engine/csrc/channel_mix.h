@@ -19,27 +19,20 @@ void channel_mix(const Pass& pass, const Layer& layer, std::size_t place) {
   for (int r = 0; r < rows; ++r)
     normalise<S>(pass.row(space.x, r), c, kLayerNormEps, layer.ln2.weight, layer.ln2.bias,
                  pass.row(space.normal, r));
-  for (int r = 0; r < rows; ++r) {
-    const float *x = pass.row(space.normal, r), *before = row_before(pass, space.normal, shift, r);
-    for (int i = 0; i < c; i += 16) {
-      const F now = S::load(x + i), dx = S::sub(S::load(before + i), now);
-      S::store(space.mixed + i, S::fma(dx, S::load(layer.ffn_x_k + i), now));
-    }
-    prepare_row<S>(layer.ffn_key.format, space.mixed, space.in_ffn, r);
-  }
+  shift_and_mix<S>(pass, shift, {{layer.ffn_x_k, space.in_ffn, layer.ffn_key.format}});
   for (int r = 0; r < rows; ++r)
     std::memcpy(pass.rows.state(r) + shift, pass.row(space.normal, r), c * sizeof(float));
 
-  multiply<S>(pass.pool, rows, {{&layer.ffn_key, &space.in_ffn, space.hidden, hidden}});
+  multiply<S>(pass, rows, {{&layer.ffn_key, &space.in_ffn, space.hidden, hidden}});
   for (int r = 0; r < rows; ++r) {
     float* row = space.hidden + static_cast<std::size_t>(r) * hidden;
     for (int i = 0; i < hidden; i += 16) {
       const F positive = S::max(S::load(row + i), S::zero());
       S::store(row + i, S::mul(positive, positive));
     }
-    prepare_row<S>(layer.ffn_value.format, row, space.in_hidden, r);
+    prepare_rows<S>(layer.ffn_value.format, row, space.in_hidden, r, 1);
   }
-  multiply<S>(pass.pool, rows, {{&layer.ffn_value, &space.in_hidden, space.out, c}});
+  multiply<S>(pass, rows, {{&layer.ffn_value, &space.in_hidden, space.out, c}});
   for (int r = 0; r < rows; ++r) {
     float *x = pass.row(space.x, r), *out = pass.row(space.out, r);
     if (layer.enn != nullptr) {

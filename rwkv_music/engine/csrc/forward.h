@@ -13,7 +13,7 @@ using Forward = void (*)(const Pass& pass, int logit_rows, float* logits);
 struct InstructionSet {
   const char* name;
   Forward forward;
-  float (*read)(const float* values, std::size_t count);  // see read.h
+  float (*read)(const float* values, std::size_t count, bool from_memory);  // see read.h
 };
 
 template <class S>
@@ -31,12 +31,11 @@ void forward(const Pass& pass, int logit_rows, float* logits) {
     channel_mix<S>(pass, *layer, place);
   }
   if (logit_rows == 0) return;
-  for (int r = 0; r < logit_rows; ++r) {
+  for (int r = 0; r < logit_rows; ++r)
     normalise<S>(pass.row(space.x, rows - logit_rows + r), c, kLayerNormEps, weights.ln_out.weight,
-                 weights.ln_out.bias, space.normal);
-    prepare_row<S>(weights.head.format, space.normal, space.in_head, r);
-  }
-  multiply<S>(pass.pool, logit_rows,
+                 weights.ln_out.bias, pass.row(space.normal, r));
+  prepare_rows<S>(weights.head.format, space.normal, space.in_head, 0, logit_rows);
+  multiply<S>(pass, logit_rows,
               {{&weights.head, &space.in_head, logits, weights.head.outputs}});
 }
 

@@ -73,12 +73,12 @@ struct Place {
   int output(int p) const { return (strip * kStripPanels + panel + p) * kLanes; }
 };
 
-// Few rows wait for their weights: these are asked for so far ahead. (From memory a sixth faster,
-// from the cache no slower.)
+// Few rows of a model that comes from memory wait for their weights: these are asked for so far
+// ahead. (From memory a sixth faster; from the cache it would take up to half as long again.)
 constexpr int kPrefetchBytes = 4096, kPrefetchRows = 4;
 
 // Adds `units` units to P x T sums; returns where the next unit lies. `step` lies between units.
-template <class S, class Kind, int P, int T>
+template <class S, class Kind, int P, int T, bool prefetches>
 inline const std::byte* add_units(const std::byte* w, int step, int units, int first_input,
                                   const typename Kind::Element* const (&x)[T],
                                   typename Kind::Sum (&sum)[P][T]) {
@@ -87,7 +87,7 @@ inline const std::byte* add_units(const std::byte* w, int step, int units, int f
   for (int u = 0; u < units; ++u, w += step) {
     typename Kind::Weights weights[P];
     for (int p = 0; p < P; ++p) weights[p] = Kind::load(w + p * kUnitBytes);
-    if constexpr (T <= kPrefetchRows)
+    if constexpr (prefetches)
       for (int p = 0; p < P; ++p) S::prefetch(w + p * kUnitBytes + kPrefetchBytes);
     RWKV_UNROLL
     for (int t = 0; t < T; ++t)
@@ -97,7 +97,7 @@ inline const std::byte* add_units(const std::byte* w, int step, int units, int f
   return w;
 }
 
-template <class S, class Kind, int P, int T>
+template <class S, class Kind, int P, int T, bool prefetches>
 void tile(const Place& place, const Input& input, float* y, int stride) {
   using F = typename S::F;
   constexpr int kInputs = inputs_per_unit(Kind::kFormat);
@@ -112,7 +112,7 @@ void tile(const Place& place, const Input& input, float* y, int stride) {
     for (int t = 0; t < T; ++t) total[p][t] = S::zero();
 
   if constexpr (!is_integer(Kind::kFormat)) {
-    add_units<S, Kind, P, T>(w, step, m.inputs / kInputs, 0, x, total);
+    add_units<S, Kind, P, T, prefetches>(w, step, m.inputs / kInputs, 0, x, total);
   } else {
     const int groups = m.groups();
     for (int g = 0; g < groups; ++g) {
@@ -123,7 +123,7 @@ void tile(const Place& place, const Input& input, float* y, int stride) {
         scale[t] = S::set(input.scales[at]);
         for (int p = 0; p < P; ++p) sum[p][t] = Kind::start(input.sums[at]);
       }
-      w = add_units<S, Kind, P, T>(w, step, kGroup / kInputs, g * kGroup, x, sum);
+      w = add_units<S, Kind, P, T, prefetches>(w, step, kGroup / kInputs, g * kGroup, x, sum);
       for (int p = 0; p < P; ++p) {
         F weight_scale = S::zero();
         if constexpr (Kind::kFormat == Format::int4)
@@ -161,36 +161,38 @@ constexpr int panels_for(int rows) {
   return sums * 4 <= free ? 4 : sums * 2 <= S::kRegisters ? 2 : 1;
 }
 
-template <class S, class Kind, int T>
+template <class S, class Kind, int T, bool from_memory>
 void strip_rows(Place place, const Input& input, int rows, float* y, int stride) {
   constexpr int P = panels_for<S, is_integer(Kind::kFormat)>(T);
+  constexpr bool prefetches = from_memory && T <= kPrefetchRows;
   for (; rows - place.row >= T; place.row += T) {
     place.panel = 0;
     if (place.width() == kStripPanels)
       for (; place.panel < kStripPanels; place.panel += P)
-        tile<S, Kind, P, T>(place, input, y, stride);
+        tile<S, Kind, P, T, prefetches>(place, input, y, stride);
     for (; place.panel < place.width(); ++place.panel)
-      tile<S, Kind, 1, T>(place, input, y, stride);
+      tile<S, Kind, 1, T, prefetches>(place, input, y, stride);
   }
   constexpr int kFewer = T > 4 ? 4 : T / 2;
   if constexpr (kFewer > 0) {
-    if (place.row < rows) strip_rows<S, Kind, kFewer>(place, input, rows, y, stride);
+    if (place.row < rows) strip_rows<S, Kind, kFewer, from_memory>(place, input, rows, y, stride);
   }
 }
 
 // y[row][outputs of a strip] = input x matrix^T.
-template <class S>
+template <class S, bool from_memory>
 void multiply_strip(const Matrix& m, int strip, const Input& input, int rows, float* y, int stride) {
   const Place place{&m, strip, 0, 0};
+  constexpr int kFloatRows = rows_for<S, false>(), kIntegerRows = rows_for<S, true>();
   switch (m.format) {
     case Format::float32:
-      return strip_rows<S, Float32<S>, rows_for<S, false>()>(place, input, rows, y, stride);
+      return strip_rows<S, Float32<S>, kFloatRows, from_memory>(place, input, rows, y, stride);
     case Format::bfloat16:
-      return strip_rows<S, Bfloat16<S>, rows_for<S, false>()>(place, input, rows, y, stride);
+      return strip_rows<S, Bfloat16<S>, kFloatRows, from_memory>(place, input, rows, y, stride);
     case Format::int8:
-      return strip_rows<S, Int8<S>, rows_for<S, true>()>(place, input, rows, y, stride);
+      return strip_rows<S, Int8<S>, kIntegerRows, from_memory>(place, input, rows, y, stride);
     case Format::int4:
-      return strip_rows<S, Int4<S>, rows_for<S, true>()>(place, input, rows, y, stride);
+      return strip_rows<S, Int4<S>, kIntegerRows, from_memory>(place, input, rows, y, stride);
   }
 }
 

@@ -25,12 +25,13 @@ struct Input {
 
 constexpr float kLeastLargest = 1e-30f;  // a group with nothing larger is zeros
 
-// Sixteen groups at a time, so that their largest values, scales and sums are a vector each.
+// Sixteen groups at a time, of one row or several, so that their largest values, scales and sums are
+// a vector each.
 template <class S>
-void quantise_row(const float* x, const Input& input, int r) {
+void quantise_rows(const float* x, const Input& input, int row, int rows) {
   using F = typename S::F;
-  std::int8_t* bytes = input.row<std::int8_t>(r);
-  const int groups = input.groups();
+  std::int8_t* bytes = input.row<std::int8_t>(row);
+  const int groups = rows * input.groups();
   for (int first = 0; first < groups; first += kLanes) {
     const int count = groups - first < kLanes ? groups - first : kLanes;
     F most[kLanes], sums[kLanes];
@@ -51,22 +52,23 @@ void quantise_row(const float* x, const Input& input, int r) {
     }
     alignas(64) std::int32_t totals[kLanes];
     S::store_int(totals, S::to_int(S::sums(sums)));
-    const int at = r * groups + first;
+    const int at = row * input.groups() + first;
     std::memcpy(input.scales + at, scales, count * sizeof(float));
     std::memcpy(input.sums + at, totals, count * sizeof(std::int32_t));
   }
 }
 
-// Row r of `input` becomes x[inputs], for a matrix of this format.
+// Rows [row, row + rows) of `input` become x[rows][inputs], for a matrix of this format.
 template <class S>
-void prepare_row(Format format, const float* x, const Input& input, int r) {
+void prepare_rows(Format format, const float* x, const Input& input, int row, int rows) {
+  const int count = rows * input.inputs;
   if (format == Format::float32) {
-    std::memcpy(input.row<float>(r), x, input.inputs * sizeof(float));
+    std::memcpy(input.row<float>(row), x, count * sizeof(float));
   } else if (format == Format::bfloat16) {
-    auto* row = input.row<typename S::Bf16Input>(r);
-    for (int i = 0; i < input.inputs; i += 16) S::store_bf16_input(row + i, S::load(x + i));
+    auto* to = input.row<typename S::Bf16Input>(row);
+    for (int i = 0; i < count; i += 16) S::store_bf16_input(to + i, S::load(x + i));
   } else {
-    quantise_row<S>(x, input, r);
+    quantise_rows<S>(x, input, row, rows);
   }
 }
 

@@ -34,6 +34,7 @@ struct Weights {
   const float* embedding = nullptr;  // [V, C]
   Norm ln0{}, ln_out{};
   Matrix head;
+  bool from_memory = false;  // too much for a cache: see kCacheBytes
 
   int heads() const { return width / kHeadSize; }
   int layer_state() const { return width * kHeadSize + 2 * width; }

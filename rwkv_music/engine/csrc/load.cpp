@@ -144,7 +144,9 @@ Matrix Packed::matrix(const std::string& name, const Matrix& layout, int, int, b
 Weights load(const Shape& shape, int bits, Tensors& tensors) {
   if (shape.layers < 1 || shape.width < kHeadSize || shape.width % kHeadSize != 0)
     throw std::invalid_argument("model: expected one layer or more, a width of whole heads");
-  return Loader(shape, bits, tensors).weights();
+  Weights weights = Loader(shape, bits, tensors).weights();
+  weights.from_memory = bytes_per_token(weights) > kCacheBytes;
+  return weights;
 }
 
 std::size_t bytes_per_token(const Weights& weights) {

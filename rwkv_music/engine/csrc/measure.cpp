@@ -30,7 +30,7 @@ float Memory::read() {
     const std::size_t whole = count_ / kReadTogether;
     const std::size_t start = whole * part / parts, stop = whole * (part + 1) / parts;
     sums[part] = instruction_set("").read(values_ + start * kReadTogether,
-                                          (stop - start) * kReadTogether);
+                                          (stop - start) * kReadTogether, bytes() > kCacheBytes);
   });
   pool_.close();
   float sum = 0;

@@ -21,6 +21,9 @@ constexpr int kUnitBytes = 64;
 constexpr int kGroup = 32;  // inputs that share a scale; what inputs are padded to
 constexpr int kHeadSize = 64;
 
+// Weights of more bytes come from memory, token by token, whatever was read before.
+constexpr std::size_t kCacheBytes = std::size_t{32} << 20;
+
 constexpr int round_up(int n, int multiple) { return (n + multiple - 1) / multiple * multiple; }
 
 constexpr int inputs_per_unit(Format format) {

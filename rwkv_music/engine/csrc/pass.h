@@ -40,11 +40,13 @@ struct Product {
 // Several products at once, shared out among the threads by bytes of weights. A strip belongs to
 // one thread as a whole: so the numbers do not depend on how many there are.
 template <class S, std::size_t count>
-void multiply(Pool& pool, int rows, const Product (&products)[count]) {
+void multiply(const Pass& pass, int rows, const Product (&products)[count]) {
+  const auto multiply_one =
+      pass.weights.from_memory ? multiply_strip<S, true> : multiply_strip<S, false>;
   std::size_t total = 0;
   for (const Product& product : products)
     if (product.matrix->data != nullptr) total += product.matrix->bytes();
-  pool.run([&](int part, int parts) {
+  pass.pool.run([&](int part, int parts) {
     const std::size_t start = total * part / parts, stop = total * (part + 1) / parts;
     std::size_t at = 0;
     for (const Product& product : products) {
@@ -52,7 +54,7 @@ void multiply(Pool& pool, int rows, const Product (&products)[count]) {
       if (m.data == nullptr) continue;
       for (int strip = 0; strip < m.strips(); ++strip) {
         if (at >= start && at < stop)
-          multiply_strip<S>(m, strip, *product.input, rows, product.y, product.stride);
+          multiply_one(m, strip, *product.input, rows, product.y, product.stride);
         at += m.strip_panels(strip) * m.panel_bytes();
       }
     }

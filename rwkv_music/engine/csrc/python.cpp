@@ -183,6 +183,7 @@ std::vector<std::string> names() {
 
 PYBIND11_MODULE(_native, module) {
   module.doc() = "RWKV-7/8 on the CPU. The door to it is rwkv_music.engine.native.";
+  module.attr("SOURCE_STAMP") = std::uint64_t{RWKV_MUSIC_SOURCE_STAMP};
   module.def("instruction_sets", &names, "Those that this processor runs, the best first.");
   module.def("draw", &draw_id, py::arg("logits").noconvert(), py::arg("ranges"), py::arg("kept"),
              py::arg("recent"), py::arg("first"), py::arg("log_penalty"), py::arg("density"),

@@ -7,18 +7,26 @@
 
 namespace rwkv {
 
-// The sum of `count` values, a multiple of 128, read once from the first to the last.
-template <class S>
-float read(const float* values, std::size_t count) {
+template <class S, bool from_memory>
+float read_all(const float* values, std::size_t count) {
   typename S::F part[8];
   for (auto& sum : part) sum = S::zero();
   for (std::size_t i = 0; i < count; i += 128)
     for (int j = 0; j < 8; ++j) {
-      S::prefetch(reinterpret_cast<const std::byte*>(values + i + 16 * j) + kPrefetchBytes);
-      part[j] = S::add(part[j], S::load(values + i + 16 * j));
+      const float* line = values + i + 16 * j;
+      if constexpr (from_memory)
+        S::prefetch(reinterpret_cast<const std::byte*>(line) + kPrefetchBytes);
+      part[j] = S::add(part[j], S::load(line));
     }
   for (int j = 1; j < 8; ++j) part[0] = S::add(part[0], part[j]);
   return S::sum(part[0]);
+}
+
+// The sum of `count` values, a multiple of 128, read once from the first to the last, as a pass
+// reads weights.
+template <class S>
+float read(const float* values, std::size_t count, bool from_memory) {
+  return from_memory ? read_all<S, true>(values, count) : read_all<S, false>(values, count);
 }
 
 }  // namespace rwkv

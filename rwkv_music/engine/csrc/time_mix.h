@@ -1,6 +1,7 @@
 // The attention half of a block, for all rows of a pass.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -13,28 +14,28 @@ namespace rwkv {
 constexpr float kLayerNormEps = 1e-5f, kGroupNormEps = 64e-5f;
 constexpr float kLogDecay = -0.60653066f;  // -exp(-0.5), the strongest decay as a logarithm
 
-// Fills the six inputs: x + (x before - x) mu, in the form that their matrices multiply.
-template <class S>
-void shift_and_mix(const Pass& pass, const Layer& layer, std::size_t shift) {
+struct Mix {
+  const float* mu;
+  const Input& input;
+  Format format;
+};
+
+// Fills the inputs: x + (x before - x) mu, in the form that their matrices multiply.
+template <class S, std::size_t count>
+void shift_and_mix(const Pass& pass, std::size_t shift, const Mix (&mixes)[count]) {
   const Workspace& space = pass.space;
-  const struct {
-    const float* mu;
-    const Input& input;
-    Format format;
-  } mixes[] = {{layer.x_r, space.in_r, layer.receptance.format},
-               {layer.x_w, space.in_w, layer.decay.in.format},
-               {layer.x_k, space.in_k, layer.key.format},
-               {layer.x_v, space.in_v, layer.value.format},
-               {layer.x_a, space.in_a, layer.rate.in.format},
-               {layer.x_g, space.in_g, layer.gate.in.format}};
-  for (int r = 0; r < pass.rows.count; ++r) {
-    const float *x = pass.row(space.normal, r), *before = row_before(pass, space.normal, shift, r);
-    for (const auto& mix : mixes) {
-      for (int i = 0; i < pass.width(); i += 16) {
-        const typename S::F now = S::load(x + i), dx = S::sub(S::load(before + i), now);
-        S::store(space.mixed + i, S::fma(dx, S::load(mix.mu + i), now));
+  for (int first = 0; first < pass.rows.count; first += kMixedRows) {
+    const int rows = std::min(kMixedRows, pass.rows.count - first);
+    for (const Mix& mix : mixes) {
+      for (int r = 0; r < rows; ++r) {
+        const float* x = pass.row(space.normal, first + r);
+        const float* before = row_before(pass, space.normal, shift, first + r);
+        for (int i = 0; i < pass.width(); i += 16) {
+          const typename S::F now = S::load(x + i), dx = S::sub(S::load(before + i), now);
+          S::store(pass.row(space.mixed, r) + i, S::fma(dx, S::load(mix.mu + i), now));
+        }
       }
-      prepare_row<S>(mix.format, space.mixed, mix.input, r);
+      prepare_rows<S>(mix.format, space.mixed, mix.input, first, rows);
     }
   }
 }
@@ -45,8 +46,8 @@ void bend(const Pass& pass, const LowRank& low, float* rows, const Input& input,
   for (int r = 0; r < pass.rows.count; ++r) {
     float* row = rows + static_cast<std::size_t>(r) * low.out.inputs;
     for (int i = 0; i < low.in.outputs; i += 16) S::store(row + i, f(S::load(row + i)));
-    prepare_row<S>(low.out.format, row, input, r);
   }
+  prepare_rows<S>(low.out.format, rows, input, 0, pass.rows.count);
 }
 
 // One head of one row, from its products to what goes into the output matrix; S moves on.
@@ -127,11 +128,17 @@ void time_mix(const Pass& pass, const Layer& layer, std::size_t place) {
   for (int r = 0; r < rows; ++r)
     normalise<S>(pass.row(space.x, r), c, kLayerNormEps, layer.ln1.weight, layer.ln1.bias,
                  pass.row(space.normal, r));
-  shift_and_mix<S>(pass, layer, shift);
+  shift_and_mix<S>(pass, shift,
+                   {{layer.x_r, space.in_r, layer.receptance.format},
+                    {layer.x_w, space.in_w, layer.decay.in.format},
+                    {layer.x_k, space.in_k, layer.key.format},
+                    {layer.x_v, space.in_v, layer.value.format},
+                    {layer.x_a, space.in_a, layer.rate.in.format},
+                    {layer.x_g, space.in_g, layer.gate.in.format}});
   for (int r = 0; r < rows; ++r)
     std::memcpy(pass.rows.state(r) + shift, pass.row(space.normal, r), c * sizeof(float));
 
-  multiply<S>(pass.pool, rows,
+  multiply<S>(pass, rows,
               {{&layer.receptance, &space.in_r, space.r, c},
                {&layer.key, &space.in_k, space.k, c},
                {&layer.value, &space.in_v, space.v, c},
@@ -145,7 +152,7 @@ void time_mix(const Pass& pass, const Layer& layer, std::size_t place) {
   bend<S>(pass, layer.gate, space.low_g, space.in_low_g, [](F x) { return sigmoid<S>(x); });
   if (layer.residual.bias != nullptr)
     bend<S>(pass, layer.residual, space.low_v, space.in_low_v, same);
-  multiply<S>(pass.pool, rows,
+  multiply<S>(pass, rows,
               {{&layer.decay.out, &space.in_low_w, space.decay, c},
                {&layer.rate.out, &space.in_low_a, space.rate, c},
                {&layer.residual.out, &space.in_low_v, space.residual, c},
@@ -155,9 +162,8 @@ void time_mix(const Pass& pass, const Layer& layer, std::size_t place) {
     for (int head = heads * part / parts; head < heads * (part + 1) / parts; ++head)
       mix_head_rows<S>(pass, layer, head, place);
   });
-  for (int r = 0; r < rows; ++r)
-    prepare_row<S>(layer.output.format, pass.row(space.y, r), space.in_output, r);
-  multiply<S>(pass.pool, rows, {{&layer.output, &space.in_output, space.out, c}});
+  prepare_rows<S>(layer.output.format, space.y, space.in_output, 0, rows);
+  multiply<S>(pass, rows, {{&layer.output, &space.in_output, space.out, c}});
   for (int i = 0; i < rows * c; i += 16)
     S::store(space.x + i, S::add(S::load(space.x + i), S::load(space.out + i)));
 }

@@ -7,7 +7,7 @@ Workspace::Workspace(const Weights& weights) : arena_(std::size_t{1} << 20) {
   for (float** buffer : {&x, &normal, &out, &r, &k, &v, &v_first, &y, &decay, &rate,
                          &residual, &gate})
     *buffer = floats(c);
-  mixed = arena_.items<float>(c);
+  mixed = arena_.items<float>(std::size_t{kMixedRows} * c);
   hidden = floats(4 * c);
   for (Input* in : {&in_r, &in_w, &in_k, &in_v, &in_a, &in_g, &in_output, &in_ffn, &in_head})
     *in = input(c);

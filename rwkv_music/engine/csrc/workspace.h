@@ -8,13 +8,14 @@
 namespace rwkv {
 
 constexpr int kBlockRows = 64;  // rows of one pass: more are heard block by block
+constexpr int kMixedRows = 4;   // rows mixed at a time: they stay in the nearest cache
 
 // Buffers [row][C] where nothing else is said. What a low rank is padded with stays zero.
 struct Workspace {
   explicit Workspace(const Weights& weights);
 
   float *x, *normal, *out;
-  float* mixed;                               // [C]
+  float* mixed;                               // [kMixedRows][C]
   float *r, *k, *v, *v_first, *y;
   float *decay, *rate, *residual, *gate;      // results of the low-rank products
   float* hidden;                              // [row][4C]
