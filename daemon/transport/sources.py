@@ -52,6 +52,12 @@ class Sources:
             return self.midi
         return self.link if self.follows_link(t_ns) else None
 
+    @property
+    def has_song(self) -> bool:
+        """Whether the place is one in the song of a host: a session of Link's and our own clock
+        have their own."""
+        return self.charge is self.midi or self.charge is self.osc
+
     def leaves_start_to_us(self) -> bool:
         """Whether it is for us to start; a MIDI clock does that itself."""
         follows_midi = self.allows(self.midi) and self.midi.running

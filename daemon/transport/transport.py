@@ -154,16 +154,30 @@ class Transport:
             self._set_tempo(bpm, t_ns)
         self._settle(t_ns)
 
-    def osc_position(self, beats: float, t_ns: int) -> None:
-        """The position in beats since the start of the song."""
-        self._position(beats, t_ns)
+    def osc_position(self, beats: float, t_ns: int, *, is_place: bool = True) -> None:
+        """The position in beats since the start of the song; is_place: told as such."""
+        if not math.isfinite(beats):
+            return
+        if is_place:
+            self._place_ns = t_ns
+        self._osc.position(beats, t_ns)
+        clock_beat = self._midi.line(t_ns).beat_at(t_ns)
+        if self._midi.running and (misread := self._pointer.correction(clock_beat, beats)):
+            self._midi.move(misread)
+        if not self._sources.allows(self._osc):
+            return
+        if self._osc.running:
+            if self._sources.leader(t_ns) is self._osc:
+                self._set_tempo(self._osc.tempo_bpm, t_ns)
+        elif not self.playing:
+            self._stand_at(beats, t_ns)
+        self._settle(t_ns)
 
     def osc_bar(self, bar: BarSpan, t_ns: int) -> None:
-        """The bar that the host is in, or that the position which it tells next is in. For a MIDI
-        clock too, whose host it is."""
+        """The bar that the host is in, or that the position which it tells next is in."""
         self._bars.keep_host_bar(bar, t_ns)
-        beat = self.beat_at(t_ns)
-        if self._is_in_song and self._bars.take_host_bar(beat):
+        beat, is_there = self.beat_at(t_ns), not self.playing or self._sources.has_song
+        if is_there and self._bars.take_host_bar(beat):
             self._changes.append(Located(beat))
 
     def osc_bbt(self, bar: int, beat: float, t_ns: int) -> None:
@@ -171,21 +185,23 @@ class Transport:
         if not math.isfinite(beat):
             return
         beats = self._bars.beat_of(bar, beat)
-        if self._is_elsewhere(beats, t_ns):
+        off = self._sources.allows(self._osc) and abs(beats - self.beat_at(t_ns)) > _BENT_BEATS
+        leads = self._sources.leader(t_ns) is self._osc
+        if off and (not self.playing or (leads and self._osc.is_jump(beats, t_ns))):
             # Bars are numbered anew: say the place in the new numbers, even if it is the old place.
             self._restart_bars(t_ns)
             beats = self._bars.beat_of(bar, beat)
             if self.playing:
                 self._osc.jump(beats, t_ns)
                 self._locate(t_ns)
-        self._position(beats, t_ns)
+        self.osc_position(beats, t_ns)
         self._bars.note_number(bar - 1)
 
     def osc_seconds(self, seconds: float, t_ns: int) -> None:
         """The position in seconds, right under a tempo that never changed: used only while no
         better position comes."""
         if self._place_ns is None or t_ns - self._place_ns > _SECONDS_REST_NS:
-            self._position(seconds * self._osc.tempo_bpm / 60, t_ns, is_place=False)
+            self.osc_position(seconds * self._osc.tempo_bpm / 60, t_ns, is_place=False)
 
     def play(self, t_ns: int, count_in: int = 0) -> bool:
         """Start from the position told, or from 0, the internal clock so many bars before it. False
@@ -352,14 +368,7 @@ class Transport:
             self._changes.append(Located(beat))
 
     def _restart_bars(self, t_ns: int, beat: float = 0.0) -> None:
-        self._bars.restart(beat, t_ns, has_host=self._is_in_song)
-
-    @property
-    def _is_in_song(self) -> bool:
-        """Whether the place is one in the host's song: a session of Link's and our own clock have
-        their own."""
-        charge = self._sources.charge
-        return not (self.playing and (charge is self._link or charge is self._internal))
+        self._bars.restart(beat, t_ns, has_host=not self.playing or self._sources.has_song)
 
     def _set_tempo(self, tempo_bpm: float, t_ns: int) -> None:
         self._tempo_bpm = tempo_bpm
@@ -369,32 +378,3 @@ class Transport:
         """Let those who start and stop together know, where Link was chosen."""
         if self._sources.selected == "link":
             self._link.ask_to_play(plays, t_ns)
-
-    def _position(self, beats: float, t_ns: int, *, is_place: bool = True) -> None:
-        if not math.isfinite(beats):
-            return
-        if is_place:
-            self._place_ns = t_ns
-        self._osc.position(beats, t_ns)
-        if self._midi.running:
-            misread = self._pointer.correction(self._midi.line(t_ns).beat_at(t_ns), beats)
-            if misread:
-                self._midi.move(misread)
-                self._settle(t_ns)
-        if not self._sources.allows(self._osc):
-            return
-        if self._osc.running:
-            if self._sources.leader(t_ns) is self._osc:
-                self._set_tempo(self._osc.tempo_bpm, t_ns)
-        elif not self.playing:
-            self._stand_at(beats, t_ns)
-        self._settle(t_ns)
-
-    def _is_elsewhere(self, beats: float, t_ns: int) -> bool:
-        """Whether a position told over OSC is a jump of ours, and no small one."""
-        if not self._sources.allows(self._osc):
-            return False
-        if abs(beats - self.beat_at(t_ns)) <= _BENT_BEATS:
-            return False
-        leads = self._sources.leader(t_ns) is self._osc
-        return not self.playing or (leads and self._osc.is_jump(beats, t_ns))
