@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -46,6 +46,7 @@ QUICK_BEATS, QUICK_STEPS, SEEDS, QUICK_SEEDS = 32, 2, 20, 3
 TARGET_CLEAN_MS, TARGET_JITTER_MS, TARGET_TEMPO = 1.0, 2.0, 0.001
 _ASKED_NS = 30e6  # before a beat
 _SETTLED_BEATS = 4
+_STALLED_NS = 1.5e9  # the transport needs so long to get over a pause
 _POLL_S = 0.002
 _ARDOUR = Path(__file__).parent / "rig" / "ardour_clock.lua"
 _MOST_STARTS = 5  # Ardour does not always come up
@@ -55,13 +56,17 @@ Arrival = tuple[int, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What arrived, when each beat since the start was, which tempi were told when, and how often
-    the MIDI system stood still."""
+    """What arrived, when each beat since the start was, which tempi were told when, and when the
+    MIDI system stood still."""
 
     arrivals: list[Arrival]
     beats_ns: list[float]
     steps: list[Step]
-    stalls: int = 0
+    stalls_ns: list[int] = field(default_factory=list)
+
+    def is_calm(self, beat_ns: float) -> bool:
+        """Whether nothing stood still of late."""
+        return not any(beat_ns - _STALLED_NS < t_ns < beat_ns for t_ns in self.stalls_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,7 @@ class Errors:
     a step, as shares, up and down."""
 
     phases_ms: list[float]
+    calm_ms: list[float]  # those of beats before which nothing stood still
     offsets_ms: list[float]
     up: list[float]
     down: list[float]
@@ -80,14 +86,14 @@ def measure(recording: Recording) -> Errors:
     beat_ns, steps = recording.beats_ns, recording.steps
     transport = Transport(steps[0][1])
     changed = [beat for (_, old), (beat, bpm) in pairwise(steps) if bpm != old]
-    parts: list[list[float]] = [[] for _ in range(len(changed) + 1)]
+    parts: list[dict[int, float]] = [{} for _ in range(len(changed) + 1)]
     worst = dict.fromkeys(changed, 0.0)
     asked, tick = _SETTLED_BEATS, -1
     for t_ns, message in recording.arrivals:
         while asked < len(beat_ns) and beat_ns[asked] - _ASKED_NS <= t_ns:
             if not any(beat <= asked < beat + 2 for beat in changed):
                 part = parts[sum(beat <= asked for beat in changed)]
-                part.append((transport.ns_at(asked) - beat_ns[asked]) / 1e6)
+                part[asked] = (transport.ns_at(asked) - beat_ns[asked]) / 1e6
             asked += 1
         take_midi(transport, t_ns, message)
         tick = -1 if message[0] == START else tick + (message[0] == TICK)
@@ -97,9 +103,11 @@ def measure(recording: Recording) -> Errors:
     ups = {beat for (_, old), (beat, bpm) in pairwise(steps) if bpm > old}
     last = tick / TICKS_PER_BEAT
     done = {beat: error for beat, error in worst.items() if beat + 3 <= last}
-    offsets = [median(part) for part in parts if part]
+    offsets = [median(part.values()) for part in parts if part]
+    off = {beat: ms - median(part.values()) for part in parts for beat, ms in part.items()}
     return Errors(
-        [ms - median(part) for part in parts if part for ms in part],
+        list(off.values()),
+        [ms for beat, ms in off.items() if recording.is_calm(beat_ns[beat])],
         offsets,
         [error for beat, error in done.items() if beat in ups],
         [error for beat, error in done.items() if beat not in ups],
@@ -201,7 +209,7 @@ def jack_midi_clock(period: int, realtime: bool, steps: list[Step]) -> Recording
             source = server.wait_for_port("jack_midi_clock:mclk_out")
             arrivals = record(seconds_of(steps) + 1, server, source, tap.roll)
             heard = tap.end()
-            return Recording(arrivals, heard.beats_ns, steps, heard.stalls)
+            return Recording(arrivals, heard.beats_ns, steps, heard.stalls_ns)
         finally:
             clock.terminate()
             clock.wait()
@@ -238,7 +246,7 @@ def ardour(period: int, realtime: bool, steps: list[Step]) -> Recording:
                 source = server.wait_for_port("MIDI Clock out")
                 arrivals = record(seconds_of(steps) + 1, server, source, partial(go_on, program))
                 heard = tap.end()
-                return Recording(arrivals, heard.counted_ns, steps, heard.stalls)
+                return Recording(arrivals, heard.counted_ns, steps, heard.stalls_ns)
             finally:
                 program.kill()
                 program.wait()
@@ -258,6 +266,7 @@ def go_on(program: subprocess.Popen[str]) -> None:
 def row(clock: str, jitter: str, bpm: float, runs: list[Errors], stalls: int = 0) -> dict[str, Any]:
     """The figures of some runs. moved: how far steps of the tempo have moved the beats for good."""
     off = [abs(ms) for run in runs for ms in run.phases_ms]
+    calm = [abs(ms) for run in runs for ms in run.calm_ms]
     return {
         "clock": clock,
         "jitter": jitter,
@@ -272,6 +281,8 @@ def row(clock: str, jitter: str, bpm: float, runs: list[Errors], stalls: int = 0
         "up_%": 100 * max((error for run in runs for error in run.up), default=math.nan),
         "down_%": 100 * max((error for run in runs for error in run.down), default=math.nan),
         "stalls": stalls,
+        "calm_beats": len(calm),
+        "calm_p99_ms": percentile(calm, 99),
     }
 
 
@@ -328,7 +339,7 @@ def main(arguments: list[str] | None = None) -> int:
             told = steps if name == "jack" else [steps[0], (steps[-1][0], steps[0][1])]
             recording = source(period, options.realtime, told)
             runs = [measure(recording)]
-            rows.append(row(program, f"{period} frames", 120.0, runs, recording.stalls))
+            rows.append(row(program, f"{period} frames", 120.0, runs, len(recording.stalls_ns)))
     print(report(rows))
     write({"benchmark": "clock", "machine": machine(), "rows": rows}, options.json)
     return 0 if all(map(is_reached, rows)) else 1

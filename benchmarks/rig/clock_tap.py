@@ -31,11 +31,11 @@ _LATE_NS = 3e6  # a period that comes so late is JACK, or the machine, standing 
 @dataclass(frozen=True, slots=True)
 class Heard:
     """System messages with the nanosecond (monotonic) of the frame that they were sent for, when
-    each beat of JACK's transport was, if that was led, and how often JACK stood still meanwhile."""
+    each beat of JACK's transport was, if that was led, and when JACK stood still meanwhile."""
 
     messages: list[tuple[float, int]]
     beats_ns: list[float]
-    stalls: int
+    stalls_ns: list[int]
 
     @property
     def counted_ns(self) -> list[float]:
@@ -145,9 +145,9 @@ def in_ns(frames: Sequence[int], cycles: Sequence[Cycle], rate: int) -> list[flo
     return times
 
 
-def stalls(cycles: Sequence[Cycle], period_ns: float) -> int:
-    """How many periods came late by so much that a player would notice."""
-    return sum(t - before > period_ns + _LATE_NS for (_, before), (_, t) in pairwise(cycles))
+def stalls(cycles: Sequence[Cycle], period_ns: float) -> list[int]:
+    """When periods came late by so much that a player would notice."""
+    return [t for (_, before), (_, t) in pairwise(cycles) if t - before > period_ns + _LATE_NS]
 
 
 def _jack_frame(frame: int, rolled: Sequence[tuple[int, int]]) -> int:
