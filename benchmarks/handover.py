@@ -1,7 +1,8 @@
 """Is every note on its place? The service on JACK, conducted by MIDI clock, triggered at random.
 
     python -m benchmarks.handover [--quick] [--triggers N] [--tempos 60,120] [--meters 4/4]
-        [--engine scripted] [--model PATH] [--period 64] [--json FILE]
+        [--engine scripted] [--model PATH] [--period 64] [--realtime]
+        [--json FILE]
 
 A probe in a process of its own sends the clock (24 ticks a beat) and hears the notes. The place
 of a note is the moment at which the probe sent the tick of its beat, or the point between ticks.
@@ -158,13 +159,18 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     result = {
         "benchmark": "handover",
         "machine": machine(),
-        "jack": {"period": options.period, "rate": 48_000, "backend": "dummy, synchronous"},
+        "jack": {
+            "period": options.period,
+            "rate": 48_000,
+            "realtime": options.realtime,
+            "backend": "dummy, synchronous",
+        },
         "engine": options.engine,
         "cells": cells,
         "errors": [],
     }
     with (
-        JackServer(period=options.period) as server,
+        JackServer(period=options.period, realtime=options.realtime) as server,
         Probe(server.env) as probe,
         Service(server.env, settings) as service,
         OscClient(port=service.osc_port) as osc,
@@ -235,6 +241,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--engine", default="scripted", help="model.engine of the service")
     made.add_argument("--model", default="", help="model.path of the service")
     made.add_argument("--period", type=int, default=64, help="frames a period of JACK")
+    made.add_argument("--realtime", action="store_true", help="jackd -R, as musicians run it")
     made.add_argument("--seed", type=int, default=0, help="of the random moments")
     made.add_argument("--json", type=Path, help="write the figures here, too")
     return made
