@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 import time
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -29,11 +30,17 @@ _LATE_NS = 3e6  # a period that comes so late is JACK, or the machine, standing 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """System messages with the nanosecond (monotonic) of the frame that they were sent for, and how
-    often JACK stood still meanwhile."""
+    """System messages with the nanosecond (monotonic) of the frame that they were sent for, when
+    each beat of JACK's transport was, if that was led, and when JACK stood still meanwhile."""
 
     messages: list[tuple[float, int]]
-    stalls: int
+    beats_ns: list[float]
+    stalls_ns: list[int]
+
+    @property
+    def counted_ns(self) -> list[float]:
+        """When each beat was, as the ticks say since the last start."""
+        return self.ticks_ns()[::24]
 
     def ticks_ns(self) -> list[float]:
         """Those of the ticks since the last start."""
@@ -64,7 +71,8 @@ class ClockTap:
         """Stop everything; what was heard."""
         answer = self._ask("end")
         self._process.wait(5)
-        return Heard([(t_ns, status) for t_ns, status in answer["messages"]], answer["stalls"])
+        messages = [(t_ns, status) for t_ns, status in answer["messages"]]
+        return Heard(messages, answer["beats"], answer["stalls"])
 
     def close(self) -> None:
         """End it, whatever it does; may be called again."""
@@ -99,6 +107,16 @@ class _Timebase:
             self._parts.append((frame, beat, 60 * rate / bpm))
         self._rate = rate
 
+    def beats(self, frames: int) -> list[int]:
+        """The frame of each beat among the first so many."""
+        found: list[int] = []
+        while True:
+            first, beat, per_beat = [part for part in self._parts if part[1] <= len(found)][-1]
+            frame = round(first + (len(found) - beat) * per_beat)
+            if frame >= frames:
+                return found
+            found.append(frame)
+
     def fill(self, position: Any) -> None:
         parts = [part for part in self._parts if part[0] <= position.frame]
         first, beat, frames = parts[-1]
@@ -127,10 +145,15 @@ def in_ns(frames: Sequence[int], cycles: Sequence[Cycle], rate: int) -> list[flo
     return times
 
 
-def stalls(cycles: Sequence[Cycle], rate: int) -> int:
-    """How many periods came late by so much that a player would notice."""
-    gaps = pairwise(cycles)
-    return sum(t - before - 1e9 * (n - m) / rate > _LATE_NS for (m, before), (n, t) in gaps)
+def stalls(cycles: Sequence[Cycle], period_ns: float) -> list[int]:
+    """When periods came late by so much that a player would notice."""
+    return [t for (_, before), (_, t) in pairwise(cycles) if t - before > period_ns + _LATE_NS]
+
+
+def _jack_frame(frame: int, rolled: Sequence[tuple[int, int]]) -> int:
+    """JACK's frame at a frame of the transport."""
+    at = max(bisect_right(rolled, (frame, sys.maxsize)) - 1, 0)
+    return rolled[at][1] + frame - rolled[at][0]
 
 
 def _main(steps: Sequence[Step]) -> None:
@@ -138,15 +161,20 @@ def _main(steps: Sequence[Step]) -> None:
     port = client.midi_inports.register("in")
     heard: list[tuple[int, int]] = []
     cycles: list[Cycle] = []
+    rolled: list[tuple[int, int]] = []  # frames of the transport, and JACK's at the same moment
 
     @client.set_process_callback
     def process(frames: int) -> None:
         first = client.last_frame_time
         cycles.append((first, time.monotonic_ns()))
+        if steps:
+            state, position = client.transport_query_struct()
+            if state == jack.ROLLING:
+                rolled.append((position.frame, first))
         heard.extend((first + offset, data[0][0]) for offset, data in port.incoming_midi_events())
 
+    timebase = _Timebase(steps or [(0.0, 120.0)], client.samplerate)
     if steps:
-        timebase = _Timebase(steps, client.samplerate)
         client.set_timebase_callback(lambda state, frames, position, new: timebase.fill(position))
     gc.freeze()
     gc.disable()
@@ -161,9 +189,15 @@ def _main(steps: Sequence[Step]) -> None:
         client.transport_stop()
         client.deactivate()
         times = in_ns([frame for frame, _ in heard], cycles, client.samplerate)
+        beats = (
+            [_jack_frame(frame, rolled) for frame in timebase.beats(rolled[-1][0])]
+            if rolled
+            else []
+        )
         answer = {
+            "beats": in_ns(beats, cycles, client.samplerate),
             "messages": list(zip(times, (status for _, status in heard), strict=True)),
-            "stalls": stalls(cycles, client.samplerate),
+            "stalls": stalls(cycles, 1e9 * client.blocksize / client.samplerate),
         }
         print(json.dumps(answer), flush=True)
         client.close()

@@ -60,6 +60,8 @@ class MeterMap:
         if number < 0:
             line, number = 0.0, 0  # beat 0 is a bar line whatever is counted in before it
         kept = [span for span in self._spans if span.number < number]
+        if not kept and 0 <= bar.number < number:
+            kept = [bar]  # we are before the first that is known; it goes on to its end
         if not kept or kept[-1].meter != meter:
             kept.append(BarSpan(number, line, meter))
         self._spans = kept

@@ -53,6 +53,12 @@ class Sources:
             return self.midi
         return self.link if self.follows_link(t_ns) else None
 
+    @property
+    def has_song(self) -> bool:
+        """Whether the place is one in the song of a host: a session of Link's and our own clock
+        have their own."""
+        return self.charge is self.midi or self.charge is self.osc
+
     def put_in_charge(self, source: Source) -> bool:
         """Follow that one; whether it is another one than before, or has jumped since."""
         breaks = source is not self.charge or source.jumps != self._jumps

@@ -151,16 +151,27 @@ class Transport:
             self._set_tempo(bpm, t_ns)
         self._settle(t_ns)
 
-    def osc_position(self, beats: float, t_ns: int) -> None:
-        """The position in beats since the start of the song."""
-        self._position(beats, t_ns)
+    def osc_position(self, beats: float, t_ns: int, *, is_place: bool = True) -> None:
+        """The position in beats since the start of the song; is_place: told as such."""
+        if not math.isfinite(beats):
+            return
+        self._osc.position(beats, t_ns, is_place=is_place)
+        if self._sources.reread_pointer(beats, t_ns):
+            self._settle(t_ns)
+        if not self._sources.allows(self._osc):
+            return
+        if self._osc.running:
+            if self._sources.leader(t_ns) is self._osc:
+                self._set_tempo(self._osc.tempo_bpm, t_ns)
+        elif not self.playing:
+            self._playhead.stand_at(beats, t_ns)
+        self._settle(t_ns)
 
     def osc_bar(self, bar: BarSpan, t_ns: int) -> None:
-        """The bar that the host is in, or that the position which it tells next is in. For a MIDI
-        clock too, whose host it is."""
+        """The bar that the host is in, or that the position which it tells next is in."""
         self._bars.keep_host_bar(bar, t_ns)
-        beat = self.beat_at(t_ns)
-        if self._is_in_song and self._bars.take_host_bar(beat):
+        beat, is_there = self.beat_at(t_ns), not self.playing or self._sources.has_song
+        if is_there and self._bars.take_host_bar(beat):
             self._changes.append(Located(beat))
 
     def osc_bbt(self, bar: int, beat: float, t_ns: int) -> None:
@@ -176,14 +187,14 @@ class Transport:
                 self._osc.jump(beats, t_ns)
                 self._take_charge(self._osc)  # so that its jump has been followed
                 self._playhead.locate(self._osc.line(t_ns), t_ns)
-        self._position(beats, t_ns)
+        self.osc_position(beats, t_ns)
         self._bars.note_number(bar - 1)
 
     def osc_seconds(self, seconds: float, t_ns: int) -> None:
         """The position in seconds, right under a tempo that never changed: used only while no
         better position comes."""
         if not self._osc.knows_place(t_ns):
-            self._position(seconds * self._osc.tempo_bpm / 60, t_ns, is_place=False)
+            self.osc_position(seconds * self._osc.tempo_bpm / 60, t_ns, is_place=False)
 
     # --- asked to start and stop ---
 
@@ -319,12 +330,7 @@ class Transport:
 
     def _restart_bars(self, beat: float, t_ns: int) -> None:
         """The position breaks: what was known of bars says nothing of those around this beat."""
-        self._bars.restart(beat, t_ns, has_host=self._is_in_song)
-
-    @property
-    def _is_in_song(self) -> bool:
-        """Whether the place is one in the host's song, and none that only we know."""
-        return not self.playing or self._sources.charge in (self._midi, self._osc)
+        self._bars.restart(beat, t_ns, has_host=not self.playing or self._sources.has_song)
 
     def _set_tempo(self, tempo_bpm: float, t_ns: int) -> None:
         self._tempo_bpm = tempo_bpm
@@ -334,21 +340,6 @@ class Transport:
         """Let those who start and stop together know, where Link was chosen."""
         if self._sources.selected == "link":
             self._link.ask_to_play(plays, t_ns)
-
-    def _position(self, beats: float, t_ns: int, *, is_place: bool = True) -> None:
-        if not math.isfinite(beats):
-            return
-        self._osc.position(beats, t_ns, is_place=is_place)
-        if self._sources.reread_pointer(beats, t_ns):
-            self._settle(t_ns)
-        if not self._sources.allows(self._osc):
-            return
-        if self._osc.running:
-            if self._sources.leader(t_ns) is self._osc:
-                self._set_tempo(self._osc.tempo_bpm, t_ns)
-        elif not self.playing:
-            self._playhead.stand_at(beats, t_ns)
-        self._settle(t_ns)
 
     def _is_elsewhere(self, beats: float, t_ns: int) -> bool:
         """Whether a position told over OSC is a jump of ours, and no small one."""

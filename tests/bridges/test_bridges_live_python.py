@@ -20,6 +20,7 @@ LIBRARY = {  # what is imported, all of it older than Python 3.7
     "__future__": {"annotations"},
     "contextlib": {"suppress"},
     "json": {"loads"},
+    "math": {"floor"},
     "pathlib": {"Path"},
     "re": {"compile"},
     "socket": {"socket", "AF_INET", "SOCK_DGRAM", "SOL_SOCKET", "SO_RCVBUF"},

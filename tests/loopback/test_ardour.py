@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,8 +56,14 @@ class Round:
 def jack() -> Iterator[JackServer]:
     need_program("jackd", "jackd2")
     need_program("ardour7-lua", "ardour")
-    with JackServer(period=256) as server:
+    with JackServer(period=256, realtime=may_be_realtime()) as server:
         yield server
+
+
+def may_be_realtime() -> bool:
+    """Whether JACK may have real-time priority here; with it Ardour is seldom held up."""
+    code = "import os; os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 
 
 class Ardour:
