@@ -7,6 +7,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install -c const
 FOLDERS := rwkv_music daemon train
 INSTALLED_FROM := pyproject.toml setup.py constraints.txt $(wildcard rwkv_music/engine/csrc/*)
 ARGS ?=
+# A test that may take an hour: no limit of seconds ends it, nor that for what hangs in C.
+LONG := --timeout 3600 -o faulthandler_timeout=3600
 
 .PHONY: demo test check lint types tests bench bench-peers abuse docs clean
 
@@ -38,10 +40,10 @@ bench-peers:
 	CMAKE_ARGS="-DGGML_NATIVE=ON -DLLAMA_CURL=OFF" .venv-peers/bin/python -m pip install --no-binary llama-cpp-python llama-cpp-python==0.3.36
 
 abuse: .venv/test.stamp
-	RWKV_MUSIC_ABUSE=1000000 $(BIN)/python -m pytest --timeout 3600 tests/daemon/test_osc_framing.py $(ARGS)
+	RWKV_MUSIC_ABUSE=1000000 $(BIN)/python -m pytest $(LONG) tests/daemon/test_osc_framing.py $(ARGS)
 	RWKV_MUSIC_ABUSE=1000000 $(BIN)/python -m pytest -m abuse tests/loopback $(ARGS)
-	RWKV_MUSIC_PERFORMANCES=1000 $(BIN)/python -m pytest --timeout 3600 tests/daemon/test_live_state.py $(ARGS)
-	RWKV_MUSIC_TRADE_BARS=4200 $(BIN)/python -m pytest --timeout 3600 tests/daemon/test_session_trade.py $(ARGS)
+	RWKV_MUSIC_PERFORMANCES=1000 $(BIN)/python -m pytest $(LONG) tests/daemon/test_live_state.py $(ARGS)
+	RWKV_MUSIC_TRADE_BARS=4200 $(BIN)/python -m pytest $(LONG) tests/daemon/test_session_trade.py $(ARGS)
 	$(BIN)/python -m benchmarks.flood
 
 docs: .venv/demo.stamp

@@ -107,7 +107,8 @@ class Conductor:
         self.answers.withdraw()
         generation = self.wishes.take(bars=bars, takes=takes)
         if self.performer.playing is None and not self.transport.playing:
-            self._start(now_ns + max(_LEAD_NS, self.performer.lead.ns), generation.count_in)
+            lead_ns = self.performer.lead.ns(generation.takes)
+            self._start(now_ns + max(_LEAD_NS, lead_ns), generation.count_in)
             return self._armed(self.arming.fresh(generation, 0), now_ns)
         step = self.performer.place(generation, now_ns)
         return self._armed(self.arming.fresh(generation, step), now_ns)
@@ -128,7 +129,8 @@ class Conductor:
         self.answers.withdraw()
         if self.transport.playing:
             return self.performer.place_again(offered, now_ns)
-        self._start(now_ns + max(_LEAD_NS, self.performer.lead.ns), self.generation.count_in)
+        lead_ns = self.performer.lead.ns(len(offered.seeds))
+        self._start(now_ns + max(_LEAD_NS, lead_ns), self.generation.count_in)
         return offered.first_step
 
     def need_model(self) -> None:
