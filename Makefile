@@ -11,6 +11,8 @@ DATA ?=
 OUT ?= out/model
 TINY ?=
 EMBEDDED := rwkv_music/data/starter.safetensors
+# A test that may take an hour: no limit of seconds ends it, nor that for what hangs in C.
+LONG := --timeout 3600 -o faulthandler_timeout=3600
 
 .PHONY: model model-card data-named demo test check lint types tests bench bench-peers abuse docs clean
 
@@ -55,10 +57,10 @@ data-named:
 	@test -n "$(DATA)" || { echo 'DATA is missing: make model DATA=folder-of-MIDI-files, make model-card DATA=what-train-prepare-wrote' >&2; exit 1; }
 
 abuse: .venv/test.stamp
-	RWKV_MUSIC_ABUSE=1000000 $(BIN)/python -m pytest --timeout 3600 tests/daemon/test_osc_framing.py $(ARGS)
+	RWKV_MUSIC_ABUSE=1000000 $(BIN)/python -m pytest $(LONG) tests/daemon/test_osc_framing.py $(ARGS)
 	RWKV_MUSIC_ABUSE=1000000 $(BIN)/python -m pytest -m abuse tests/loopback $(ARGS)
-	RWKV_MUSIC_PERFORMANCES=1000 $(BIN)/python -m pytest --timeout 3600 tests/daemon/test_live_state.py $(ARGS)
-	RWKV_MUSIC_TRADE_BARS=4200 $(BIN)/python -m pytest --timeout 3600 tests/daemon/test_session_trade.py $(ARGS)
+	RWKV_MUSIC_PERFORMANCES=1000 $(BIN)/python -m pytest $(LONG) tests/daemon/test_live_state.py $(ARGS)
+	RWKV_MUSIC_TRADE_BARS=4200 $(BIN)/python -m pytest $(LONG) tests/daemon/test_session_trade.py $(ARGS)
 	$(BIN)/python -m benchmarks.flood
 
 docs: .venv/demo.stamp

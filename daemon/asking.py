@@ -89,7 +89,9 @@ class Asking:
         """Where generation has to wait for the playhead: at the horizon, or further on where notes
         are sent so early, or take so long, that they would be late."""
         horizon = self._transport.beat_at(now_ns) + completion.generation.horizon_beats
-        needed_ns = RELEASE_NS + self.lead.ns - min(completion.least_nudge_ns, 0)
+        needed_ns = (
+            RELEASE_NS + self.lead.ns(len(completion.seeds)) - min(completion.least_nudge_ns, 0)
+        )
         needed = self._transport.beat_at(now_ns + needed_ns) * STEPS_PER_BEAT + _pace(completion)
         return max(int(horizon * STEPS_PER_BEAT), math.ceil(needed))
 

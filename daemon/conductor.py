@@ -110,7 +110,7 @@ class Conductor:
         self.answers.withdraw()
         generation = self.wishes.take(bars=bars, takes=takes)
         if self.performer.playing is None and not self.transport.playing:
-            self._launch(now_ns, generation.count_in)
+            self._launch(now_ns, generation.takes, generation.count_in)
             step = 0
         else:
             step = self.performer.place(generation, now_ns)
@@ -136,12 +136,12 @@ class Conductor:
         self.answers.withdraw()
         if self.transport.playing:
             return self.performer.place_again(offered, now_ns)
-        self._launch(now_ns, self.generation.count_in)
+        self._launch(now_ns, len(offered.seeds), self.generation.count_in)
         return offered.first_step
 
-    def _launch(self, now_ns: int, count_in: int) -> None:
-        """Start the transport for a request, as soon as the worker can have a first chord."""
-        self.following.launch(now_ns + max(_LEAD_NS, self.performer.lead.ns), count_in)
+    def _launch(self, now_ns: int, takes: int, count_in: int) -> None:
+        """Start the transport for a request, as soon as the worker can have its first chords."""
+        self.following.launch(now_ns + max(_LEAD_NS, self.performer.lead.ns(takes)), count_in)
 
     def need_model(self) -> None:
         """Raises OscError 503 when there is no worker."""

@@ -9,24 +9,32 @@ _OF_LATE = 3  # completions, after which a single slow one is forgotten
 
 class Lead:
     """The longest of the last few times: a chord whose last tone is late is heard as a mistake,
-    and one that is asked for too early misses what the player did last."""
+    and one that is asked for too early misses what the player did last. Several takes are made at
+    once and take longer, so every number of takes has times of its own."""
 
     def __init__(self) -> None:
-        self._times_ns: deque[int] = deque(maxlen=_OF_LATE)
+        self._times_ns: dict[int, deque[int]] = {}  # by number of takes
 
-    @property
-    def ns(self) -> int:
-        return max(self._times_ns, default=0)
+    def ns(self, takes: int = 1) -> int:
+        """What so many takes are expected to need. Of a number that there has not been yet: what a
+        smaller one needs, and half of what one take would for each further one, as in an engine
+        whose weights lie in the cache; or what a larger one needs."""
+        known = self._times_ns
+        fewer = [number for number in known if number <= takes]
+        if fewer:
+            nearest = max(fewer)
+            return max(known[nearest]) * (1 + takes) // (1 + nearest)
+        return max(known[min(known)]) if known else 0
 
     def restart(self, time_ns: int) -> None:
-        """Another worker has come, which has measured itself."""
-        self._times_ns.clear()
-        self._times_ns.append(time_ns)
+        """Another worker has come, which has measured itself on one take."""
+        self._times_ns = {1: deque([time_ns], _OF_LATE)}
 
-    def begin(self) -> None:
+    def begin(self, takes: int) -> None:
         """The first note of a completion has come."""
-        self._times_ns.append(0)
+        self._times_ns.setdefault(takes, deque(maxlen=_OF_LATE)).append(0)
 
-    def measure(self, time_ns: int) -> None:
+    def measure(self, takes: int, time_ns: int) -> None:
         """A note of its first chord has, so long after it was asked for."""
-        self._times_ns[-1] = max(self._times_ns[-1], time_ns)
+        times_ns = self._times_ns[takes]
+        times_ns[-1] = max(times_ns[-1], time_ns)

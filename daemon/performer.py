@@ -50,14 +50,14 @@ class Performer:
 
     def place(self, generation: Generation, now_ns: int, *, cuts: bool = False) -> int:
         """The step at which a completion that is asked for now starts: where the one that plays
-        ends, or, when that is too near, or it `cuts` that one or none plays, at the next launch
-        point."""
-        needed_ns = max(round(self.lead.ns - generation.nudge_ms * NS_PER_MS), 0)
+        ends, or, when that is too near and nothing waits there, or it `cuts` that one or none
+        plays, at the next launch point."""
+        needed_ns = max(round(self.lead.ns(generation.takes) - generation.nudge_ms * NS_PER_MS), 0)
         earliest_ns = now_ns
         if self.playing is not None and not cuts:
             ends = self.playing.end_beat(self._transport)
             earliest_ns = self._transport.ns_at(ends) - needed_ns
-            if now_ns + MARGIN_NS <= earliest_ns:
+            if self.armed is not None or now_ns + MARGIN_NS <= earliest_ns:
                 return beats_to_steps(ends)
         if generation.quantize != "now":
             needed_ns = max(needed_ns, round(ns_per_step(self._transport.tempo_bpm) / 2))
@@ -153,7 +153,7 @@ class Performer:
             return
         if not armed.generating:
             self._keep_place(armed)
-            if now_ns >= deadline_ns(armed, self._transport, self.lead.ns):
+            if now_ns >= deadline_ns(armed, self._transport, self._lead_ns(armed)):
                 self._ask(armed, now_ns)
         starts_ns = self._transport.ns_at(steps_to_beats(armed.start_step))
         if not armed.generating or now_ns + RELEASE_NS < starts_ns:
@@ -238,6 +238,9 @@ class Performer:
         self._voices.plan(completion, planned)
         self._voices.release(now_ns)
 
+    def _lead_ns(self, completion: Completion) -> int:
+        return self.lead.ns(len(completion.seeds))
+
     def _measure_lead(self, completion: Completion, step: int, now_ns: int) -> None:
         """A first note beyond the first horizon had to wait, and says nothing."""
         horizon = completion.generation.horizon_beats * STEPS_PER_BEAT
@@ -245,9 +248,9 @@ class Performer:
             return
         if completion.first_onset is None:
             completion.first_onset = step
-            self.lead.begin()
+            self.lead.begin(len(completion.seeds))
         if completion.first_onset == step:
-            self.lead.measure(now_ns - completion.asked_ns)
+            self.lead.measure(len(completion.seeds), now_ns - completion.asked_ns)
 
     def take_end(self, answer: Generated) -> None:
         """The worker has made the last note of a take, unless it has been revised meanwhile."""
@@ -274,7 +277,7 @@ class Performer:
         self.end(self._transport.beat_at(now_ns), held)
         if armed is not None:
             self._recall(armed)
-            if follows or now_ns > latest_ns(armed, self._transport, self.lead.ns):
+            if follows or now_ns > latest_ns(armed, self._transport, self._lead_ns(armed)):
                 self.aim_again(now_ns, None)
 
     def _armed_follows(self) -> bool:

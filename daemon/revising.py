@@ -76,7 +76,7 @@ class Revising:
 
     def _revise(self, completion: Completion, now_ns: int, from_step: int = 0) -> None:
         """Have it made anew from a beat from now on, or from a later step."""
-        free_step = self._free_step(completion.least_nudge_ns, now_ns)
+        free_step = self._free_step(completion, completion.least_nudge_ns, now_ns)
         step = max(free_step, completion.start_step, from_step)
         end = beats_to_steps(completion.end_beat(self._transport))
         self._voices.drop(completion.request, min(step, end))  # a new meter may have moved the end
@@ -86,10 +86,11 @@ class Revising:
 
     def _nudge(self, completion: Completion, nudge_ms: float, now_ns: int) -> None:
         least_ns = min(completion.least_nudge_ns, round(nudge_ms * NS_PER_MS))
-        completion.nudge_from(self._free_step(least_ns, now_ns), nudge_ms)
+        completion.nudge_from(self._free_step(completion, least_ns, now_ns), nudge_ms)
 
-    def _free_step(self, nudge_ns: int, now_ns: int) -> int:
+    def _free_step(self, completion: Completion, nudge_ns: int, now_ns: int) -> int:
         """A beat from now; later where the worker needs longer, or notes are sent early."""
-        needed_ns = RELEASE_NS + self._performer.lead.ns - min(nudge_ns, 0)
+        lead_ns = self._performer.lead.ns(len(completion.seeds))
+        needed_ns = RELEASE_NS + lead_ns - min(nudge_ns, 0)
         soonest = math.ceil(self._transport.beat_at(now_ns + needed_ns) * STEPS_PER_BEAT)
         return max(math.floor((self._transport.beat_at(now_ns) + 1) * STEPS_PER_BEAT), soonest)

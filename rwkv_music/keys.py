@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+from functools import cache
+from math import isfinite
+from statistics import median
 
 from .errors import ConfigError
 from .music import Note
@@ -61,12 +61,17 @@ def pitch_class_weights(notes: Iterable[Note]) -> tuple[float, ...]:
 def estimate_tonic(weights: Sequence[float], scale: str = "major") -> int | None:
     """The tonic on which `scale` fits best; None when the music does not tell (silence, or every
     class alike)."""
-    heard = np.asarray(weights, np.float64)
-    heard = heard - heard.mean()
-    if not np.isfinite(heard).all() or np.square(heard).sum() < 1e-9:
+    if not all(map(isfinite, weights)):
+        return None
+    heard = _levelled(weights)
+    if sum(weight * weight for weight in heard) < 1e-9:
         return None
     fit = _fit(scale)
-    return int(np.argmax([heard @ np.roll(fit, tonic) for tonic in range(12)]))
+
+    def fits(tonic: int) -> float:
+        return sum(weight * fit[(place - tonic) % 12] for place, weight in enumerate(heard))
+
+    return max(range(12), key=fits)
 
 
 def key_classes(notes: Iterable[Note]) -> frozenset[int]:
@@ -82,11 +87,19 @@ def key_classes(notes: Iterable[Note]) -> frozenset[int]:
     return max(candidates, key=lambda classes: sum(weights[c] for c in classes), default=every)
 
 
-def _fit(scale: str) -> NDArray[np.float64]:
+@cache
+def _fit(scale: str) -> tuple[float, ...]:
     """How well each degree fits a scale, with mean 0: the listeners' values of the major or minor
     key with the same third; what they rate outside the scale is levelled to their lowest."""
     degrees = scale_classes(0, scale)
-    base = np.array(_MAJOR_FIT if 4 in degrees else _MINOR_FIT)
-    inside = np.array([degree in degrees for degree in range(12)])
-    fit = np.where(inside, np.maximum(base, np.median(base)), base.min())
-    return np.asarray(fit - fit.mean())
+    base = _MAJOR_FIT if 4 in degrees else _MINOR_FIT
+    middle, lowest = median(base), min(base)
+    return _levelled(
+        [max(base[d], middle) if d in degrees else lowest for d in range(12)],
+    )
+
+
+def _levelled(values: Sequence[float]) -> tuple[float, ...]:
+    """The same with mean 0."""
+    mean = sum(values) / len(values)
+    return tuple(value - mean for value in values)

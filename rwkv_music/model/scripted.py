@@ -129,7 +129,10 @@ class ScriptedModel:
         end = request.meter.steps
         if request.steps_to_end is not None:
             end = min(end, request.steps_to_end)
-        first = max(request.first_step, 0 if request.after is None else request.after.onset + 1)
+        first, after = request.first_step, request.after
+        if after is not None:  # chords ascend
+            has_room = self._note(after.onset, request).pitch > after.pitch
+            first = max(first, after.onset + (not has_room))
         distance = SCRIPTS[self._script]
         onsets = range(-(-first // distance) * distance, end, distance)
         if not onsets and request.needs_note and first < end:

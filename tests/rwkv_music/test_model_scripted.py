@@ -34,6 +34,12 @@ def test_a_note_on_every_step(meter):
     assert notes == [Note(i, 60 + i % 2, 79, 1) for i in range(meter.steps)]
 
 
+@pytest.mark.parametrize(("pitch", "first"), [(40, 0), (59, 0), (60, 12), (90, 12)])
+def test_it_adds_to_a_chord_that_was_heard_where_its_note_is_higher(pitch, first):
+    heard = Note(0, pitch, 79, 6)
+    assert play(ScriptedModel(), Meter(4, 4), after=heard)[0].onset == first
+
+
 def test_it_joins_inside_a_bar():
     four = Meter(4, 4)
     assert [n.onset for n in play(ScriptedModel(), four, first_step=13)] == [24, 36]
