@@ -3,12 +3,11 @@
     python -m benchmarks.gpu [--quick] [--peers FOLDER] [--minutes 8] [--json FILE]
 
 1. Compiles the kernels for this GPU. 2. Checks them against float64 on fresh random inputs: odd
-lengths, outputs that were NaN, guard bands, resets, extreme decays, a NaN that must be heard, a
-CUDA graph, a side stream. 3. Runs a small case under compute-sanitizer. 4. Measures forward and
-backward at the shapes of docs/kernels.md, for every height of a block, beside PyTorch's form and
-beside other projects' kernels where their checkouts lie in FOLDER (gpu_peers.py says which). What
-the minutes do not suffice for is named under `notes`. Exit code 1: a check failed, or the sanitizer
-found something.
+lengths, outputs that were NaN, guard bands, resets, extreme decays, a CUDA graph, a side stream.
+3. Runs a small case under compute-sanitizer. 4. Measures forward and backward at the shapes of
+docs/kernels.md, for every height of a block, beside PyTorch's form and beside other projects'
+kernels where their checkouts lie in FOLDER (gpu_peers.py says which). What the minutes do not
+suffice for is named under `notes`. Exit code 1: a check failed, or the sanitizer found something.
 """
 
 from __future__ import annotations

@@ -23,15 +23,15 @@ std::unique_ptr<Shared> poisoned() {
 
 template <int kRows, class T>
 void forward_all(const Shape& shape, const Forward<T>& call, unsigned seed) {
-  constexpr int kSlices = kSize / kRows;
-  for (int number = 0; number < kSlices * shape.heads * shape.batch; ++number) {
-    const Place place(number, kSlices, shape.heads);
-    auto shared = poisoned<ForwardShared<kRows>>();
-    BlockOnCpu block(kThreads, seed);
-    block.run([&](BlockOnCpu& self) {
-      forward_chunks<kRows>(self, shape, call, place.b, place.h, place.slice, *shared);
-    });
-  }
+  for (int b = 0; b < shape.batch; ++b)
+    for (int h = 0; h < shape.heads; ++h)
+      for (int slice = 0; slice < kSize / kRows; ++slice) {
+        auto shared = poisoned<ForwardShared<kRows>>();
+        BlockOnCpu block(kThreads, seed);
+        block.run([&](BlockOnCpu& self) {
+          forward_chunks<kRows>(self, shape, call, b, h, slice, *shared);
+        });
+      }
 }
 
 template <int kRows, class T>
@@ -40,15 +40,15 @@ void backward_all(const Shape& shape, const Backward<T>& call, unsigned seed) {
   constexpr int kSlices = kSize / kRows;
   std::vector<float> partial(kSlices > 1 ? kSlices * kSummed * count : 1,
                              std::numeric_limits<float>::quiet_NaN());
-  for (int number = 0; number < kSlices * shape.heads * shape.batch; ++number) {
-    const Place place(number, kSlices, shape.heads);
-    auto shared = poisoned<BackwardShared<kRows>>();
-    BlockOnCpu block(kThreads, seed);
-    block.run([&](BlockOnCpu& self) {
-      backward_chunks<kRows>(self, shape, call, partial.data(), place.b, place.h, place.slice,
-                             *shared);
-    });
-  }
+  for (int b = 0; b < shape.batch; ++b)
+    for (int h = 0; h < shape.heads; ++h)
+      for (int slice = 0; slice < kSlices; ++slice) {
+        auto shared = poisoned<BackwardShared<kRows>>();
+        BlockOnCpu block(kThreads, seed);
+        block.run([&](BlockOnCpu& self) {
+          backward_chunks<kRows>(self, shape, call, partial.data(), b, h, slice, *shared);
+        });
+      }
   for (std::int64_t at = 0; kSlices > 1 && at < count; ++at)
     sum_partial(shape, call, partial.data(), kSlices, at);
 }
@@ -66,11 +66,6 @@ void backward_rows(int rows, const Shape& shape, const Backward<T>& call, unsign
 }  // namespace
 
 extern "C" {
-
-// What the tensor cores see of numbers, given as their bits, where those are rounded to TF32.
-void to_tf32(int count, const std::uint32_t* from, std::uint32_t* to) {
-  for (int i = 0; i < count; ++i) to[i] = tf32(bits_to_float(from[i])) & 0xffffe000;
-}
 
 void forward_float32(int rows, unsigned seed, Shape shape, Forward<float> call) {
   forward_rows(rows, shape, call, seed);

@@ -11,8 +11,7 @@ template <int kRows, class T>
 __global__ __launch_bounds__(kThreads, 2) void backward_kernel(Shape shape, Backward<T> call,
                                                             float* partial) {
   extern __shared__ __align__(16) unsigned char bytes[];
-  const Place place(blockIdx.x, kSize / kRows, shape.heads);
-  backward_chunks<kRows>(CudaBlock{}, shape, call, partial, place.b, place.h, place.slice,
+  backward_chunks<kRows>(CudaBlock{}, shape, call, partial, blockIdx.z, blockIdx.y, blockIdx.x,
                          *reinterpret_cast<BackwardShared<kRows>*>(bytes));
 }
 
@@ -30,7 +29,7 @@ cudaError_t launch(const Shape& shape, const Backward<T>& call, float* partial,
   const cudaError_t error = cudaFuncSetAttribute(
       backward_kernel<kRows, T>, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes);
   if (error != cudaSuccess) return error;
-  const unsigned blocks = unsigned(kSlices) * shape.heads * shape.batch;
+  const dim3 blocks(kSlices, shape.heads, shape.batch);
   backward_kernel<kRows, T><<<blocks, kThreads, kBytes, stream>>>(shape, call, partial);
   if (kSlices > 1) {
     const std::int64_t count = std::int64_t(shape.batch) * shape.steps * shape.stride();

@@ -21,15 +21,6 @@ constexpr int kInverse = 20;
 template <int kRows>
 constexpr int kNarrow = kRows + 8;
 
-// Which block of a grid this is. All three lie along its x, the only side that takes more than
-// 65,535; the slices of a head run together and share what they read in the cache.
-struct Place {
-  int b, h, slice;
-
-  WKV7_ANYWHERE Place(unsigned block, unsigned slices, unsigned heads)
-      : b(int(block / slices / heads)), h(int(block / slices % heads)), slice(int(block % slices)) {}
-};
-
 // kRows: the rows of the state, so the values i, that a block works on: 64 or 32.
 template <int kRows>
 struct Chunk {

@@ -44,12 +44,8 @@ WKV7_DEVICE float exponential(float x) {
 #endif
 }
 
-// To the nearest TF32: the tensor cores ignore the 13 bits below. Numbers that are not finite stay
-// as they are: a GPU's own NaN, 0x7fffffff, would become -0.
-WKV7_DEVICE std::uint32_t tf32(float x) {
-  const std::uint32_t bits = float_to_bits(x);
-  return fabsf(x) < INFINITY ? bits + 0x1000 : bits;
-}
+// To the nearest TF32: the tensor cores ignore the 13 bits below.
+WKV7_DEVICE std::uint32_t tf32(float x) { return float_to_bits(x) + 0x1000; }
 WKV7_DEVICE float upper(float x) { return bits_to_float(float_to_bits(x) & 0xffffe000); }
 
 // C[16, 8 kTiles] += A[16, K] B[K, 8 kTiles] by a warp: a(row, k) and b(k, column) give the

@@ -12,8 +12,7 @@ template <int kRows, class T>
 __global__ __launch_bounds__(kThreads, kRows == kSize && sizeof(T) == 2 ? 3 : 2) void
 forward_kernel(Shape shape, Forward<T> call) {
   extern __shared__ __align__(16) unsigned char bytes[];
-  const Place place(blockIdx.x, kSize / kRows, shape.heads);
-  forward_chunks<kRows>(CudaBlock{}, shape, call, place.b, place.h, place.slice,
+  forward_chunks<kRows>(CudaBlock{}, shape, call, blockIdx.z, blockIdx.y, blockIdx.x,
                         *reinterpret_cast<ForwardShared<kRows>*>(bytes));
 }
 
@@ -23,7 +22,7 @@ cudaError_t launch(const Shape& shape, const Forward<T>& call, cudaStream_t stre
   const cudaError_t error = cudaFuncSetAttribute(
       forward_kernel<kRows, T>, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes);
   if (error != cudaSuccess) return error;
-  const unsigned blocks = unsigned(kSize / kRows) * shape.heads * shape.batch;
+  const dim3 blocks(kSize / kRows, shape.heads, shape.batch);
   forward_kernel<kRows, T><<<blocks, kThreads, kBytes, stream>>>(shape, call);
   return cudaGetLastError();
 }
