@@ -254,7 +254,12 @@ class Transport:
     def set_meter(self, meter: Meter, t_ns: int) -> None:
         """Let that meter hold from the next bar line on; within the first beat of a bar, or at once
         after a jump, from the line of that bar."""
-        self._bars.change(meter, self.beat_at(t_ns), t_ns)
+        beat = self.beat_at(t_ns)
+        before = self.bar_at(beat)
+        self._bars.change(meter, beat, t_ns)
+        after = self.bar_at(beat)
+        if (after.number, after.start_beat) != (before.number, before.start_beat):
+            self._changes.append(Located(beat))
 
     def select(self, source: str, t_ns: int) -> None:
         """Follow that source. Raises ConfigError for a name that is none."""

@@ -11,7 +11,7 @@ import pytest
 from rwkv_music_daemon.config import Config, load_config
 from source_tree import PACKAGES, ROOT, project_files, sources
 
-MOST_LINES = 350
+MOST_LINES = 360
 _CODE = (".py", ".cpp", ".cu", ".h", ".lua", ".js", ".sh")
 _TEXT = (*_CODE, ".md", ".yaml", ".toml", ".txt", ".json", ".pd", "")
 _FOLDERS = (*PACKAGES, "benchmarks", "bridge_scripts", "tests")

@@ -51,7 +51,9 @@ def evaluate(
     strung: int,
     completions: int,
 ) -> None:
-    """Judge MODEL (a run's checkpoint or weights) on the validation split.
+    """Judge MODEL on the validation split.
+
+    MODEL is a run's checkpoint, or weights.
 
     Nats a sampled token and bits a note, beside an n-gram and the last bar again, by set, meter and
     kind of token; after 2 to 64 bars of context, clean and played imprecisely; in a state that has
@@ -77,8 +79,10 @@ def evaluate(
     "--completions", type=_some, default=60, show_default=True, help="Of 8 bars after 8 bars."
 )
 def copying(model: Path, data: Path, completions: int) -> None:
-    """How much of what MODEL plays stands note for note in its training data, in any key, beside
-    what real pieces of the validation split share with it.
+    """Tell how much of what MODEL plays it was trained on.
+
+    Counted is what stands note for note in the training data, in any key, beside what real pieces
+    of the validation split share with it.
 
     Example: train copying model.safetensors --data prepared
     """
@@ -120,7 +124,9 @@ def sampling(
     top_ps: tuple[float, ...],
     completions: int,
 ) -> None:
-    """With which temperature and top-p what MODEL plays is most like what composers wrote.
+    """Find the temperature and top-p that suit MODEL.
+
+    They are those with which what it plays is most like what composers wrote.
 
     Example: train sampling model.safetensors --data prepared --temperatures 0.9,1 --top-ps 0.95,1
     """
@@ -178,7 +184,9 @@ def card_(
 @click.option("-o", "--out", type=_folder, required=True, help="Folder of the memories.")
 @click.option("--card", type=_file, help="A page whose section `memories` gets the figures.")
 def memories(model: Path, data: Path, out: Path, card: Path | None) -> None:
-    """Make the named memories of MODEL: pop, classical and song, as far as DATA have such sets.
+    """Make the memories that come with MODEL.
+
+    They are pop, classical and song, as far as DATA have such sets.
 
     A memory fits one model: make them again when the model has changed. The daemon begins in one
     with model.memory in its configuration, or on `ctl memory/load pop`.

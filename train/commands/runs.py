@@ -62,7 +62,9 @@ def model(
     valid_share: float,
     workers: int | None,
 ) -> None:
-    """From MIDI files to a model that plays, with its memories and its card: the whole recipe.
+    """Do it all: from MIDI files to a model that plays.
+
+    The whole recipe, with the model's memories and its card.
 
     PLACES are what `train prepare` takes. Stopped at any time, the same command goes on; what is
     done is not done again.
