@@ -10,7 +10,7 @@ from rwkv_music.music import Meter
 # A beat that a filter gives a hair before a bar line is meant to be on it.
 _ON_THE_LINE_BEATS = 1e-6
 # Hosts tell a meter when they are in it, some hundredths of a second after the line.
-_LATE_BEATS = 1.0
+LATE_BEATS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class MeterMap:
         bar, or `at_once`, from the line of that bar."""
         bar = self.bar_at(beat)
         line, number = bar.start_beat, bar.number
-        if not at_once and beat - line >= _LATE_BEATS - _ON_THE_LINE_BEATS:
+        if not at_once and beat - line >= LATE_BEATS - _ON_THE_LINE_BEATS:
             line, number = bar.end_beat, bar.number + 1
         if number < 0:
             line, number = 0.0, 0  # beat 0 is a bar line whatever is counted in before it

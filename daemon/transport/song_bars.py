@@ -46,13 +46,14 @@ class SongBars:
         """We are in the bar of that number, whatever its line may be."""
         self._bbt_number = number
 
-    def change(self, meter: Meter, beat: float, t_ns: int) -> None:
+    def change(self, meter: Meter, beat: float, t_ns: int, *, playing: bool) -> None:
         """Let `meter`, told at `beat`, hold from the next bar line on; within the first beat of a
-        bar, or at once after a jump, from the line of that bar."""
+        bar, or soon after a jump while nothing plays, from the line of that bar."""
         jumped = self._guessed_ns is not None and t_ns - self._guessed_ns < _JUMPED_NS
-        if jumped and self._bbt_number is not None:
+        at_once = jumped and not playing  # in a bar that runs there may be notes beyond its new end
+        if at_once and self._bbt_number is not None:
             beat = self._map.bar(self._bbt_number).start_beat  # it may be longer than was thought
-        self._map.change(meter, beat, at_once=jumped)
+        self._map.change(meter, beat, at_once=at_once)
 
     def restart(self, beat: float, t_ns: int, *, has_host: bool) -> None:
         """Count anew around `beat`, to which the music jumps; has_host: in the song of the host."""
@@ -71,14 +72,12 @@ class SongBars:
         """The bar that the host is in, or jumps into with the position that it tells next."""
         self._host_bar, self._told_ns = bar, t_ns
 
-    def take_host_bar(self, beat: float) -> bool:
-        """Let it count at once where that is the bar of `beat`, our place in its song. Whether
-        numbers or lines are others now than they were, and not only a meter."""
+    def take_host_bar(self, beat: float) -> None:
+        """Let it count at once where that is the bar of `beat`, our place in its song."""
         bar = self._host_bar
         if bar is None or not bar.start_beat - _NEAR_BEATS <= beat < bar.end_beat + _NEAR_BEATS:
-            return False
+            return
         if self._map.has_line_of(bar):
             self._map.change(bar.meter, bar.start_beat, at_once=True)
-            return False
-        self._map.restart(bar)
-        return True
+        else:
+            self._map.restart(bar)

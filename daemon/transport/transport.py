@@ -10,7 +10,7 @@ from rwkv_music.music import Meter
 from ..leaders import FASTEST_BPM, SLOWEST_BPM, SOURCES
 from .changes import Change, Located, SourceChanged
 from .link import LinkState, LinkWish
-from .meters import BarSpan
+from .meters import LATE_BEATS, BarSpan
 from .playhead import Playhead
 from .song_bars import SongBars
 from .sources import Source, Sources
@@ -170,9 +170,11 @@ class Transport:
     def osc_bar(self, bar: BarSpan, t_ns: int) -> None:
         """The bar that the host is in, or that the position which it tells next is in."""
         self._bars.keep_host_bar(bar, t_ns)
-        beat, is_there = self.beat_at(t_ns), not self.playing or self._sources.has_song
-        if is_there and self._bars.take_host_bar(beat):
-            self._changes.append(Located(beat))
+        if not self.playing or self._sources.has_song:
+            beat = self.beat_at(t_ns)
+            before = self.bar_at(beat)
+            self._bars.take_host_bar(beat)
+            self._renumber(before, beat)
 
     def osc_bbt(self, bar: int, beat: float, t_ns: int) -> None:
         """The position in bars and the meter's own beats, both counted from 1."""
@@ -252,14 +254,9 @@ class Transport:
     # --- told by the daemon ---
 
     def set_meter(self, meter: Meter, t_ns: int) -> None:
-        """Let that meter hold from the next bar line on; within the first beat of a bar, or at once
-        after a jump, from the line of that bar."""
-        beat = self.beat_at(t_ns)
-        before = self.bar_at(beat)
-        self._bars.change(meter, beat, t_ns)
-        after = self.bar_at(beat)
-        if (after.number, after.start_beat) != (before.number, before.start_beat):
-            self._changes.append(Located(beat))
+        """Let that meter hold from the next bar line on; within the first beat of a bar, or soon
+        after a jump while nothing plays, from the line of that bar."""
+        self._bars.change(meter, self.beat_at(t_ns), t_ns, playing=self.playing)
 
     def select(self, source: str, t_ns: int) -> None:
         """Follow that source. Raises ConfigError for a name that is none."""
@@ -336,6 +333,14 @@ class Transport:
     def _restart_bars(self, beat: float, t_ns: int) -> None:
         """The position breaks: what was known of bars says nothing of those around this beat."""
         self._bars.restart(beat, t_ns, has_host=not self.playing or self._sources.has_song)
+
+    def _renumber(self, before: BarSpan, beat: float) -> None:
+        """The bar at `beat` was thought to be `before`. If it is another one, that is a jump even
+        if the position goes on; but a bar that has hardly begun may still change its meter."""
+        bar = self.bar_at(beat)
+        has_moved = (bar.number, bar.start_beat) != (before.number, before.start_beat)
+        if has_moved or (bar != before and beat - bar.start_beat >= LATE_BEATS):
+            self._changes.append(Located(beat))
 
     def _set_tempo(self, tempo_bpm: float, t_ns: int) -> None:
         self._tempo_bpm = tempo_bpm
