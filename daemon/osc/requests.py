@@ -165,8 +165,8 @@ _SPECS = (
         "/rwkv/transport/meter",
         (_NUMERATOR, _DENOMINATOR),
         "For every source that does not tell it (MIDI clock does not). It holds from the next bar"
-        " line on; told within the first beat of a bar, or within 2 s of a jump, from the line of"
-        " that bar.",
+        " line on; told within the first beat of a bar, or within 2 s of a jump at rest, from the"
+        " line of that bar.",
         check=_check_meter,
     ),
     RequestSpec(
