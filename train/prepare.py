@@ -26,7 +26,7 @@ from .data_statistics import statistics_of
 from .encoding import encode_file
 from .note_table import NoteTable
 from .pieces import FORMAT, Piece, PieceWriter, shard_path, split_files
-from .sources import SPLITS, Source, find_sources
+from .sources import SPLITS, Source, find_sources, readable
 from .text_files import write_text
 from .workers import Outcome, surviving_map
 
@@ -147,7 +147,7 @@ def read_all(
     """The pieces of a few files, and why others are not among them."""
     jobs = [_Job(source, read_options(options)) for source in find_sources(places)]
     outcomes = list(surviving_map(_convert, jobs, workers))
-    refused = {o.item.source.path: o.refused for o in outcomes if o.refused}
+    refused = {o.item.source.path: readable(o.refused) for o in outcomes if o.refused}
     return [o.result.piece for o in outcomes if not o.refused], refused
 
 
@@ -199,7 +199,7 @@ def _make_shard(
         for outcome in outcomes:
             source: Source = outcome.item.source
             if outcome.refused:
-                done.refused[source.path] = outcome.refused
+                done.refused[source.path] = readable(outcome.refused)
                 continue
             made: _Converted = outcome.result
             split = source.split or split_by_content(made.content, options.valid_share)

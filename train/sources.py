@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,9 +56,9 @@ def _at(place: Path, several: bool) -> Iterable[Source]:
             name = file.relative_to(place)
             home = name.parts[0] if len(name.parts) > 1 and not several else place.name
             path = Path(place.name) / name if several else name
-            yield Source(str(file), path.as_posix(), home)
+            yield Source(str(file), readable(path.as_posix()), readable(home))
     elif place.suffix.lower() in MIDI_SUFFIXES and place.exists():
-        yield Source(str(place), place.name, place.parent.name)
+        yield Source(str(place), readable(place.name), readable(place.parent.name))
     elif place.suffix.lower() == ".txt" and place.exists():
         for line in place.read_text(encoding="utf-8").splitlines():
             if line.strip():
@@ -65,6 +66,12 @@ def _at(place: Path, several: bool) -> Iterable[Source]:
                 yield Source(str(file), line.strip(), place.stem)
     else:
         raise ConfigError(f"{place}: expected a folder, a MIDI file or a list (.txt), found none")
+
+
+def readable(text: str) -> str:
+    """What speaks of a file, with the bytes of its name that are not UTF-8, as old archives have
+    them, as `\\xe9`."""
+    return os.fsencode(text).decode("utf-8", "backslashreplace")
 
 
 def _manifest(manifest: Path, folder: Path) -> Iterable[Source]:

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import sys
 import time
 
 import numpy as np
@@ -173,6 +174,16 @@ def test_files_lists_and_several_folders(folder, tmp_path):
     assert find_sources([one, one]) == find_sources([one])
     with pytest.raises(ConfigError, match="two files are called so"):
         find_sources([one, other / "1.mid"])
+
+
+@pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="names are text there")
+def test_a_name_that_is_not_utf_8_is_kept_readable(folder, tmp_path):
+    (folder / "good" / "0.mid").rename(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.mid"))
+    (folder / "broken").write_bytes(b"no music")
+    (folder / "broken").rename(os.fsdecode(os.fsencode(folder) + b"/\xff.mid"))
+    done = prepare([folder], tmp_path / "out", ALL_TO_TRAIN)
+    assert list(done.refused) == ["\\xff.mid"]
+    assert "caf\\xe9.mid" in [piece.path for piece in pieces_of(tmp_path / "out")]
 
 
 def test_a_folder_without_music_is_refused(tmp_path):
