@@ -242,7 +242,12 @@ def test_ctrl_c_ends_it_in_silence(tmp_path: Path) -> None:
         "from rwkv_music_daemon.cli import main; main()",
         *("demo", "--out", str(tmp_path), *SCRIPTED),
     ]
-    process = subprocess.Popen(command_line, stdout=subprocess.PIPE, text=True)
+    # What is started in the background has learnt to ignore Ctrl-C, and so have the tests then.
+    heard = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(command_line, stdout=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, heard)
     try:
         assert process.stdout is not None
         for line in process.stdout:
