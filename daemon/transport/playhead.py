@@ -8,6 +8,7 @@ from .changes import Change, Located, Started, Stopped
 from .timeline import Line, Timeline
 
 _BENT_BEATS = 0.25  # a break of the position smaller than this is bent, not jumped
+_LOST_BEATS = 1.0  # a larger one is never bent, whoever led us there
 
 
 class Playhead:
@@ -44,6 +45,10 @@ class Playhead:
     def is_off(self, beat: float, t_ns: int) -> bool:
         """Whether the way from here to `beat` is too far to be bent."""
         return abs(beat - self.beat_at(t_ns)) > _BENT_BEATS
+
+    def is_lost(self, beat: float, t_ns: int) -> bool:
+        """Whether the way to `beat` is so far that bending would take bars."""
+        return abs(beat - self.beat_at(t_ns)) > _LOST_BEATS
 
     def follow(self, line: Line, t_ns: int) -> None:
         """Run along that line: at once after standing still, else bent towards it."""

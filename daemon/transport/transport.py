@@ -317,9 +317,9 @@ class Transport:
             return
         if leader is not self._internal:
             self._internal.stop()
-        breaks = self._take_charge(leader)
+        off = self._playhead.is_off if self._take_charge(leader) else self._playhead.is_lost
         line = leader.line(t_ns)
-        if self.playing and breaks and self._playhead.is_off(line.beat_at(t_ns), t_ns):
+        if self.playing and off(line.beat_at(t_ns), t_ns):
             self._playhead.locate(line, t_ns)
         else:
             self._playhead.follow(line, t_ns)

@@ -85,3 +85,11 @@ def test_what_is_too_far_to_be_bent_is_off() -> None:
     assert not playhead.is_off(0.25, 0)
     assert playhead.is_off(0.26, 0)
     assert playhead.is_off(-0.26, 0)
+
+
+def test_a_line_a_beat_off_is_lost_one_a_quarter_off_is_not() -> None:
+    playhead = Heard().playhead
+    playhead.follow(line_from(0), 0)
+    assert playhead.is_lost(3.1, SECOND_NS)
+    assert playhead.is_off(2.3, SECOND_NS)
+    assert not playhead.is_lost(2.3, SECOND_NS)
