@@ -11,6 +11,8 @@ import platform
 import sys
 import sysconfig
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from runpy import run_path
 from typing import Any
@@ -74,11 +76,13 @@ class BuildPerFile(build_ext):
         compile_all: Callable[..., list[str]] = self.compiler.compile
 
         def compile_each(files: list[str], *, extra_postargs: Any = None, **rest: Any) -> list[str]:
-            objects: list[str] = []
-            for file in files:
+            def compile_one(file: str) -> list[str]:
                 flags = [*(extra_postargs or []), *common, *own.get(Path(file).stem, [])]
-                objects += compile_all([file], extra_postargs=flags, **rest)
-            return objects
+                return compile_all([file], extra_postargs=flags, **rest)
+
+            # MSVC's class finds its tools during the first call, so there is one call at a time.
+            with ThreadPoolExecutor(1 if msvc else os.cpu_count()) as pool:
+                return list(chain.from_iterable(pool.map(compile_one, files)))
 
         self.compiler.compile = compile_each
         super().build_extensions()

@@ -161,10 +161,10 @@ constexpr int panels_for(int rows) {
   return sums * 4 <= free ? 4 : sums * 2 <= S::kRegisters ? 2 : 1;
 }
 
-template <class S, class Kind, int T, bool from_memory>
+template <class S, class Kind, int T, bool ahead>
 void strip_rows(Place place, const Input& input, int rows, float* y, int stride) {
   constexpr int P = panels_for<S, is_integer(Kind::kFormat)>(T);
-  constexpr bool prefetches = from_memory && T <= kPrefetchRows;
+  constexpr bool prefetches = ahead && T <= kPrefetchRows;
   for (; rows - place.row >= T; place.row += T) {
     place.panel = 0;
     if (place.width() == kStripPanels)
@@ -175,24 +175,24 @@ void strip_rows(Place place, const Input& input, int rows, float* y, int stride)
   }
   constexpr int kFewer = T > 4 ? 4 : T / 2;
   if constexpr (kFewer > 0) {
-    if (place.row < rows) strip_rows<S, Kind, kFewer, from_memory>(place, input, rows, y, stride);
+    if (place.row < rows) strip_rows<S, Kind, kFewer, ahead>(place, input, rows, y, stride);
   }
 }
 
-// y[row][outputs of a strip] = input x matrix^T.
-template <class S, bool from_memory>
+// y[row][outputs of a strip] = input x matrix^T, with the weights asked for ahead or not.
+template <class S, bool ahead>
 void multiply_strip(const Matrix& m, int strip, const Input& input, int rows, float* y, int stride) {
   const Place place{&m, strip, 0, 0};
   constexpr int kFloatRows = rows_for<S, false>(), kIntegerRows = rows_for<S, true>();
   switch (m.format) {
     case Format::float32:
-      return strip_rows<S, Float32<S>, kFloatRows, from_memory>(place, input, rows, y, stride);
+      return strip_rows<S, Float32<S>, kFloatRows, ahead>(place, input, rows, y, stride);
     case Format::bfloat16:
-      return strip_rows<S, Bfloat16<S>, kFloatRows, from_memory>(place, input, rows, y, stride);
+      return strip_rows<S, Bfloat16<S>, kFloatRows, ahead>(place, input, rows, y, stride);
     case Format::int8:
-      return strip_rows<S, Int8<S>, kIntegerRows, from_memory>(place, input, rows, y, stride);
+      return strip_rows<S, Int8<S>, kIntegerRows, ahead>(place, input, rows, y, stride);
     case Format::int4:
-      return strip_rows<S, Int4<S>, kIntegerRows, from_memory>(place, input, rows, y, stride);
+      return strip_rows<S, Int4<S>, kIntegerRows, ahead>(place, input, rows, y, stride);
   }
 }
 

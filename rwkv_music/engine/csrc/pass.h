@@ -42,7 +42,7 @@ struct Product {
 template <class S, std::size_t count>
 void multiply(const Pass& pass, int rows, const Product (&products)[count]) {
   const auto multiply_one =
-      pass.weights.from_memory ? multiply_strip<S, true> : multiply_strip<S, false>;
+      pass.weights.from_memory ? multiply_strip<S, S::kPrefetches> : multiply_strip<S, false>;
   std::size_t total = 0;
   for (const Product& product : products)
     if (product.matrix->data != nullptr) total += product.matrix->bytes();

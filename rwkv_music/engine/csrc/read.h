@@ -7,14 +7,14 @@
 
 namespace rwkv {
 
-template <class S, bool from_memory>
+template <class S, bool prefetches>
 float read_all(const float* values, std::size_t count) {
   typename S::F part[8];
   for (auto& sum : part) sum = S::zero();
   for (std::size_t i = 0; i < count; i += 128)
     for (int j = 0; j < 8; ++j) {
       const float* line = values + i + 16 * j;
-      if constexpr (from_memory)
+      if constexpr (prefetches)
         S::prefetch(reinterpret_cast<const std::byte*>(line) + kPrefetchBytes);
       part[j] = S::add(part[j], S::load(line));
     }
@@ -26,7 +26,8 @@ float read_all(const float* values, std::size_t count) {
 // reads weights.
 template <class S>
 float read(const float* values, std::size_t count, bool from_memory) {
-  return from_memory ? read_all<S, true>(values, count) : read_all<S, false>(values, count);
+  return from_memory ? read_all<S, S::kPrefetches>(values, count)
+                     : read_all<S, false>(values, count);
 }
 
 }  // namespace rwkv

@@ -26,6 +26,7 @@ struct Avx2 {
   };
   using Bf16Input = float;
   static constexpr int kRegisters = 8;
+  static constexpr bool kPrefetches = true;
 
   static F zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
   static F set(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }

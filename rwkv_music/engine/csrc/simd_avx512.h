@@ -24,6 +24,7 @@ struct Avx512 {
   using Pairs = std::conditional_t<has_bf16_dot, __m512i, Halves>;
   using Bf16Input = std::conditional_t<has_bf16_dot, std::uint16_t, float>;
   static constexpr int kRegisters = 32;  // of sixteen lanes
+  static constexpr bool kPrefetches = true;
 
   static F zero() { return _mm512_setzero_ps(); }
   static F set(float x) { return _mm512_set1_ps(x); }

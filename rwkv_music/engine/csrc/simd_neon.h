@@ -29,6 +29,7 @@ struct Neon {
   };
   using Bf16Input = float;
   static constexpr int kRegisters = 8;
+  static constexpr bool kPrefetches = true;
 
   static F zero() { return set(0); }
   static F set(float x) {

@@ -26,7 +26,8 @@ struct Scalar {
     F even, odd;
   };
   using Bf16Input = float;  // what activations become before they meet bfloat16 weights
-  static constexpr int kRegisters = 16;
+  static constexpr int kRegisters = 4;  // of sixteen lanes: what SSE2 has
+  static constexpr bool kPrefetches = false;
 
   static F zero() { return set(0); }
   static F set(float x) {
