@@ -125,6 +125,7 @@ def judge(performance: Performance, scripted: bool) -> dict[str, Any]:
         "loopback_ms": loopback_ms,
         "tick_p99_ms": percentile(ways_ms, 99) - loopback_ms / 2,
         "tick_max_ms": max(ways_ms),
+        "ticks_repeated": performance.repeated_ticks(),
         "late": sum(done[3] for done in performance.done),
         "dropped": sum(done[4] for done in performance.done),
         "worst_ms": max((done[5] for done in performance.done), default=float("nan")),

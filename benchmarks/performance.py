@@ -56,21 +56,32 @@ class Performance:
         ends = [(t, m) for t, m in self.heard if m[0] in (0x80, 0x90)]
         return [(t, m[1]) for t, m in ends if m[0] == 0x80 or not m[2]]
 
-    def loopback_ms(self) -> list[float]:
-        """From the sending of each clock tick to its arrival at the probe's own listener."""
-        ticks = [t for t, message in self.heard if message == TICK]
+    def ticks(self) -> list[tuple[int, int]]:
+        """Sending and arrival, at the probe's own listener, of each clock tick. What arrives with
+        no tick on its way is left out: a player that misses its cycle leaves the last one to be
+        read again."""
         sent = [record.sent_ns for record in self.sent if record.message == TICK]
+        ticks: list[tuple[int, int]] = []
+        for t_ns in (t for t, message in self.heard if message == TICK):
+            if len(ticks) < len(sent) and t_ns > sent[len(ticks)]:
+                ticks.append((sent[len(ticks)], t_ns))
         if len(ticks) != len(sent):
             raise RuntimeError(f"{len(sent)} ticks were sent and {len(ticks)} came back")
-        return [(t - s) / 1e6 for t, s in zip(ticks, sent, strict=True)]
+        return ticks
+
+    def repeated_ticks(self) -> int:
+        """How many arrived twice."""
+        return sum(message == TICK for _, message in self.heard) - len(self.ticks())
+
+    def loopback_ms(self) -> list[float]:
+        """From the sending of each clock tick to its arrival at the probe's own listener."""
+        return [(arrived - sent) / 1e6 for sent, arrived in self.ticks()]
 
     def stalls(self, longer_ms: float) -> list[int]:
         """When ticks were sent that took so much longer than usual to the probe's own listener:
         then JACK, or the machine, stood still."""
-        ways = self.loopback_ms()
-        usual = median(ways)
-        sent = [record.sent_ns for record in self.sent if record.message == TICK]
-        return [t for t, way in zip(sent, ways, strict=True) if way > usual + longer_ms]
+        longest_ns = (median(self.loopback_ms()) + longer_ms) * 1e6
+        return [sent for sent, arrived in self.ticks() if arrived - sent > longest_ns]
 
     def sending_ms(self) -> list[float]:
         """How late the probe itself sent its ticks."""
