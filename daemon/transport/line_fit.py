@@ -107,6 +107,10 @@ class TickWindow:
         if len(self._ticks) == self._size:
             self._before.clear()
 
+    def drop_latest(self, count: int) -> None:
+        for _ in range(min(count, len(self._ticks))):
+            self._ticks.pop()
+
     def clear(self) -> None:
         self._ticks.clear()
         self._before.clear()

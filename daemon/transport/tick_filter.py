@@ -4,6 +4,8 @@ Ticks are numbered by counting, which is what keeps MIDI clock exact over an hou
 say where the numbers are. The line through them is a least-squares fit over as long a window as
 one tempo explains. A tick that is far off is not believed before its successors have shown what it
 was: late, doubled, the first after a dropped one or after a pause, or the first of another tempo.
+Of ticks that come all at once, as they do when a machine has stood still, only the last one's time
+says anything; all of them count.
 """
 
 from __future__ import annotations
@@ -15,7 +17,11 @@ from .timeline import Line
 
 _WINDOW = 48  # two beats
 _STEADY = 12  # ticks that make a line good enough to doubt a tick for it
-_SHORTEST_NS, _LONGEST_NS = 1e6, 1e9  # of a tick: what is beyond is no music
+_SHORTEST_NS, _LONGEST_NS = 2.4e6, 1e9  # of a tick: what is beyond is no music
+_UNLIKELY_TICKS = 0.3  # a tick after so much of one has waited somewhere, or it has to last
+_BURST = 3  # ticks at once; fewer are a driver's long period
+_LONGEST_BURST = 36
+_NEVER_NS = 2**63
 _FAR_NOISES, _FAR_TICKS, _FARTHEST_TICKS = 4.5, 0.15, 0.3
 _RETURNED = 3  # doubted ticks in a row that agree on what happened
 _GIVEN_UP = 12  # doubted ticks after which the old line is given up
@@ -34,12 +40,14 @@ class TickFilter:
     def __init__(self, ns_per_tick: float) -> None:
         self._believed = -1  # number of the latest believed tick
         self._believed_ns = 0
+        self._waited = 0  # ticks in a row, before the latest, that came with their next one
         self._last_ns = 0
         self._line = Line(0, -1.0, ns_per_tick)
         self._window = TickWindow(_WINDOW)
         self._noise = TickNoise()
         self._doubted: list[int] = []
         self._prior_ns, self._prior_doubt = ns_per_tick, _FROM_NOWHERE
+        self._settled_ns = 0.0  # what a tick took when that was known last
 
     @property
     def line(self) -> Line:
@@ -101,13 +109,31 @@ class TickFilter:
             self._prior_ns, self._prior_doubt = self._line.ns_per_beat, doubt
 
     def _believe(self, number: int, t_ns: int) -> None:
-        if not len(self._window):
-            self._line = Line(t_ns, float(number), self._line.ns_per_beat)
         if number != self._believed + 1:
             self._noise.interrupt()
+            self._waited = 0
+        elif self._is_at_once(t_ns):
+            self._waited += 1
+        else:
+            self._waited = 0
+        if self._waited >= _LONGEST_BURST:
+            self._settled_ns = 0.0  # it lasts: this is no burst, but another tempo
+            self._waited = 0
+        elif self._waited >= _BURST - 1:
+            # Those before were late, and came with this one.
+            count = self._waited if self._waited < _BURST else 1
+            self._window.drop_latest(count)
+            self._noise.drop_latest(count)
+        if not len(self._window):
+            self._line = Line(t_ns, float(number), self._line.ns_per_beat)
         self._believed, self._believed_ns = number, t_ns
         self._window.add(number, t_ns)
         self._noise.add(t_ns)
+
+    def _is_at_once(self, t_ns: int) -> bool:
+        """Whether no music is so fast that this tick follows the last."""
+        shortest_ns = max(_SHORTEST_NS, _UNLIKELY_TICKS * self._settled_ns)
+        return t_ns - self._believed_ns < shortest_ns
 
     def _fit(self) -> None:
         noise = self._noise.ns, self._noise.range_ns
@@ -123,6 +149,10 @@ class TickFilter:
             weight = (self._noise.ns / (self._prior_doubt * self._prior_ns)) ** 2
         line = self._window.line(self._line, self._prior_ns, weight)
         ns_per_tick = min(max(line.ns_per_beat, _SHORTEST_NS), _LONGEST_NS)
+        if self.steady:
+            self._settled_ns = ns_per_tick
+        else:
+            ns_per_tick = max(ns_per_tick, (1 - _LIKELY_CHANGE) * self._settled_ns)
         self._line = Line(line.t_ns, line.beat, ns_per_tick)
 
     def _resolve(self) -> None:
@@ -138,8 +168,17 @@ class TickFilter:
             self._return_to_line(placed)
         elif self._stood_still():
             self._take_as_counted(0, _FROM_TICKS)
-        elif len(self._doubted) >= _GIVEN_UP:
+        elif len(self._on_time()) >= _GIVEN_UP:
             self._take_as_counted(0, _FROM_BEFORE)
+
+    def _on_time(self) -> list[tuple[int, int]]:
+        """Doubted ticks, numbered by count, but for those that waited for the next one."""
+        ticks = list(enumerate(self._doubted, start=self._believed + 1))
+        return [
+            tick
+            for tick, (_, next_ns) in zip(ticks, [*ticks[1:], (0, _NEVER_NS)], strict=True)
+            if next_ns - tick[1] >= _SHORTEST_NS
+        ]
 
     def _return_to_line(self, placed: Placement) -> None:
         """The old tempo holds, and those that are on its line are believed."""
@@ -180,10 +219,11 @@ class TickFilter:
 
     def _take_as_counted(self, kept: int, prior_doubt: float) -> None:
         """Believe them all, on a new line that keeps so many of the earlier ticks."""
+        (first, first_ns), *_, (last, last_ns) = self._on_time()
         times, self._doubted = self._doubted, []
         self._window.keep(kept)
         self._prior_ns, self._prior_doubt = self._line.ns_per_beat, prior_doubt
-        mean_ns = (times[-1] - times[0]) / (len(times) - 1)
+        mean_ns = (last_ns - first_ns) / (last - first)
         if abs(mean_ns / self._prior_ns - 1) > _LIKELY_STEP:
             self._prior_ns, self._prior_doubt = mean_ns, _FROM_NOWHERE
         self._noise.interrupt()

@@ -38,6 +38,12 @@ class TickNoise:
         """The next tick does not follow the last."""
         self._times.clear()
 
+    def drop_latest(self, count: int) -> None:
+        """So many told their time wrong."""
+        for _ in range(min(count, len(self._differences))):
+            self._differences.pop()
+        self._times.clear()
+
     def add(self, t_ns: int) -> None:
         self._times.append(t_ns)
         if len(self._times) == 3:
