@@ -59,6 +59,18 @@ def machine() -> dict[str, Any]:
     }
 
 
+def begun(made: dict[str, Any], empty: dict[str, Any], path: Path | None) -> dict[str, Any]:
+    """A result to go on with: what the file has, or `empty`. `made` says in which way it is made,
+    `machines` on what each part of it was. Raises ValueError if it was made in another way."""
+    if path is None or not path.exists():
+        return {**made, "machines": [machine()], **empty}
+    before: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if any(before.get(key) != value for key, value in made.items()):
+        raise ValueError(f"{path} was made in another way: expected {made}")
+    before["machines"].append(machine())
+    return before
+
+
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """Rows of the same keys, aligned; `key_ms` is shown as `key ms`."""
     if not rows:

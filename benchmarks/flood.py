@@ -17,14 +17,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rwkv_music_daemon.osc.client import OscClient
 from rwkv_music_daemon.osc.encoding import encode_any
 
-from .events import Events
 from .figures import machine, table, write
 from .handover import BARS, judge
 from .performance import perform
-from .rig import JackServer, Probe, Service
+from .stage import staged
 
 RATE, TRIGGERS, QUICK_TRIGGERS, TURNS = 10_000, 20, 4, 2
 _BURST = 20  # packets at once, then a pause
@@ -52,39 +50,32 @@ def pour(port: int, rate: int) -> None:
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     rng = random.Random(0)
-    settings = {"transport.source": "midi_clock", "generation.bars": BARS}
+    settings = {"generation.bars": BARS}
     rows: list[dict[str, Any]] = []
-    with (
-        JackServer(period=options.period) as server,
-        Probe(server.env) as probe,
-        Service(server.env, settings) as service,
-        OscClient(port=service.osc_port, timeout_s=10) as osc,
-        Events(service.osc_port) as events,
-    ):
-        probe.listen_to(server.wait_for_port("RWKV Music Out"))
-        probe.play_to(server.wait_for_port("RWKV Music In"))
-        probe.play_to(probe.listener)
-        pids = service.pids()
+    with staged(settings, options.period, realtime=False) as stage:
+        pids = stage.service.pids()
         for turn in range(2 * TURNS):
             flooded = turn % 2 == 1
-            command = [sys.executable, "-m", "benchmarks.flood", f"--pour={service.osc_port}"]
+            command = [sys.executable, "-m", "benchmarks.flood", f"--pour={stage.service.osc_port}"]
             flood = subprocess.Popen(
                 [*command, f"--rate={options.rate}"] if flooded else [sys.executable, "-c", ""],
                 stdout=subprocess.PIPE,
                 text=True,
             )
             try:
-                performance = perform(probe, osc, events, 120.0, (4, 4), options.triggers, rng)
+                performance = perform(
+                    stage.probe, stage.osc, stage.events, 120.0, (4, 4), options.triggers, rng
+                )
             finally:
                 flood.terminate()
                 told = flood.communicate()[0].split()
-            cell = judge(performance, scripted=True)
+            cell = judge(performance, stage.loopback_ms, stage.probe.stalls(), scripted=True)
             kept = ("notes", "p50_ms", "p99_ms", "max_ms", "late", "dropped", "same")
             rate = float(told[-2]) / float(told[-1]) if flooded and told else 0.0
             rows.append({"flood_per_s": round(rate), **{key: cell[key] for key in kept}})
             time.sleep(1)
-        osc.request("/rwkv/ping")
-        survived = service.pids() == pids
+        stage.osc.request("/rwkv/ping")
+        survived = stage.service.pids() == pids
     return {"benchmark": "flood", "machine": machine(), "rows": rows, "survived": survived}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from random import Random
 
-from .rig import FrameProbe, Probe
+from .rig import FrameProbe
 
 TICKS_PER_BEAT, STEPS_PER_BEAT = 24, 12
 TICK, START, STOP = b"\xf8", b"\xfa", b"\xfc"
@@ -22,7 +22,7 @@ class Metronome:
 
     def __init__(
         self,
-        probe: Probe | FrameProbe,
+        probe: FrameProbe,
         tempo_bpm: float,
         random: Random,
         gaps_beats: tuple[float, float] = (0.1, 1.5),

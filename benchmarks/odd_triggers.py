@@ -30,32 +30,24 @@ With --json, what the file has is continued with, so that the whole may be made 
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import sys
 import time
 from collections import Counter
-from contextlib import ExitStack
 from itertools import pairwise
 from math import floor
 from pathlib import Path
 from random import Random
-from statistics import median
 from typing import Any
 
-from rwkv_music_daemon.osc.client import OscClient
-
-from .events import Events
-from .figures import histogram, machine, percentile, table, write
+from .figures import begun, histogram, percentile, table, write
 from .handover import lateness_ms, scripted_notes
 from .performance import STEPS_PER_BEAT, Meter, NoteOn, Performance, perform
-from .rig import FrameProbe, JackServer, Service, echo, loopback_ms
+from .stage import calm, staged, stolen_s
 
 METERS: tuple[Meter, ...] = ((4, 4), (3, 4), (6, 8), (5, 4), (7, 8))
 SLOWEST_BPM, FASTEST_BPM = 50.0, 220.0
 TRIGGERS, QUICK_TRIGGERS, TRIGGERS_A_RUN = 500, 10, 5
 TARGET_P99_MS = 1.0
-LEFT_OUT = "SuspendRefNum error"  # the server has not waited any longer for a client
 _GOLDEN = 0.6180339887498949
 _EDGES_MS = [round(-1.5 + 0.1 * k, 1) for k in range(31)]
 _SPEEDS_BPM = (50, 90, 140, 180, 220)
@@ -95,7 +87,7 @@ def judge(performance: Performance, stalls: list[int], scripted: bool) -> dict[s
         "stalls": len(stalls),
         "problem": "; ".join(filter(None, problems)),
         "errors_ms": [round(error, 4) for error in errors],
-        "calm_ms": [round(error, 4) for error in _calm(performance, errors, stalls)],
+        "calm_ms": [round(error, 4) for error in calm(performance, errors, stalls)],
     }
 
 
@@ -120,81 +112,44 @@ def _difference(performance: Performance, notes: list[NoteOn]) -> str:
     return f"missing {sorted(expected - there)}, too many {sorted(there - expected)}"
 
 
-def _calm(performance: Performance, errors: list[float], stalls: list[int]) -> list[float]:
-    """The errors of notes before which, for two beats, every period of JACK's was on time."""
-    window_ns = 2 * performance.beat_ns
-    arrivals = [t for t, _, _ in performance.struck()]
-    return [
-        error
-        for t, error in zip(arrivals, errors, strict=False)
-        if not any(0 <= t - stall < window_ns for stall in stalls)
-    ]
-
-
 def measure(options: argparse.Namespace, result: dict[str, Any]) -> None:
     """Go on with the runs there are, until there are enough triggers or the time is up."""
     ends_s = time.monotonic() + 60 * options.minutes
     settings = {
         "model.engine": options.engine,
         "model.path": options.model,
-        "transport.source": "midi_clock",
         "generation.bars": 1,
     }
     stolen = stolen_s()
-    with ExitStack() as stack:
-        server = stack.enter_context(JackServer(period=options.period, realtime=options.realtime))
-        probe = stack.enter_context(FrameProbe(server.env))
-        with echo(server, probe):
-            loopback = median(loopback_ms(probe))
-        service = stack.enter_context(Service(server.env, settings))
-        osc = stack.enter_context(OscClient(port=service.osc_port))
-        events = stack.enter_context(Events(service.osc_port))
-        probe.listen_to(server.wait_for_port("RWKV Music Out"))
-        probe.play_to(server.wait_for_port("RWKV Music In"))
-        runs, left_out_before = result["runs"], server.said().count(LEFT_OUT)
+    with staged(settings, options.period, options.realtime) as stage:
+        runs, left_out_before = result["runs"], stage.left_out()
         while _triggers(runs) < options.triggers and time.monotonic() < ends_s:
             number = len(runs)
             count = min(TRIGGERS_A_RUN, options.triggers - _triggers(runs))
             meter, tempo = METERS[number % len(METERS)], tempo_bpm(number)
-            probe.stalls()
+            stage.probe.stalls()
             performance = perform(
-                probe, osc, events, tempo, meter, count, Random(number), busy=True
+                stage.probe,
+                stage.osc,
+                stage.events,
+                tempo,
+                meter,
+                count,
+                Random(number),
+                busy=True,
             )
-            run = judge(performance, probe.stalls(), options.engine == "scripted")
-            left_out = server.said().count(LEFT_OUT)
-            runs.append(
-                {**run, "left_out": left_out - left_out_before, "loopback_ms": round(loopback, 4)}
-            )
+            run = judge(performance, stage.probe.stalls(), options.engine == "scripted")
+            left_out = stage.left_out()
+            run["left_out"] = left_out - left_out_before
+            runs.append({**run, "loopback_ms": round(stage.loopback_ms, 4)})
             left_out_before = left_out
             _tell(runs[-1], _triggers(runs), options.triggers)
             write(result, options.json)
-        result["errors"] += [line for line in service.said().splitlines() if "ERROR" in line]
+        result["errors"] += stage.errors()
     part = {"seconds": 60 * options.minutes - (ends_s - time.monotonic())}
     part["stolen_s"] = stolen_s() - stolen
     result["parts"].append({name: round(value, 2) for name, value in part.items()})
     write(result, options.json)
-
-
-def stolen_s() -> float:
-    """How long the host has kept a processor of this machine for others, so far."""
-    with open("/proc/stat", encoding="ascii") as stat:
-        return int(stat.readline().split()[8]) / os.sysconf("SC_CLK_TCK")
-
-
-def begun(options: argparse.Namespace) -> dict[str, Any]:
-    """What the file has, if it was made in the same way. Raises ValueError if not."""
-    made = {
-        "benchmark": "odd_triggers",
-        "jack": {"period": options.period, "rate": 48_000, "realtime": options.realtime},
-        "engine": options.engine,
-    }
-    if options.json is not None and options.json.exists():
-        before: dict[str, Any] = json.loads(options.json.read_text(encoding="utf-8"))
-        if any(before.get(key) != value for key, value in made.items()):
-            raise ValueError(f"{options.json} was made in another way: expected {made}")
-        before["machines"].append(machine())
-        return before
-    return {**made, "machines": [machine()], "parts": [], "runs": [], "errors": []}
 
 
 def _triggers(runs: list[dict[str, Any]]) -> int:
@@ -281,7 +236,15 @@ def main(arguments: list[str] | None = None) -> int:
     options = made.parse_args(arguments)
     options.triggers = options.triggers or (QUICK_TRIGGERS if options.quick else TRIGGERS)
     try:
-        result = begun(options)
+        result = begun(
+            {
+                "benchmark": "odd_triggers",
+                "jack": {"period": options.period, "rate": 48_000, "realtime": options.realtime},
+                "engine": options.engine,
+            },
+            {"parts": [], "runs": [], "errors": []},
+            options.json,
+        )
     except ValueError as error:
         made.error(str(error))
     measure(options, result)

@@ -6,13 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from statistics import median
 
 from rwkv_music_daemon.osc.client import OscClient
 
 from .events import Events
-from .metronome import PLAYER_CHANNEL, STEPS_PER_BEAT, TICK, Metronome
-from .rig import FrameProbe, Probe, Sent
+from .metronome import PLAYER_CHANNEL, STEPS_PER_BEAT, Metronome
+from .rig import FrameProbe
 
 _QUEUED = 0.8  # this share of the triggers comes while a completion plays
 _LOOK_S = 0.05
@@ -24,7 +23,7 @@ NoteOn = tuple[int, int, int, int]  # step from beat 0, pitch, velocity, length 
 
 @dataclass(slots=True)
 class Performance:
-    """What was asked, sent and heard, in the order of time. Times are monotonic ns."""
+    """What was asked and heard, in the order of time. Times are monotonic ns."""
 
     tempo_bpm: float
     meter: Meter
@@ -33,7 +32,6 @@ class Performance:
     first_ns: float = 0.0  # when beat 0 was sent
     asked_beats: list[float] = field(default_factory=list)  # when each trigger was sent
     start_bars: list[int] = field(default_factory=list)  # of each trigger, as the service said
-    sent: list[Sent] = field(default_factory=list)
     heard: list[tuple[int, bytes]] = field(default_factory=list)
     played: list[tuple[int, NoteOn]] = field(default_factory=list)  # request, /rwkv/note/played
     history: list[NoteOn] = field(default_factory=list)  # the model's part of /rwkv/history
@@ -56,40 +54,9 @@ class Performance:
         ends = [(t, m) for t, m in self.heard if m[0] in (0x80, 0x90)]
         return [(t, m[1]) for t, m in ends if m[0] == 0x80 or not m[2]]
 
-    def ticks(self) -> list[tuple[int, int]]:
-        """Sending and arrival, at the probe's own listener, of each clock tick. What arrives with
-        no tick on its way is left out: a player that misses its cycle leaves the last one to be
-        read again."""
-        sent = [record.sent_ns for record in self.sent if record.message == TICK]
-        ticks: list[tuple[int, int]] = []
-        for t_ns in (t for t, message in self.heard if message == TICK):
-            if len(ticks) < len(sent) and t_ns > sent[len(ticks)]:
-                ticks.append((sent[len(ticks)], t_ns))
-        if len(ticks) != len(sent):
-            raise RuntimeError(f"{len(sent)} ticks were sent and {len(ticks)} came back")
-        return ticks
-
-    def repeated_ticks(self) -> int:
-        """How many arrived twice."""
-        return sum(message == TICK for _, message in self.heard) - len(self.ticks())
-
-    def loopback_ms(self) -> list[float]:
-        """From the sending of each clock tick to its arrival at the probe's own listener."""
-        return [(arrived - sent) / 1e6 for sent, arrived in self.ticks()]
-
-    def stalls(self, longer_ms: float) -> list[int]:
-        """When ticks were sent that took so much longer than usual to the probe's own listener:
-        then JACK, or the machine, stood still."""
-        longest_ns = (median(self.loopback_ms()) + longer_ms) * 1e6
-        return [sent for sent, arrived in self.ticks() if arrived - sent > longest_ns]
-
-    def sending_ms(self) -> list[float]:
-        """How late the probe itself sent its ticks."""
-        return [(r.sent_ns - r.due_ns) / 1e6 for r in self.sent if r.message == TICK]
-
 
 def perform(
-    probe: Probe | FrameProbe,
+    probe: FrameProbe,
     osc: OscClient,
     events: Events,
     tempo_bpm: float,
@@ -141,7 +108,7 @@ def _sleep_until(metronome: Metronome, beat: float) -> None:
 def _take_down(
     performance: Performance,
     metronome: Metronome,
-    probe: Probe | FrameProbe,
+    probe: FrameProbe,
     osc: OscClient,
     events: Events,
 ) -> None:
@@ -155,7 +122,7 @@ def _take_down(
             performance.history.append((_steps(beat), int(pitch), int(velocity), _steps(beats)))
     performance.done = [message.args for _, message in events.of("/rwkv/done")]
     metronome.stop()
-    performance.sent = probe.wait()
+    probe.wait()
     time.sleep(0.1)
     performance.heard = probe.heard()
 
