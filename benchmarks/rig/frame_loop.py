@@ -15,27 +15,29 @@ import os
 import sys
 import threading
 import time
+from collections import deque
 from itertools import count
 
 import jack
 from frame_records import HEARD, LONGEST, ORDER, READY, SENT, STALLED, TOLD
 
 _ORDERS_A_PERIOD = 16
-_DRIFT = 1e-4  # how far two clocks of one machine may drift apart
+_LATEST = 32  # periods, of which some have begun on time
 _STDIN, _STDOUT = 0, 1
 _PRIORITY = 3  # below the service's
 
 
 class FrameLoop:
-    """Times are those of `time.monotonic_ns`. A frame is where it would be had no period ever begun
-    late; the server's frames stand still when it misses a period, and the clock does not."""
+    """Times are those of `time.monotonic_ns`. A frame is where it would be had none of the latest
+    periods begun late; when the server comes too late for a period its frames stand still, for as
+    long as it likes, and the clock does not."""
 
     def __init__(self, name: str) -> None:
         self._client = jack.Client(name, no_start_server=True)
         self._in = self._client.midi_inports.register("in")
         self._out = self._client.midi_outports.register("out")
         self._ns_a_frame = 1e9 / self._client.samplerate
-        self._offset_ns: float | None = None  # of frame 0
+        self._offsets_ns: deque[float] = deque(maxlen=_LATEST)  # of frame 0
         self._due: list[tuple[int, int, bytes]] = []
         self._told: list[bytes] = []
         self._number = count()
@@ -73,14 +75,13 @@ class FrameLoop:
         frames_ns = self._client.last_frame_time * self._ns_a_frame
         since_ns = self._client.frames_since_cycle_start * self._ns_a_frame
         offset_ns = time.monotonic_ns() - since_ns - frames_ns
-        known_ns = self._offset_ns
-        if known_ns is not None and offset_ns < known_ns + period_ns:
-            self._offset_ns = min(offset_ns, known_ns + _DRIFT * period_ns)
-        else:
-            self._offset_ns = offset_ns
-            kind = READY if known_ns is None else STALLED
-            self._tell(kind, round(frames_ns + offset_ns))
-        return frames_ns + self._offset_ns
+        if not self._offsets_ns:
+            self._tell(READY, round(frames_ns + offset_ns))
+        elif offset_ns > min(self._offsets_ns) + period_ns:
+            self._tell(STALLED, round(frames_ns + offset_ns))
+            self._offsets_ns.clear()
+        self._offsets_ns.append(offset_ns)
+        return frames_ns + min(self._offsets_ns)
 
     def _take_orders(self) -> None:
         try:
