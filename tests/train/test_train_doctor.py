@@ -8,8 +8,8 @@ pytest.importorskip("rich", reason="training needs rich: pip install .[train]")
 
 from click.testing import CliRunner
 from fake_windows import script
-from rwkv_music_train.cli import cli
 from rwkv_music_train.build_tools import find_nvcc
+from rwkv_music_train.cli import cli
 from rwkv_music_train.doctor import State, compiler, examine, examine_torch, kernels, program
 from rwkv_music_train.visual_studio import take_environment
 
@@ -81,7 +81,9 @@ def test_a_version_is_told_where_a_program_tells_it(tmp_path):
     ("wish", "told"),
     [("", "not compiled yet, which the first run does"), ("torch", "asks for PyTorch")],
 )
-def test_how_it_stands_with_the_kernels_is_told_and_nothing_compiled(tmp_path, monkeypatch, wish, told):
+def test_how_it_stands_with_the_kernels_is_told_and_nothing_compiled(
+    tmp_path, monkeypatch, wish, told
+):
     pytest.importorskip("torch", reason="training needs torch: pip install .[train]")
     from rwkv_music_train.kernels import build
 
@@ -107,5 +109,7 @@ def test_everything_is_examined_here():
     assert all(finding.remedy for finding in findings if finding.state is not State.OK)
     result = CliRunner().invoke(cli, ["doctor"])
     assert result.exit_code == any(finding.state is State.MISSING for finding in findings)
-    assert result.stdout.index("ninja") < result.stdout.index("PyTorch")  # what is quick comes first
+    assert result.stdout.index("ninja") < result.stdout.index(
+        "PyTorch"
+    )  # what is quick comes first
     assert result.stderr == "loading PyTorch ...\n"

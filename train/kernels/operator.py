@@ -52,8 +52,8 @@ def wkv7(
     nothing waits for it. float32 and bfloat16 are computed by the kernels of this package, which
     are compiled when they are first needed; other dtypes and devices, and machines that cannot
     compile, get the PyTorch form (a message says so).
-    Raises ValueError for shapes and dtypes that do not fit, and on a GPU for more than 65,535 rows or
-    heads.
+    Raises ValueError for shapes and dtypes that do not fit, and on a GPU for more than 65,535 rows
+    or heads.
     """
     inputs = (r_BTHN, log_w_BTHN, k_BTHN, v_BTHN, a_BTHN, b_BTHN)
     _check(inputs, initial_state_BHNN, resets_BT)
