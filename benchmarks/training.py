@@ -6,10 +6,11 @@
 part of the vocabulary at a time (what `train` does), each in a process of its own, on the
 processor: batch 4, length 2048, width 2048, 65,536 tokens, 400 positions that count (--quick: width
 256, length 512, 102 positions, so 5 %). Memory is what PyTorch allocated at once, parameters and
-the head's gradient apart. `saved_fraction` and `time_ratio` are ours over all logits.
---peer-python: an interpreter whose environment has PyTorch and cut-cross-entropy; `ratio_to_cce` is
-our memory over the less of its two. Liger's kernels need a GPU: `ratio_to_liger` is null here, and
-benchmarks/gpu.py measures it.
+the head's gradient apart. `saved_fraction` and `time_ratio` are ours over all logits. Gradients are
+compared by the largest difference over the largest of them, with those of all logits and with those
+in float64. --peer-python: an interpreter whose environment has PyTorch and cut-cross-entropy;
+`ratio_to_cce` is our memory over the less of its two. Liger's kernels need a GPU: `ratio_to_liger`
+is null here, and benchmarks/gpu.py measures it.
 
 `loop`: whole steps on this machine, of packed windows drawn from made-up pieces (not with --quick).
 """
@@ -63,14 +64,14 @@ def measure_way(
     return result
 
 
-def gradient_error(folder: Path, name: str) -> float:
-    """The largest difference from the gradients of all logits, over the largest of those."""
+def gradient_error(folder: Path, name: str, truth: str) -> float:
+    """The largest difference from the gradients of another way, over the largest of those."""
     import torch
 
-    full, other = (
-        torch.load(folder / f"{way}.pt", weights_only=True, mmap=True) for way in ("full", name)
+    want, got = (
+        torch.load(folder / f"{way}.pt", weights_only=True, mmap=True) for way in (truth, name)
     )
-    return max(float((full[key] - other[key]).abs().max() / full[key].abs().max()) for key in full)
+    return max(float((want[key] - got[key]).abs().max() / want[key].abs().max()) for key in want)
 
 
 def slicing(
@@ -87,9 +88,11 @@ def slicing(
                     rows[name] = measure_way(peer_python, name, device, shape, rounds, folder)
             except WayError as error:
                 notes.append(f"{peer}: not measured: {error}; `make bench-peers` installs it")
+        measure_way(sys.executable, "exact", device, shape, 1, folder)
         for name, row in rows.items():
             row["seconds"] = median(row["seconds"])
-            row["gradient_error"] = gradient_error(Path(folder), name)
+            row["from_full"] = gradient_error(Path(folder), name, "full")
+            row["from_exact"] = gradient_error(Path(folder), name, "exact")
     if device == "cpu":
         notes.append("Liger: not measured, its kernels need a GPU")
     full, ours = rows["full"], rows["parts"]
@@ -106,7 +109,7 @@ def slicing(
         "saved_fraction": 1 - ours["peak_bytes"] / full["peak_bytes"],
         "saved_by_slicing_alone": 1 - rows["sliced"]["peak_bytes"] / full["peak_bytes"],
         "time_ratio": ours["seconds"] / full["seconds"],
-        "gradient_error": ours["gradient_error"],
+        "gradient_error": ours["from_full"],
         "ratio_to_cce": ratio_to("cut-cross-entropy"),
         "ratio_to_liger": ratio_to("Liger"),
     }
@@ -240,7 +243,8 @@ def main() -> None:
                     "way": name,
                     "peak_mb": row["peak_bytes"] / 1e6,
                     "seconds": row["seconds"],
-                    "gradient_error": f"{row['gradient_error']:.1e}",
+                    "gradients_from_full": f"{row['from_full']:.1e}",
+                    "from_float64": f"{row['from_exact']:.1e}",
                 }
                 for name, row in sliced["ways"].items()
             ]

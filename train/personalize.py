@@ -53,7 +53,7 @@ class TuneOptions:
     The windows are short, since what a state begins with is soon outweighed by what it hears.
     """
 
-    steps: int = 24
+    steps: int = 16
     batch: int = 16
     length: int = 128
     rate: float = 1.5
@@ -111,7 +111,7 @@ def tune_state(
                 f" changes the loss of a piece by {-np.mean(gains):+.4f} nats a token, which may be"
                 " chance; choose pieces of one style, or more of them"
             )
-    *_, states = islice(_tuning(model, pieces, options, progress), steps)
+    *_, states = islice(tuning(model, pieces, options, progress), steps)
     return Tuned(states, steps, gains)
 
 
@@ -145,22 +145,24 @@ def _gains(
     windows = validation_windows(aside, load_vocabulary(), options.length, 0, CHECKED_WINDOWS)
     before = loss_from(model, windows, None)[0]
     others = [piece for part in parts if part is not aside for piece in part]
-    every, ways = _every(options), _tuning(model, others, options, progress)
+    every, ways = _every(options), tuning(model, others, options, progress)
     looks = islice(ways, every - 1, options.steps, every)
     return [before - loss_from(model, windows, states)[0] for states in looks]
 
 
-def _tuning(
+def tuning(
     model: Rwkv7,
     pieces: Sequence[Piece],
     options: TuneOptions,
-    progress: Callable[[float], None],
+    progress: Callable[[float], None] = lambda loss: None,
 ) -> Iterator[list[Tensor]]:
-    """The state of each layer after every step."""
+    """Tuning without looking at anything kept aside: the state of each layer, [H, N (value),
+    N (key)], after every step. The model is left as it is. `progress` gets each step's nats a
+    target."""
     vocabulary, objective, config = load_vocabulary(), Objective(model), model.config
     windows = WindowOptions(
         length=options.length,
-        context_bars=(0, 0, 1, 4),
+        context_bars=(0,),
         start_share=0.3,
         transpose=options.transpose,
         imprecise_share=0.0,

@@ -6,10 +6,10 @@
 WAY: full (all logits, the others masked), sliced (only the rows that count), parts (those, a part
 of the vocabulary at a time: ours), cce (Apple's cut-cross-entropy, on a processor its torch_compile
 form, on the rows that count), cce_masked (the same, told which rows to ignore), liger and
-liger_masked (Liger's fused head, on a GPU). Prints a line of JSON: `peak_bytes`, the most that was
-allocated at once by the step beyond what was there before, the head's gradient left out; `seconds`
-of each round, of which a slow way gets fewer than ROUNDS; `loss`. FOLDER gets the gradients, for
-comparison.
+liger_masked (Liger's fused head, on a GPU), exact (sliced, in float64: the truth). Prints a line of
+JSON: `peak_bytes`, the most that was allocated at once by the step beyond what was there before,
+the head's gradient left out; `seconds` of each round, of which a slow way gets fewer than ROUNDS;
+`loss`. FOLDER gets the gradients, for comparison.
 
 It imports nothing of ours but the loss, so that a peer's environment needs no more than PyTorch.
 """
@@ -78,6 +78,16 @@ def way(name: str, step: Step) -> Callable[[], Tensor]:
         from rwkv_music_train.loss import head_loss
 
         return lambda: head_loss(norm(step.x_PC[rows_R]), weight_VC, targets_R)
+    if name == "exact":
+        exact = [x.detach().double() for x in (norm.weight, norm.bias)]
+        return lambda: F.cross_entropy(
+            F.linear(
+                F.layer_norm(step.x_PC[rows_R].double(), norm.normalized_shape, *exact),
+                weight_VC.double(),
+            ),
+            targets_R,
+            reduction="sum",
+        )
     if name in ("liger", "liger_masked"):
         from liger_kernel.transformers import LigerFusedLinearCrossEntropyLoss
 
@@ -138,7 +148,7 @@ def main() -> None:
     torch.manual_seed(0)
     step = Step(device, *shape)
     loss = way(name, step)
-    if name not in ("full", "sliced", "parts"):
+    if name not in ("full", "sliced", "parts", "exact"):
         step.run(loss)  # compiles
 
     def gradient() -> set[int]:

@@ -138,7 +138,7 @@ def import_(weights: Path, out: Path, new_tokens: bool) -> None:
 @click.argument("midi", type=_place, nargs=-1, required=True)
 @click.option("-o", "--out", type=_file, required=True, help="The memory that the daemon loads.")
 @click.option("-m", "--model", type=_file, help="The model; without it, the shipped one.")
-@click.option("--steps", type=_some, default=24, show_default=True, help="More for more pieces.")
+@click.option("--steps", type=_some, default=16, show_default=True, help="More for more pieces.")
 @click.option(
     "--rate",
     type=click.FloatRange(0, min_open=True),
