@@ -1,6 +1,6 @@
 """What slicing saves, and how fast the training loop is.
 
-    python -m benchmarks.training [--quick] [--peer-python FILE] [--json FILE]
+    python -m benchmarks.training [--quick] [--only slicing|loop] [--peer-python FILE] [--json FILE]
 
 `slicing`: loss and head with all logits and a mask, with only the rows that count, and with those a
 part of the vocabulary at a time (what `train` does), each in a process of its own, on the
@@ -214,12 +214,32 @@ def make_pieces(folder: Path, count: int = 8, bars: int = 120) -> None:
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     notes: list[str] = []
-    shape = QUICK if options.quick else FULL
-    sliced = slicing(shape, _ROUNDS if options.quick else 1, options.peer_python, notes)
-    rows = [] if options.quick else loop(notes)
-    if options.quick:
-        notes.append("loop: not measured with --quick")
+    sliced, rows = None, []
+    if options.only != "loop":
+        shape, rounds = (QUICK, _ROUNDS) if options.quick else (FULL, 1)
+        sliced = slicing(shape, rounds, options.peer_python, notes)
+    if options.only == "loop" or not (options.only or options.quick):
+        rows = loop(notes)
+    else:
+        notes.append("loop: not measured")
     return {"machine": machine(), "slicing": sliced, "loop": rows, "notes": notes}
+
+
+def show_slicing(sliced: dict[str, Any]) -> None:
+    rows = [
+        {
+            "way": name,
+            "peak_mb": row["peak_bytes"] / 1e6,
+            "seconds": row["seconds"],
+            "gradients_from_full": f"{row['from_full']:.1e}",
+            "from_float64": f"{row['from_exact']:.1e}",
+        }
+        for name, row in sliced["ways"].items()
+    ]
+    print(table(rows))
+    for name in ("saved_fraction", "saved_by_slicing_alone", "time_ratio", "ratio_to_cce"):
+        value = sliced[name]
+        print(f"{name:24} {'not measured' if value is None else f'{value:.4f}'}")
 
 
 def main() -> None:
@@ -227,6 +247,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     made.add_argument("--quick", action="store_true", help="slicing alone, on a smaller shape")
+    made.add_argument("--only", choices=("slicing", "loop"), help="one of the two")
     made.add_argument(
         "--peer-python",
         default=interpreter(),
@@ -235,24 +256,8 @@ def main() -> None:
     made.add_argument("--json", type=Path, help="write the figures here, too")
     options = made.parse_args()
     result = measure(options)
-    sliced = result["slicing"]
-    print(
-        table(
-            [
-                {
-                    "way": name,
-                    "peak_mb": row["peak_bytes"] / 1e6,
-                    "seconds": row["seconds"],
-                    "gradients_from_full": f"{row['from_full']:.1e}",
-                    "from_float64": f"{row['from_exact']:.1e}",
-                }
-                for name, row in sliced["ways"].items()
-            ]
-        )
-    )
-    for name in ("saved_fraction", "saved_by_slicing_alone", "time_ratio", "ratio_to_cce"):
-        value = sliced[name]
-        print(f"{name:24} {'not measured' if value is None else f'{value:.4f}'}")
+    if result["slicing"]:
+        show_slicing(result["slicing"])
     print(table(result["loop"]))
     for note in result["notes"]:
         print(note)

@@ -23,8 +23,8 @@ from wkv_samples import (  # noqa: E402
 
 
 @pytest.fixture(scope="module")
-def library(tmp_path_factory):
-    return compiled("chunks_on_cpu.cpp", tmp_path_factory.mktemp("chunks"))
+def library(request):
+    return compiled("chunks_on_cpu.cpp", request.config.cache)
 
 
 def run(library, values, resets, rows, seed=3):
