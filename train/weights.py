@@ -15,8 +15,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from rwkv_music.engine.native import pack
-from rwkv_music.errors import CheckpointError
+from rwkv_music.engine.native import absence, pack, remedy
+from rwkv_music.errors import CheckpointError, ConfigError
 from rwkv_music.model.config import ModelConfig
 from rwkv_music.model.packed_weights import save_packed
 from rwkv_music.model.weights import (
@@ -123,6 +123,11 @@ def export_weights(
     if bits is None:
         _save(path, made, facts, bfloat16=bfloat16)
         return
+    if reason := absence():
+        raise ConfigError(
+            f"--bits {bits}: the compiled engine quantises, and it is not there ({reason});"
+            f" {remedy()}, or export without --bits"
+        )
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         whole = Path(folder) / "bfloat16.safetensors"
         _save(whole, made, facts, bfloat16=True)

@@ -7,6 +7,7 @@ torch = pytest.importorskip("torch", reason="training needs torch: pip install .
 
 from click.testing import CliRunner  # noqa: E402
 from rwkv_music_train.cli import cli  # noqa: E402
+from rwkv_music_train import weights as weights_module  # noqa: E402
 from rwkv_music_train.config import SIZES, ModelShape  # noqa: E402
 from rwkv_music_train.loop import Trainer  # noqa: E402
 from rwkv_music_train.model import Rwkv7  # noqa: E402
@@ -166,3 +167,11 @@ def test_a_run_is_exported_quantised(tmp_path, bits):
         load_model(packed)
     both = ["export", str(checkpoint), "-o", str(packed), "--bits", bits, "--float32"]
     assert "not both" in CliRunner().invoke(cli, both).output
+
+
+def test_without_the_compiled_engine_nothing_is_quantised(tmp_path, monkeypatch):
+    monkeypatch.setattr(weights_module, "absence", lambda: "no compiler")
+    out = tmp_path / "packed.safetensors"
+    with pytest.raises(ConfigError, match=r"--bits 8: .* \(no compiler\); .* without --bits"):
+        export_weights(out, model(), {}, bits=8)
+    assert not out.exists()
