@@ -1,13 +1,16 @@
-"""Everything about the kernels that needs a GPU: builds, checks and measures, into one JSON.
+"""Everything about training that needs a GPU: builds, checks and measures, into one JSON.
 
-    python -m benchmarks.gpu [--quick] [--peers FOLDER] [--minutes 8] [--json FILE]
+    python -m benchmarks.gpu [--quick] [--peers FOLDER] [--peer-python FILE] [--minutes 8]
+        [--json FILE]
 
 1. Compiles the kernels for this GPU. 2. Checks them against float64 on fresh random inputs: odd
 lengths, outputs that were NaN, guard bands, resets, extreme decays, a CUDA graph, a side stream.
-3. Runs a small case under compute-sanitizer. 4. Measures forward and backward at the shapes of
-docs/kernels.md, for every height of a block, beside PyTorch's form and beside other projects'
-kernels where their checkouts lie in FOLDER (gpu_peers.py says which). What the minutes do not
-suffice for is named under `notes`. Exit code 1: a check failed, or the sanitizer found something.
+3. Measures forward and backward at the shapes of docs/kernels.md, for every height of a block,
+beside PyTorch's form and beside other projects' kernels where their checkouts lie in FOLDER
+(gpu_peers.py says which). 4. Measures what slicing saves, beside the heads of others that
+--peer-python can import, and whole training steps of models of up to 3 billion weights (see
+training.py). 5. Runs a small case under compute-sanitizer. What the minutes do not suffice for is
+named under `notes`. Exit code 1: a check failed, or the sanitizer found something.
 """
 
 from __future__ import annotations
@@ -32,6 +35,8 @@ from .figures import machine, table, write
 from .gpu_checks import checks, forward_and_backward
 from .gpu_peers import Peer, peers
 from .kernels import layer_inputs, relative
+from .peers import interpreter
+from .training import FULL, WayError, loop, slicing
 
 SHAPES = [(b, h, t) for t in (512, 4096) for b in (1, 8) for h in (8, 16, 64)]
 QUICK_SHAPES = [(1, 8, 512), (8, 64, 4096)]
@@ -149,6 +154,20 @@ def sanitizer(until: float, notes: list[str]) -> dict[str, str]:
     return found
 
 
+def training(until: float, peer_python: str, notes: list[str]) -> dict[str, Any]:
+    """What slicing saves here, beside other heads, and whole steps of large models: what a time of
+    perf_counter leaves room for."""
+    sliced = None
+    if perf_counter() > until:
+        notes.append("slicing: no time")
+    else:
+        try:
+            sliced = slicing(FULL, 3, peer_python, notes, "cuda")
+        except WayError as error:
+            notes.append(f"slicing: {error}")
+    return {"slicing": sliced, "loop": loop(notes, until)}
+
+
 def run(options: argparse.Namespace) -> dict[str, Any]:
     started = perf_counter()
     notes: list[str] = []
@@ -174,6 +193,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             continue
         rows += measure_shape(shape, contenders, result["copy_gb_per_s"])
     result["errors"] = errors({"ours": ours, **others})
+    result["training"] = training(started + 60 * options.minutes - 150, options.peer_python, notes)
     result["sanitizer"] = sanitizer(started + 60 * options.minutes, notes)
     result["took_s"] = perf_counter() - started
     return result
@@ -198,12 +218,14 @@ def main() -> None:
     made.add_argument("--quick", action="store_true", help="the smallest and the largest shape")
     made.add_argument("--peers", type=Path, help="a folder with other projects' checkouts")
     made.add_argument("--minutes", type=float, default=8.0)
+    made.add_argument("--peer-python", default=interpreter(), help="one with the heads of others")
     made.add_argument("--json", type=Path, help="write the figures here, too")
     options = made.parse_args()
     result = run(options)
     print(table(result["checks"]))
     keys = ("batch", "heads", "steps", "kernel", "forward_ms", "backward_ms", "total_ms")
     print(table([{key: row.get(key, "") for key in keys} for row in result["rows"]]))
+    print(table(result["training"]["loop"]))
     for note in result["notes"]:
         print(note)
     write(result, options.json)

@@ -1,14 +1,16 @@
 """What slicing saves, and how fast the training loop is.
 
-    python -m benchmarks.training [--quick] [--peer-python FILE] [--json FILE]
+    python -m benchmarks.training [--quick] [--only slicing|loop] [--peer-python FILE] [--json FILE]
 
 `slicing`: loss and head with all logits and a mask, with only the rows that count, and with those a
-part of the vocabulary at a time (what `train` does), each in a process of its own: batch 4, length
-2048, width 2048, 65,536 tokens, 100 counted positions a row (--quick: width 256, length 512, 5 %).
-Memory is what PyTorch allocated at once, parameters and the head's gradient apart. `saved_fraction`
-and `time_ratio` are ours over all logits. --peer-python: an interpreter whose environment has
-PyTorch and cut-cross-entropy; `ratio_to_cce` is our memory over the less of its two. Liger's
-kernels need a GPU: `ratio_to_liger` is null without one.
+part of the vocabulary at a time (what `train` does), each in a process of its own, on the
+processor: batch 4, length 2048, width 2048, 65,536 tokens, 400 positions that count (--quick: width
+256, length 512, 102 positions, so 5 %). Memory is what PyTorch allocated at once, parameters and
+the head's gradient apart. `saved_fraction` and `time_ratio` are ours over all logits. Gradients are
+compared by the largest difference over the largest of them, with those of all logits and with those
+in float64. --peer-python: an interpreter whose environment has PyTorch and cut-cross-entropy;
+`ratio_to_cce` is our memory over the less of its two. Liger's kernels need a GPU: `ratio_to_liger`
+is null here, and benchmarks/gpu.py measures it.
 
 `loop`: whole steps on this machine, of packed windows drawn from made-up pieces (not with --quick).
 """
@@ -24,14 +26,21 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .figures import machine, table, write
+from .peers import interpreter
 
-FULL = {"batch": 4, "length": 2048, "width": 2048, "vocabulary": 65536, "counted": 100}
-QUICK = {"batch": 4, "length": 512, "width": 256, "vocabulary": 65536, "counted": 26}  # 5 %
+if TYPE_CHECKING:
+    import torch
+
+FULL = {"batch": 4, "length": 2048, "width": 2048, "vocabulary": 65536, "counted": 400}
+QUICK = {"batch": 4, "length": 512, "width": 256, "vocabulary": 65536, "counted": 102}  # 5 %
 OURS = ("full", "sliced", "parts")
-PEERS = ("cce", "cce_masked")
+PEERS: dict[str, dict[str, tuple[str, ...]]] = {  # on each device
+    "cpu": {"cut-cross-entropy": ("cce", "cce_masked")},
+    "cuda": {"cut-cross-entropy": ("cce", "cce_masked"), "Liger": ("liger", "liger_masked")},
+}
 LOOP_SIZES = {"cpu": ("tiny", "starter", "small"), "cuda": ("starter", "0.4B", "1.5B", "3B")}
 LOOP_LENGTH = {"cpu": 1024, "cuda": 2048}
 _ROUNDS = 3
@@ -42,11 +51,11 @@ class WayError(RuntimeError):
 
 
 def measure_way(
-    python: str, name: str, shape: dict[str, int], rounds: int, folder: str
+    python: str, name: str, device: str, shape: dict[str, int], rounds: int, folder: str
 ) -> dict[str, Any]:
     """What benchmarks/peers/head_losses.py says of one way."""
     numbers = [str(number) for number in (*shape.values(), rounds)]
-    command = [python, "-m", "benchmarks.peers.head_losses", name, *numbers, folder]
+    command = [python, "-m", "benchmarks.peers.head_losses", name, device, *numbers, folder]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
@@ -55,97 +64,120 @@ def measure_way(
     return result
 
 
-def gradient_error(folder: Path, name: str) -> float:
-    """The largest difference from the gradients of all logits, over the largest of those."""
+def gradient_error(folder: Path, name: str, truth: str) -> float:
+    """The largest difference from the gradients of another way, over the largest of those."""
     import torch
 
-    full, other = (
-        torch.load(folder / f"{way}.pt", weights_only=True, mmap=True) for way in ("full", name)
+    want, got = (
+        torch.load(folder / f"{way}.pt", weights_only=True, mmap=True) for way in (truth, name)
     )
-    return max(float((full[key] - other[key]).abs().max() / full[key].abs().max()) for key in full)
+    return max(float((want[key] - got[key]).abs().max() / want[key].abs().max()) for key in want)
 
 
 def slicing(
-    shape: dict[str, int], rounds: int, peer_python: str, notes: list[str]
+    shape: dict[str, int], rounds: int, peer_python: str, notes: list[str], device: str = "cpu"
 ) -> dict[str, Any]:
     """Every way, and how ours stands to the others."""
     rows: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for name in (*OURS, *(PEERS if peer_python else ())):
-            python = peer_python if name in PEERS else sys.executable
+        for name in OURS:
+            rows[name] = measure_way(sys.executable, name, device, shape, rounds, folder)
+        for peer, names in PEERS[device].items():
             try:
-                rows[name] = measure_way(python, name, shape, rounds, folder)
+                for name in names:
+                    rows[name] = measure_way(peer_python, name, device, shape, rounds, folder)
             except WayError as error:
-                if name in OURS:
-                    raise
-                notes.append(f"cut-cross-entropy: {error}")
+                notes.append(f"{peer}: not measured: {error}; `make bench-peers` installs it")
+        measure_way(sys.executable, "exact", device, shape, 1, folder)
         for name, row in rows.items():
             row["seconds"] = median(row["seconds"])
-            row["gradient_error"] = gradient_error(Path(folder), name)
-    if not peer_python:
-        notes.append("cut-cross-entropy: not measured; name its interpreter with --peer-python")
-    notes.append("Liger: not measured, its kernels need a GPU")
+            row["from_full"] = gradient_error(Path(folder), name, "full")
+            row["from_exact"] = gradient_error(Path(folder), name, "exact")
+    if device == "cpu":
+        notes.append("Liger: not measured, its kernels need a GPU")
     full, ours = rows["full"], rows["parts"]
-    peers = [rows[name]["peak_bytes"] for name in PEERS if name in rows]
+
+    def ratio_to(peer: str) -> float | None:
+        names = PEERS[device].get(peer, ())
+        peaks = [rows[name]["peak_bytes"] for name in names if name in rows]
+        return ours["peak_bytes"] / min(peaks) if peaks else None
+
     return {
         **shape,
+        "device": device,
         "ways": rows,
         "saved_fraction": 1 - ours["peak_bytes"] / full["peak_bytes"],
         "saved_by_slicing_alone": 1 - rows["sliced"]["peak_bytes"] / full["peak_bytes"],
         "time_ratio": ours["seconds"] / full["seconds"],
-        "gradient_error": ours["gradient_error"],
-        "ratio_to_cce": ours["peak_bytes"] / min(peers) if peers else None,
-        "ratio_to_liger": None,
+        "gradient_error": ours["from_full"],
+        "ratio_to_cce": ratio_to("cut-cross-entropy"),
+        "ratio_to_liger": ratio_to("Liger"),
     }
 
 
-def loop() -> list[dict[str, Any]]:
-    """Whole training steps on the GPU, if there is one: batch 4, packed."""
+def loop(notes: list[str], until: float = float("inf")) -> list[dict[str, Any]]:
+    """Whole training steps on the GPU, if there is one: batch 4, packed. Sizes that begin after
+    `until`, a time of perf_counter, or that do not fit, are told in the notes."""
+    import torch
+    from rwkv_music_train.ranks import choose_device
+
+    device = choose_device("auto")
+    rows = []
+    for name in LOOP_SIZES[device.type]:
+        if time.perf_counter() > until:
+            notes.append(f"loop: no time for {name}")
+            continue
+        try:
+            rows.append(loop_row(name, device))
+        except torch.OutOfMemoryError as error:
+            notes.append(f"loop: {name}: {str(error).splitlines()[0]}")
+    return rows
+
+
+def loop_row(name: str, device: torch.device) -> dict[str, Any]:
+    """Steps of a model by the name of its size."""
     import torch
     from rwkv_music_train.config import SIZES, TrainConfig
     from rwkv_music_train.estimate import matrix_rate, step_operations
     from rwkv_music_train.loop import Trainer
-    from rwkv_music_train.ranks import Ranks, choose_device
+    from rwkv_music_train.memory_use import peak_bytes
+    from rwkv_music_train.ranks import Ranks
 
-    device = choose_device("auto")
-    length = LOOP_LENGTH[device.type]
-    rows = []
-    for name in LOOP_SIZES[device.type]:
-        with tempfile.TemporaryDirectory() as folder:
-            make_pieces(Path(folder))
-            plain = TrainConfig()
-            layers, width = SIZES[name]
-            windows = replace(plain.data.windows, length=length)
-            config = replace(
-                plain,
-                model=replace(plain.model, layers=layers, width=width),
-                data=replace(plain.data, folder=folder, windows=windows),
-                run=replace(plain.run, folder=f"{folder}/run"),
-            )
-            trainer = Trainer(config, Ranks(device=device))
-            trainer.step()
-            seconds, tokens, targets = [], 0, 0
-            for _ in range(_ROUNDS):
-                start = time.perf_counter()
-                _, counted, read, _ = trainer.step()
-                seconds.append(time.perf_counter() - start)
-                tokens, targets = tokens + read, targets + counted
-            rate = matrix_rate(device, config.run.precision == "bfloat16")
-            operations = step_operations(trainer.model.config, tokens, targets / tokens) / _ROUNDS
-            rows.append(
-                {
-                    "size": name,
-                    "length": length,
-                    "parameters": trainer.model.config.parameters,
-                    "device": device.type,
-                    "threads": torch.get_num_threads(),
-                    "precision": config.run.precision,
-                    "step_s": median(seconds),
-                    "tokens_per_s": tokens / sum(seconds),
-                    "share_of_matrix_rate": operations / median(seconds) / rate,
-                }
-            )
-    return rows
+    length, plain = LOOP_LENGTH[device.type], TrainConfig()
+    layers, width = SIZES[name]
+    with tempfile.TemporaryDirectory() as folder:
+        make_pieces(Path(folder))
+        config = replace(
+            plain,
+            model=replace(plain.model, layers=layers, width=width),
+            data=replace(
+                plain.data, folder=folder, windows=replace(plain.data.windows, length=length)
+            ),
+            run=replace(plain.run, folder=f"{folder}/run"),
+        )
+        trainer = Trainer(config, Ranks(device=device))
+        trainer.step()
+        seconds, tokens, targets = [], 0, 0
+        for _ in range(_ROUNDS):
+            start = time.perf_counter()
+            _, counted, read, _ = trainer.step()  # reads the loss, so the device has done it
+            seconds.append(time.perf_counter() - start)
+            tokens, targets = tokens + read, targets + counted
+    rate = matrix_rate(device, config.run.precision == "bfloat16")
+    operations = step_operations(trainer.model.config, tokens, targets / tokens) / _ROUNDS
+    return {
+        "size": name,
+        "length": length,
+        "parameters": trainer.model.config.parameters,
+        "device": device.type,
+        "threads": torch.get_num_threads(),
+        "precision": config.run.precision,
+        "step_s": median(seconds),
+        "steps_per_s": 1 / median(seconds),
+        "tokens_per_s": tokens / sum(seconds),
+        "share_of_matrix_rate": operations / median(seconds) / rate,
+        "peak_gb": peak_bytes(device) / 1e9,
+    }
 
 
 def make_pieces(folder: Path, count: int = 8, bars: int = 120) -> None:
@@ -182,12 +214,32 @@ def make_pieces(folder: Path, count: int = 8, bars: int = 120) -> None:
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     notes: list[str] = []
-    shape = QUICK if options.quick else FULL
-    sliced = slicing(shape, _ROUNDS if options.quick else 1, options.peer_python, notes)
-    rows = [] if options.quick else loop()
-    if options.quick:
-        notes.append("loop: not measured with --quick")
+    sliced, rows = None, []
+    if options.only != "loop":
+        shape, rounds = (QUICK, _ROUNDS) if options.quick else (FULL, 1)
+        sliced = slicing(shape, rounds, options.peer_python, notes)
+    if options.only == "loop" or not (options.only or options.quick):
+        rows = loop(notes)
+    else:
+        notes.append("loop: not measured")
     return {"machine": machine(), "slicing": sliced, "loop": rows, "notes": notes}
+
+
+def show_slicing(sliced: dict[str, Any]) -> None:
+    rows = [
+        {
+            "way": name,
+            "peak_mb": row["peak_bytes"] / 1e6,
+            "seconds": row["seconds"],
+            "gradients_from_full": f"{row['from_full']:.1e}",
+            "from_float64": f"{row['from_exact']:.1e}",
+        }
+        for name, row in sliced["ways"].items()
+    ]
+    print(table(rows))
+    for name in ("saved_fraction", "saved_by_slicing_alone", "time_ratio", "ratio_to_cce"):
+        value = sliced[name]
+        print(f"{name:24} {'not measured' if value is None else f'{value:.4f}'}")
 
 
 def main() -> None:
@@ -195,27 +247,17 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     made.add_argument("--quick", action="store_true", help="slicing alone, on a smaller shape")
-    made.add_argument("--peer-python", default="", help="an interpreter with cut-cross-entropy")
+    made.add_argument("--only", choices=("slicing", "loop"), help="one of the two")
+    made.add_argument(
+        "--peer-python",
+        default=interpreter(),
+        help="an interpreter with cut-cross-entropy; by default that of `make bench-peers`",
+    )
     made.add_argument("--json", type=Path, help="write the figures here, too")
     options = made.parse_args()
     result = measure(options)
-    sliced = result["slicing"]
-    print(
-        table(
-            [
-                {
-                    "way": name,
-                    "peak_mb": row["peak_bytes"] / 1e6,
-                    "seconds": row["seconds"],
-                    "gradient_error": f"{row['gradient_error']:.1e}",
-                }
-                for name, row in sliced["ways"].items()
-            ]
-        )
-    )
-    for name in ("saved_fraction", "saved_by_slicing_alone", "time_ratio", "ratio_to_cce"):
-        value = sliced[name]
-        print(f"{name:24} {'not measured' if value is None else f'{value:.4f}'}")
+    if result["slicing"]:
+        show_slicing(result["slicing"])
     print(table(result["loop"]))
     for note in result["notes"]:
         print(note)

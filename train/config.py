@@ -12,6 +12,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 import yaml
 
 from rwkv_music.errors import ConfigError
+from rwkv_music.model.config import HEAD_SIZE
 
 from .text_files import write_text
 
@@ -140,18 +141,7 @@ class TrainConfig:
             raise ConfigError(
                 f"run.accumulate: got {run.accumulate}, expected a divisor of run.batch {run.batch}"
             )
-        least = {
-            "run.steps": run.steps,
-            "run.batch": run.batch,
-            "run.save_every": run.save_every,
-            "run.validate_every": run.validate_every,
-            "run.log_every": run.log_every,
-            "model.layers": self.model.layers,
-            "data.windows.length": windows.length,
-        }
-        for name, value in least.items():
-            if value < 1:
-                raise ConfigError(f"{name}: got {value}, expected 1 or more")
+        self._check_ranges()
         if not windows.context_bars or min(windows.context_bars) < 0:
             raise ConfigError(
                 f"data.windows.context_bars: got {list(windows.context_bars)}, expected numbers of"
@@ -164,6 +154,45 @@ class TrainConfig:
                 "data.set_weights: pieces are read once an epoch each, whatever their set; leave it"
                 " out, or choose data.order random"
             )
+
+    def _check_ranges(self) -> None:
+        model, windows, optimiser, run = self.model, self.data.windows, self.optimiser, self.run
+        if model.width < HEAD_SIZE or model.width % HEAD_SIZE:
+            raise ConfigError(f"model.width: got {model.width}, expected a multiple of {HEAD_SIZE}")
+        least: dict[str, tuple[float | None, float]] = {
+            "model.layers": (model.layers, 1),
+            "data.windows.length": (windows.length, 1),
+            "data.windows.completion_bars": (windows.completion_bars, 1),
+            "data.windows.transpose": (windows.transpose, 0),
+            "data.windows.tempo_classes": (windows.tempo_classes, 0),
+            "data.windows.velocity_classes": (windows.velocity_classes, 0),
+            "optimiser.rate": (optimiser.rate, 0),
+            "optimiser.weight_decay": (optimiser.weight_decay, 0),
+            "optimiser.clip": (optimiser.clip, 0),
+            "optimiser.warmup_steps": (optimiser.warmup_steps, 0),
+            "run.steps": (run.steps, 1),
+            "run.batch": (run.batch, 1),
+            "run.threads": (run.threads, 0),
+            "run.save_every": (run.save_every, 1),
+            "run.validate_every": (run.validate_every, 1),
+            "run.validation_windows": (run.validation_windows, 0),
+            "run.samples": (run.samples, 0),
+            "run.log_every": (run.log_every, 1),
+        }
+        for name, (value, fewest) in least.items():
+            if value is not None and not value >= fewest:  # NaN is not either
+                raise ConfigError(f"{name}: got {value}, expected {fewest} or more")
+        shares = {
+            "model.dropout": model.dropout,
+            "data.windows.start_share": windows.start_share,
+            "data.windows.imprecise_share": windows.imprecise_share,
+            "data.windows.shaky_share": windows.shaky_share,
+            "optimiser.decay_share": optimiser.decay_share,
+            "optimiser.last_rate": optimiser.last_rate,
+        }
+        for name, share in shares.items():
+            if not 0 <= share <= 1:
+                raise ConfigError(f"{name}: got {share}, expected a share, from 0 to 1")
 
 
 def read_config(path: Path | None, overrides: tuple[str, ...] = ()) -> TrainConfig:
@@ -178,7 +207,11 @@ def read_config(path: Path | None, overrides: tuple[str, ...] = ()) -> TrainConf
         name, equals, text = override.partition("=")
         if not equals:
             raise ConfigError(f"--set {override}: expected NAME=VALUE")
-        _put(table, name.strip().split("."), yaml.safe_load(text), override)
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {override}: no YAML: {error}") from error
+        _put(table, name.strip().split("."), value, override)
     _expand_size(table)
     return _build(TrainConfig, table, "config")
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from importlib import metadata
 
+from .build_tools import banner, cpp_compiler, find, find_nvcc, version_in
 from .visual_studio import take_environment
 
 _PACKAGES = {  # what each is for
@@ -43,19 +44,19 @@ class Finding:
 def examine(
     system: str = sys.platform, environ: MutableMapping[str, str] = os.environ
 ) -> Iterator[Finding]:
-    """One finding after the other; importing PyTorch takes a moment. On Windows this process has
-    the C++ compiler's environment afterwards, if there is one."""
+    """What can be told at once, one finding after the other. On Windows this process has the C++
+    compiler's environment afterwards, if there is one."""
     yield Finding(State.OK, f"Python {platform.python_version()} ({sys.executable})")
-    yield from torch_findings()
     yield compiler(system, environ)
-    yield program("nvcc", "CUDA compiler", "builds the kernels for NVIDIA GPUs", environ)
-    yield program("ninja", "ninja", "builds kernels: pip install ninja", environ)
+    yield program(find_nvcc(environ), "CUDA compiler", "builds the kernels for NVIDIA GPUs")
+    yield program(find("ninja", environ), "ninja", "builds kernels: pip install ninja")
     for name, use in _PACKAGES.items():
         yield package(name, use)
 
 
-def torch_findings() -> Iterator[Finding]:
-    """PyTorch and the devices that it finds."""
+def examine_torch() -> Iterator[Finding]:
+    """PyTorch, the devices that it finds, and how it stands with the kernels for them. Importing it
+    takes seconds, and up to half a minute the first time after the machine was started."""
     try:
         import torch
     except ImportError as error:
@@ -63,6 +64,7 @@ def torch_findings() -> Iterator[Finding]:
         return
     built = f"CUDA {torch.version.cuda}" if torch.version.cuda else "processors only"
     yield Finding(State.OK, f"PyTorch {torch.__version__}, built for {built}")
+    yield kernels("cpu")
     if not torch.cuda.is_available():
         remedy = (
             "check the NVIDIA driver with nvidia-smi"
@@ -79,32 +81,56 @@ def torch_findings() -> Iterator[Finding]:
             yield Finding(State.OK, f"{what}, bfloat16")
         else:
             yield Finding(State.ABSENT, f"{what}, no bfloat16", "set run.precision: float32")
+    yield kernels("cuda")
+
+
+def kernels(device_type: str) -> Finding:
+    """Whether the kernels of this package are compiled for "cpu" or "cuda", or can be; compiles
+    nothing. Needs PyTorch."""
+    from .kernels.build import VARIABLE, BuildError, library_path, recipe, what_is_missing
+
+    name = {"cpu": "kernels for this processor", "cuda": "kernels for the GPU"}[device_type]
+    if os.environ.get(VARIABLE) == "torch":
+        return Finding(State.OK, f"{name}: not used, {VARIABLE}=torch asks for PyTorch")
+    slower = f"no {name}: PyTorch does their work, several times slower"
+    try:
+        wanted = recipe(device_type)
+    except BuildError as error:
+        return Finding(State.ABSENT, f"{slower} ({error})", "an NVIDIA GPU of 8.0 or newer")
+    if library_path(wanted).exists():
+        return Finding(State.OK, f"{name}: compiled")
+    if missing := what_is_missing(wanted):
+        return Finding(State.ABSENT, slower, "; ".join(missing))
+    return Finding(State.OK, f"{name}: not compiled yet, which the first run does")
 
 
 def compiler(system: str, environ: MutableMapping[str, str]) -> Finding:
     """The C++ compiler; on Windows Visual Studio's is made callable."""
-    if system == "win32":
+    if system == "win32" and not environ.get("CXX"):
         taken = take_environment(environ)
         return Finding(State.OK if taken.ready else State.ABSENT, taken.what, taken.remedy)
-    for name in (environ.get("CXX", ""), "c++", "g++", "clang++"):
-        path = shutil.which(name, path=environ.get("PATH")) if name else None
-        if path:
-            return Finding(State.OK, f"C++ compiler: {path}")
-    return Finding(
-        State.ABSENT, "no C++ compiler", "install one: it builds the kernels for processors"
-    )
+    command = cpp_compiler(environ, system)
+    path = shutil.which(command.split()[0], path=environ.get("PATH", ""))
+    if path is None:
+        remedy = "install g++ or clang++, or set CXX: it builds the kernels for processors"
+        return Finding(State.ABSENT, f"no C++ compiler ({command})", remedy)
+    return Finding(State.OK, f"C++ compiler: {_with_version(path)}")
 
 
-def program(
-    name: str, what: str, use: str, environ: MutableMapping[str, str] = os.environ
-) -> Finding:
-    path = shutil.which(name, path=environ.get("PATH"))
-    return (
-        Finding(State.OK, f"{what}: {path}") if path else Finding(State.ABSENT, f"no {what}", use)
-    )
+def program(path: str | None, what: str, use: str) -> Finding:
+    """A program by its path, None where it is not there."""
+    if path is None:
+        return Finding(State.ABSENT, f"no {what}", use)
+    return Finding(State.OK, f"{what}: {_with_version(path)}")
 
 
 def package(name: str, use: str) -> Finding:
+    """A package, which is not imported."""
     if importlib.util.find_spec(name) is None:
         return Finding(State.MISSING, f"no {name}, which {use}", "pip install 'rwkv-music[train]'")
     return Finding(State.OK, f"{name} {metadata.version(name)}")
+
+
+def _with_version(path: str) -> str:
+    version = version_in(banner(path))
+    return f"{path}, {version}" if version else path

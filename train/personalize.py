@@ -38,21 +38,27 @@ from .windows import RandomWindows, Window, validation_windows
 
 MOST_PARTS = 5  # into which the pieces are divided to see whether they help each other
 FEWEST_TO_CHECK = 3  # pieces
-CHECKED_WINDOWS = 8  # of each part
+CHECKED_WINDOWS = 16  # of each part
+_KEEPS = 0.9  # of its direction, the descent from step to step
+_AT_ONCE = 8  # windows that are told in one batch
 
 
 @dataclass(frozen=True, slots=True)
 class TuneOptions:
-    """steps of `batch` windows of `length` tokens, at a rate that falls from `rate` to nothing;
-    transpose: semitones up or down at most, by which the pieces are varied. check_every: steps
-    between looks at what is kept aside."""
+    """steps of `batch` windows of `length` tokens. rate: how far the state of all layers moves in
+    the first of them (its Euclidean length; later ones get shorter, to nothing). transpose:
+    semitones up or down at most, by which the pieces are varied. check_every: steps between looks
+    at what is kept aside.
 
-    steps: int = 60
-    batch: int = 4
-    length: int = 512
-    rate: float = 0.05
+    The windows are short, since what a state begins with is soon outweighed by what it hears.
+    """
+
+    steps: int = 16
+    batch: int = 16
+    length: int = 128
+    rate: float = 1.5
     transpose: int = 3
-    check_every: int = 10
+    check_every: int = 8
     seed: int = 0
 
 
@@ -105,7 +111,7 @@ def tune_state(
                 f" changes the loss of a piece by {-np.mean(gains):+.4f} nats a token, which may be"
                 " chance; choose pieces of one style, or more of them"
             )
-    *_, states = islice(_tuning(model, pieces, options, progress), steps)
+    *_, states = islice(tuning(model, pieces, options, progress), steps)
     return Tuned(states, steps, gains)
 
 
@@ -139,22 +145,24 @@ def _gains(
     windows = validation_windows(aside, load_vocabulary(), options.length, 0, CHECKED_WINDOWS)
     before = loss_from(model, windows, None)[0]
     others = [piece for part in parts if part is not aside for piece in part]
-    every, ways = _every(options), _tuning(model, others, options, progress)
+    every, ways = _every(options), tuning(model, others, options, progress)
     looks = islice(ways, every - 1, options.steps, every)
     return [before - loss_from(model, windows, states)[0] for states in looks]
 
 
-def _tuning(
+def tuning(
     model: Rwkv7,
     pieces: Sequence[Piece],
     options: TuneOptions,
-    progress: Callable[[float], None],
+    progress: Callable[[float], None] = lambda loss: None,
 ) -> Iterator[list[Tensor]]:
-    """The state of each layer after every step."""
+    """Tuning without looking at anything kept aside: the state of each layer, [H, N (value),
+    N (key)], after every step. The model is left as it is. `progress` gets each step's nats a
+    target."""
     vocabulary, objective, config = load_vocabulary(), Objective(model), model.config
     windows = WindowOptions(
         length=options.length,
-        context_bars=(0, 0, 1, 4),
+        context_bars=(0,),
         start_share=0.3,
         transpose=options.transpose,
         imprecise_share=0.0,
@@ -162,18 +170,35 @@ def _tuning(
     source = RandomWindows(list(pieces), vocabulary, windows, {}, options.seed)
     size = config.heads, HEAD_SIZE, HEAD_SIZE
     states = [torch.zeros(size, requires_grad=True) for _ in range(config.layers)]
-    optimiser = torch.optim.Adam(states, lr=options.rate, betas=(0.9, 0.99))
+    descent = [torch.zeros(size) for _ in states]
     for step in range(options.steps):
         rows = [source.window(step * options.batch + row) for row in range(options.batch)]
         inputs = Inputs.of(collate(rows, vocabulary))
         loss = objective(inputs, started(states, config, options.batch))[0]
         loss = loss / max(len(inputs.targets_R), 1)
-        optimiser.param_groups[0]["lr"] = tuning_rate(step, options.steps, options.rate)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
+        gradients = torch.autograd.grad(loss, states)
+        _move(states, descent, gradients, tuning_rate(step, options.steps, options.rate))
         progress(loss.item())
-        yield [state.detach() for state in states]
+        yield [state.detach().clone() for state in states]
+
+
+@torch.no_grad()
+def _move(
+    states: Sequence[Tensor],
+    descent: Sequence[Tensor],
+    gradients: Sequence[Tensor],
+    length: float,
+) -> None:
+    """The states of all layers, together so far along the mean of the latest gradients.
+
+    Adam would move all numbers about as far, those too whose gradients are chance; with so few
+    pieces that is most of them, and what it gains on these pieces others lose.
+    """
+    for mean, gradient in zip(descent, gradients, strict=True):
+        mean.lerp_(gradient, 1 - _KEEPS)
+    whole = torch.stack([mean.norm() for mean in descent]).norm().clamp_min(1e-20)
+    for state, mean in zip(states, descent, strict=True):
+        state.sub_(mean * (length / whole))
 
 
 def started(states: Sequence[Tensor], config: ModelConfig, batch: int) -> list[LayerState]:
@@ -190,9 +215,10 @@ def loss_from(
     vocabulary, objective = load_vocabulary(), Objective(model.eval())
     nats, targets = 0.0, 0
     with torch.inference_mode():
-        for window in windows:
-            inputs = Inputs.of(collate([window], vocabulary))
-            before = None if states is None else started(states, model.config, 1)
+        for first in range(0, len(windows), _AT_ONCE):
+            rows = windows[first : first + _AT_ONCE]
+            inputs = Inputs.of(collate(rows, vocabulary))
+            before = None if states is None else started(states, model.config, len(rows))
             nats += objective(inputs, before)[0].item()
             targets += len(inputs.targets_R)
     return nats / max(targets, 1), targets

@@ -6,7 +6,9 @@ the wish to stop are summed here, so that all processes do the same thing at the
 
 from __future__ import annotations
 
+import gc
 import os
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,7 +79,12 @@ def choose_device(wanted: str, local: int = 0) -> torch.device:
 @contextmanager
 def joined(device: str = "auto", environ: Mapping[str, str] = os.environ) -> Iterator[Ranks]:
     """This process among those that torchrun started; alone without it. NCCL between GPUs, gloo
-    between processors."""
+    between processors.
+
+    What was trained with it must be gone when it ends: the reducer of DDP would be the last to hold
+    the group, and let it go with Python's lock held, which gloo's own thread may be waiting for;
+    then the process never ends.
+    """
     count = int(environ.get("WORLD_SIZE", "1"))
     chosen = choose_device(device, int(environ.get("LOCAL_RANK", "0")))
     if chosen.type == "cuda":
@@ -88,5 +95,9 @@ def joined(device: str = "auto", environ: Mapping[str, str] = os.environ) -> Ite
     dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     try:
         yield Ranks(dist.get_rank(), count, chosen)
+    except BaseException as error:
+        traceback.clear_frames(error.__traceback__)  # they hold what was trained
+        raise
     finally:
+        gc.collect()
         dist.destroy_process_group()

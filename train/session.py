@@ -29,9 +29,7 @@ def train(config: TrainConfig) -> tuple[bool, Path | None]:
     """Train to the end, or until a signal; whether it is the end, and the checkpoint (None in all
     processes but the first)."""
     with joined(config.run.device) as ranks:
-        trainer = Trainer(config, ranks)
-        finished = _watched(trainer, ranks)
-        return finished, trainer.checkpoint if ranks.first else None
+        return _trained(config, ranks)
 
 
 def rehearse(config: TrainConfig) -> None:
@@ -48,7 +46,7 @@ def rehearse(config: TrainConfig) -> None:
             samples=min(config.run.samples, 1),
         )
         with joined(run.device) as ranks:
-            _watched(Trainer(replace(config, run=run), ranks), ranks)
+            _trained(replace(config, run=run), ranks)
 
 
 def measure_steps(config: TrainConfig, steps: int = 2) -> tuple[float, int]:
@@ -70,6 +68,14 @@ def shape_of(shape: ModelShape) -> ModelConfig:
         found = load_model(Path(shape.start)).config
         return replace(found, enn=found.enn or shape.enn)
     return ModelConfig.sized(shape.layers, shape.width, len(load_vocabulary()), enn=shape.enn)
+
+
+def _trained(config: TrainConfig, ranks: Ranks) -> tuple[bool, Path | None]:
+    """A function of its own, so that its trainer is gone before the processes part (see
+    `ranks.joined`)."""
+    trainer = Trainer(config, ranks)
+    finished = _watched(trainer, ranks)
+    return finished, trainer.checkpoint if ranks.first else None
 
 
 def _watched(trainer: Trainer, ranks: Ranks) -> bool:

@@ -28,7 +28,7 @@ STYLES: Mapping[str, tuple[str, ...]] = {
     "classical": ("chopin_first_editions", "mutopia_piano", "polish_scores"),
     "song": ("openscore_lieder",),
 }
-TUNING = TuneOptions(steps=30, length=256, rate=0.1, transpose=6)
+TUNING = TuneOptions(steps=24, transpose=6)
 MOST_PIECES = 300
 _COMPARED = 24  # windows of each style
 

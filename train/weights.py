@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib import resources
@@ -14,8 +15,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from rwkv_music.errors import CheckpointError
+from rwkv_music.engine.native import absence, pack, remedy
+from rwkv_music.errors import CheckpointError, ConfigError
 from rwkv_music.model.config import ModelConfig
+from rwkv_music.model.packed_weights import save_packed
 from rwkv_music.model.weights import (
     Weights,
     infer_config,
@@ -106,10 +109,32 @@ def weights_of(model: Rwkv7, source: str = "a model in training") -> Weights:
 
 
 def export_weights(
-    path: Path, model: Rwkv7, facts: Mapping[str, Any], *, bfloat16: bool = True
+    path: Path,
+    model: Rwkv7,
+    facts: Mapping[str, Any],
+    *,
+    bfloat16: bool = True,
+    bits: int | None = None,
 ) -> None:
-    """Write the model as the daemon loads it."""
+    """Write the model as the daemon loads it. bits: 8 or 4, packed as the native engine multiplies
+    them; memories made with the bfloat16 file fit that one too, since it is what gets quantised.
+    Raises CheckpointError, and ConfigError where the compiled engine that packs is not there."""
     made = weights_of(model)
+    if bits is None:
+        _save(path, made, facts, bfloat16=bfloat16)
+        return
+    if reason := absence():
+        raise ConfigError(
+            f"--bits {bits}: the compiled engine quantises, and it is not there ({reason});"
+            f" {remedy()}, or export without --bits"
+        )
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        whole = Path(folder) / "bfloat16.safetensors"
+        _save(whole, made, facts, bfloat16=True)
+        save_packed(path, pack(load_weights(whole), bits))
+
+
+def _save(path: Path, made: Weights, facts: Mapping[str, Any], *, bfloat16: bool) -> None:
     save_weights(path, made.tensors, made.config, made.vocabulary_hash, facts, bfloat16=bfloat16)
 
 

@@ -1,5 +1,5 @@
 """Other engines, each in a process of its own, asked block by block so that all take turns."""
 
-from .client import Peer, PeerError
+from .client import Peer, PeerError, interpreter
 
-__all__ = ["Peer", "PeerError"]
+__all__ = ["Peer", "PeerError", "interpreter"]

@@ -47,6 +47,13 @@ def test_a_file_and_overrides(tmp_path):
         ("run.precision=int4", r"run\.precision: got 'int4', expected one of float32, bfloat16"),
         ("run.accumulate=3", r"run\.accumulate: got 3, expected a divisor of run\.batch 4"),
         ("model.layers", r"--set model\.layers: expected NAME=VALUE"),
+        ("model.layers=[", r"--set model\.layers=\[: no YAML"),
+        ("model.width=100", r"model\.width: got 100, expected a multiple of 64"),
+        ("run.batch=0", r"run\.batch: got 0, expected 1 or more"),
+        ("data.windows.completion_bars=0", r"completion_bars: got 0, expected 1 or more"),
+        ("optimiser.rate=-1e-3", r"optimiser\.rate: got -0\.001, expected 0 or more"),
+        ("optimiser.clip=.nan", r"optimiser\.clip: got nan, expected 0 or more"),
+        ("model.dropout=1.5", r"model\.dropout: got 1\.5, expected a share, from 0 to 1"),
     ],
 )
 def test_errors_name_the_place(override, message):

@@ -12,6 +12,7 @@ from rwkv_music_train.personalize import (  # noqa: E402
     most_steps,
     started,
     tune_state,
+    tuning,
     write_memory,
 )
 from rwkv_music_train.weights import model_of, weights_of  # noqa: E402
@@ -26,7 +27,7 @@ from rwkv_music.model.rwkv import RwkvMusicModel  # noqa: E402
 from rwkv_music.tokenizer import load_vocabulary  # noqa: E402
 
 V = load_vocabulary()
-FEW = TuneOptions(steps=12, batch=2, length=64, rate=0.5, check_every=4)
+FEW = TuneOptions(steps=12, batch=2, length=64, rate=3.0, check_every=4)
 
 
 def music(weights):
@@ -107,3 +108,29 @@ def test_two_pieces_are_too_few_to_look():
 def test_without_pieces_there_is_nothing_to_learn():
     with pytest.raises(ConfigError, match="no piece"):
         tune_state(weights_of(model()), [], FEW)
+
+
+def test_a_step_moves_all_layers_together_as_far_as_the_rate_says():
+    made = model(shaken=0.1).eval().requires_grad_(False)
+    ways = tuning(made, [piece(0)], FEW)
+    before = torch.zeros(2, 64, 64)
+    lengths = []
+    for states in ways:
+        now = torch.stack([state[0] for state in states])
+        lengths.append((now - before).norm().item())
+        before = now
+    assert lengths[0] == pytest.approx(FEW.rate, rel=1e-3)
+    assert lengths == sorted(lengths, reverse=True)
+    assert lengths[-1] < 0.05 * FEW.rate
+
+
+def test_windows_told_together_have_the_loss_of_windows_told_alone():
+    made = model(shaken=0.1).eval()
+    generator = torch.Generator().manual_seed(3)
+    states = [torch.randn(1, 64, 64, generator=generator) for _ in range(2)]
+    windows = validation_windows([piece(50, 7), piece(51, 12)], V, 64, 0, 0)
+    assert len(windows) > 9
+    alone = [loss_from(made, [window], states) for window in windows]
+    nats, targets = loss_from(made, windows, states)
+    assert targets == sum(count for _, count in alone)
+    assert nats == pytest.approx(sum(loss * count for loss, count in alone) / targets, rel=1e-5)

@@ -3,13 +3,16 @@
 import json
 import subprocess
 import sys
+import weakref
+from contextlib import nullcontext
 
 import pytest
 
 torch = pytest.importorskip("torch", reason="training needs torch: pip install .[train]")
 
+from rwkv_music_train import ranks  # noqa: E402
 from rwkv_music_train.loop import Trainer  # noqa: E402
-from rwkv_music_train.ranks import Ranks, choose_device  # noqa: E402
+from rwkv_music_train.ranks import Ranks, choose_device, joined  # noqa: E402
 from training_samples import prepared, tiny_config  # noqa: E402
 
 from rwkv_music.errors import ConfigError  # noqa: E402
@@ -70,6 +73,33 @@ def test_two_gloo_processes_equal_one(tmp_path):
     alone = Trainer(tiny_config(data, tmp_path / "one", *settings(order), "run.steps=6"))
     assert again.progress.step == STEPS
     assert again.step()[0] == pytest.approx(alone.step()[0], rel=1e-5)
+
+
+class _Held:
+    """What holds itself, as modules with hooks do."""
+
+    def __init__(self):
+        self.itself = self
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_was_trained_is_gone_when_processes_part(monkeypatch, fails):
+    """Gloo waits forever for the lock of a process that lets go of it by DDP's reducer."""
+    seen, found = [], []
+
+    def work():
+        held = _Held()
+        seen.append(weakref.ref(held))
+        if fails:
+            raise ValueError("no room")
+
+    monkeypatch.setattr(ranks.dist, "init_process_group", lambda kind: None)
+    monkeypatch.setattr(ranks.dist, "get_rank", lambda: 0)
+    monkeypatch.setattr(ranks.dist, "destroy_process_group", lambda: found.append(seen[0]()))
+    failure = pytest.raises(ValueError, match="no room") if fails else nullcontext()
+    with failure, joined("cpu", {"WORLD_SIZE": "2"}):
+        work()
+    assert found == [None]
 
 
 def test_rows_are_shared_without_a_rest():

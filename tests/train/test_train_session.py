@@ -1,10 +1,17 @@
 """A whole run with all that it shows; and the run that only tries everything."""
 
+import gc
+import weakref
+from contextlib import contextmanager
+
 import pytest
 
 torch = pytest.importorskip("torch", reason="training needs torch: pip install .[train]")
 pytest.importorskip("tensorboard", reason="training needs tensorboard: pip install .[train]")
 
+from rwkv_music_train import session  # noqa: E402
+from rwkv_music_train.loop import Trainer  # noqa: E402
+from rwkv_music_train.ranks import Ranks  # noqa: E402
 from rwkv_music_train.session import measure_steps, rehearse, train  # noqa: E402
 from training_samples import prepared, tiny_config  # noqa: E402
 
@@ -42,6 +49,26 @@ def test_tensorboard_shows_figures_and_samples(data, tmp_path):
         "0.truth.png",
     }
     assert len(read_phrase(samples / "0.truth.mid")) <= 8
+
+
+def test_the_trainer_is_gone_before_the_processes_part(data, tmp_path, monkeypatch):
+    seen, found = [], []
+
+    class Watched(Trainer):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            seen.append(weakref.ref(self))
+
+    @contextmanager
+    def joined(device):
+        yield Ranks()
+        gc.collect()
+        found.append(seen[0]())
+
+    monkeypatch.setattr(session, "Trainer", Watched)
+    monkeypatch.setattr(session, "joined", joined)
+    train(tiny_config(data, tmp_path / "run", "run.steps=1", "run.samples=0"))
+    assert found == [None]
 
 
 def test_a_rehearsal_goes_through_everything_and_leaves_nothing(data, tmp_path):

@@ -5,6 +5,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs torch: pip install .[train]")
 
+from click.testing import CliRunner  # noqa: E402
+from rwkv_music_train.cli import cli  # noqa: E402
+from rwkv_music_train import weights as weights_module  # noqa: E402
 from rwkv_music_train.config import SIZES, ModelShape  # noqa: E402
 from rwkv_music_train.loop import Trainer  # noqa: E402
 from rwkv_music_train.model import Rwkv7  # noqa: E402
@@ -16,8 +19,10 @@ from rwkv_music_train.weights import (  # noqa: E402
 )
 from training_samples import prepared, tiny_config  # noqa: E402
 
+from rwkv_music.engine import native  # noqa: E402
 from rwkv_music.errors import CheckpointError, ConfigError  # noqa: E402
 from rwkv_music.model.config import ModelConfig  # noqa: E402
+from rwkv_music.model.packed_weights import load_checkpoint  # noqa: E402
 from rwkv_music.model.weights import load_weights  # noqa: E402
 from rwkv_music.tokenizer import load_vocabulary  # noqa: E402
 
@@ -139,3 +144,34 @@ def test_sizes_by_name(tmp_path):
         read_config(None, ("model.size=huge",))
     billions = ModelConfig.sized(*SIZES["3B"], 65536).parameters / 1e9
     assert 2.8 < billions < 3.1
+
+
+@pytest.mark.skipif(bool(native.absence()), reason="the native engine is not built")
+@pytest.mark.parametrize("bits", ["8", "4"])
+def test_a_run_is_exported_quantised(tmp_path, bits):
+    """What `models quantize` makes of the bfloat16 file, so that one's memories fit it."""
+    (tmp_path / "run").mkdir()
+    Trainer(tiny_config(prepared(tmp_path), tmp_path / "run")).save()
+    checkpoint = tmp_path / "run" / "checkpoint.safetensors"
+    whole, packed = tmp_path / "whole.safetensors", tmp_path / "packed.safetensors"
+    for out, more in ((whole, ()), (packed, ("--bits", bits))):
+        words = ["export", str(checkpoint), "-o", str(out), *more]
+        result = CliRunner().invoke(cli, words, catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+    made, meant = load_checkpoint(packed), load_weights(whole)
+    assert made.bits == int(bits)
+    assert made.fingerprint == meant.fingerprint
+    assert made.facts == meant.facts
+    assert packed.stat().st_size < 0.8 * whole.stat().st_size
+    with pytest.raises(CheckpointError, match="quantised weights"):
+        load_model(packed)
+    both = ["export", str(checkpoint), "-o", str(packed), "--bits", bits, "--float32"]
+    assert "not both" in CliRunner().invoke(cli, both).output
+
+
+def test_without_the_compiled_engine_nothing_is_quantised(tmp_path, monkeypatch):
+    monkeypatch.setattr(weights_module, "absence", lambda: "no compiler")
+    out = tmp_path / "packed.safetensors"
+    with pytest.raises(ConfigError, match=r"--bits 8: .* \(no compiler\); .* without --bits"):
+        export_weights(out, model(), {}, bits=8)
+    assert not out.exists()

@@ -91,20 +91,26 @@ def sample(
 @click.argument("model", type=_file)
 @click.option("-o", "--out", type=_file, required=True, help="The daemon's model file.")
 @click.option("--float32", is_flag=True, help="Twice the size, the numbers as they were trained.")
+@click.option("--bits", type=click.Choice(("8", "4")), help="Quantised: a half, or a quarter.")
 @click.option("--note", multiple=True, help="KEY=TEXT for the training facts (repeatable).")
-def export(model: Path, out: Path, float32: bool, note: tuple[str, ...]) -> None:
+def export(model: Path, out: Path, float32: bool, bits: str | None, note: tuple[str, ...]) -> None:
     """Write a run's weights as the daemon loads them.
 
-    A safetensors file, in bfloat16 unless told otherwise.
+    A safetensors file, in bfloat16 unless told otherwise. What is quantised plays, and can be
+    trained no further.
 
     Example: train export run/checkpoint.safetensors -o my.safetensors --note data="my own pieces"
     """
     from ..checkpoint import load_run, training_facts
     from ..weights import export_weights
 
+    if float32 and bits:
+        raise click.UsageError("choose --float32 or --bits, not both")
     stored = load_run(model)
     facts = training_facts(stored) | dict(item.partition("=")[::2] for item in note)
-    export_weights(out, stored.model(), facts, bfloat16=not float32)
+    export_weights(
+        out, stored.model(), facts, bfloat16=not float32, bits=int(bits) if bits else None
+    )
     click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
 
 
@@ -132,13 +138,13 @@ def import_(weights: Path, out: Path, new_tokens: bool) -> None:
 @click.argument("midi", type=_place, nargs=-1, required=True)
 @click.option("-o", "--out", type=_file, required=True, help="The memory that the daemon loads.")
 @click.option("-m", "--model", type=_file, help="The model; without it, the shipped one.")
-@click.option("--steps", type=_some, default=60, show_default=True, help="More for more pieces.")
+@click.option("--steps", type=_some, default=16, show_default=True, help="More for more pieces.")
 @click.option(
     "--rate",
     type=click.FloatRange(0, min_open=True),
-    default=0.05,
+    default=1.5,
     show_default=True,
-    help="Lower where the loss jumps.",
+    help="How far the state moves in the first step.",
 )
 def personalize(
     midi: tuple[Path, ...], out: Path, model: Path | None, steps: int, rate: float

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from ..doctor import Finding
 
 _file = click.Path(path_type=Path, dir_okay=False)
 _folder = click.Path(path_type=Path, file_okay=False)
@@ -141,18 +146,26 @@ def doctor() -> None:
 
     Example: train doctor
     """
-    from ..doctor import State, examine
+    from ..doctor import examine, examine_torch
 
-    missing = 0
-    for finding in examine():
-        missing += finding.state is State.MISSING
-        click.echo(click.style(f"{finding.state.value:8}", _MARKS[finding.state.value]), nl=False)
-        click.echo(finding.what)
-        if finding.remedy:
-            click.echo(f"{'':8}-> {finding.remedy}")
+    missing = _shown(examine())
+    click.echo("loading PyTorch ...", err=True)  # in silence, half a minute would look like a fault
+    missing += _shown(examine_torch())
     if missing:
         click.echo(f"{missing} missing: nothing can be trained like this", err=True)
         raise SystemExit(1)
+
+
+def _shown(findings: Iterable[Finding]) -> int:
+    """Print each as it comes; how many are missing."""
+    missing = 0
+    for finding in findings:
+        state = finding.state.value
+        missing += state == "missing"
+        click.echo(click.style(f"{state:8}", _MARKS[state]) + finding.what)
+        if finding.remedy:
+            click.echo(f"{'':8}-> {finding.remedy}")
+    return missing
 
 
 COMMANDS = (run, model, estimate, doctor)

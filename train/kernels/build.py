@@ -16,7 +16,6 @@ import platform
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,12 +26,14 @@ import torch
 
 from rwkv_music.atomic_file import replacing
 
+from ..build_tools import banner, cpp_compiler, find, find_nvcc, scripts_first
 from ..visual_studio import take_environment
 
 VARIABLE = "RWKV_MUSIC_KERNELS"
 OLDEST = 80  # the compute capability from which on tensor cores take TF32
 SOURCES = Path(__file__).parent / "csrc"
 _log = logging.getLogger(__name__)
+_version = cache(banner)  # it does not change while we run
 
 
 class BuildError(Exception):
@@ -100,18 +101,32 @@ def cuda_recipe(capabilities: Sequence[int]) -> Recipe:
 
 def load(wanted: Recipe) -> None:
     """Loads a library, from the cache or compiled now. Raises BuildError, OSError."""
-    suffix = ".dll" if sys.platform == "win32" else ".so"
-    path = cache_folder() / f"{wanted.name}-{fingerprint(wanted)}{suffix}"
+    path = library_path(wanted)
     if path.exists():
         torch.ops.load_library(str(path))
         return
-    missing = _missing_compiler()
+    if missing := what_is_missing(wanted):
+        raise BuildError(f"{wanted.name} cannot be compiled: {'; '.join(missing)}")
+    _log.warning("wkv7: compiling the kernels for this machine, once (into %s)", path.parent)
     with _scripts_on_path():
-        missing += _missing_tools(wanted)
-        if missing:
-            raise BuildError(f"{wanted.name} cannot be compiled: {'; '.join(missing)}")
-        _log.warning("wkv7: compiling the kernels for this machine, once (into %s)", path.parent)
         _compile_and_load(wanted, path)
+
+
+def library_path(wanted: Recipe) -> Path:
+    """Where a library is kept once it is compiled."""
+    suffix = ".dll" if sys.platform == "win32" else ".so"
+    return cache_folder() / f"{wanted.name}-{fingerprint(wanted)}{suffix}"
+
+
+def what_is_missing(wanted: Recipe) -> list[str]:
+    """What a library cannot be compiled without, and how to get it. On Windows this process has the
+    compiler's environment afterwards, if there is one."""
+    missing = _missing_compiler()
+    if not find("ninja"):
+        missing.append("no ninja: pip install ninja")
+    if wanted.nvcc_flags and not find_nvcc():
+        missing.append(f"no nvcc: install the CUDA toolkit {torch.version.cuda}, or set CUDA_HOME")
+    return missing
 
 
 def cache_folder() -> Path:
@@ -131,9 +146,9 @@ def fingerprint(wanted: Recipe) -> str:
     for path in sorted([*SOURCES.glob("*.h"), *(SOURCES / name for name in wanted.files)]):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     parts = [wanted.name, *wanted.flags, "", *wanted.nvcc_flags, torch.__version__, _processor()]
-    parts.append(_version(_compiler()))
+    parts.append(_version(*cpp_compiler(system=sys.platform).split()))
     if wanted.nvcc_flags:
-        parts.append(_version(_nvcc() or "nvcc"))
+        parts.append(_version(find_nvcc() or "nvcc"))
     digest.update("\0".join(parts).encode())
     return digest.hexdigest()[:16]
 
@@ -153,33 +168,14 @@ def _cpp_flags() -> tuple[str, ...]:
     return ("-O3", native, "-ffp-contract=fast", "-fno-math-errno")
 
 
-def _compiler() -> str:
-    return os.environ.get("CXX") or ("cl" if sys.platform == "win32" else "c++")
-
-
-def _nvcc() -> str | None:
-    home = os.environ.get("CUDA_HOME") or os.environ.get("CUDA_PATH")
-    return shutil.which("nvcc", path=f"{home}/bin") if home else shutil.which("nvcc")
-
-
 def _missing_compiler() -> list[str]:
-    """What is said where there is no C++ compiler. On Windows this process has the compiler's
-    environment afterwards, if there is one."""
     if sys.platform == "win32" and not os.environ.get("CXX"):
         taken = take_environment()
         return [] if taken.ready else [f"no C++ compiler ({taken.what}): {taken.remedy}"]
-    if shutil.which(_compiler().split()[0]):
+    command = cpp_compiler(system=sys.platform)
+    if shutil.which(command.split()[0]):
         return []
-    return [f"no C++ compiler ({_compiler()}): install g++ or clang++, or set CXX"]
-
-
-def _missing_tools(wanted: Recipe) -> list[str]:
-    missing = []
-    if not shutil.which("ninja"):
-        missing.append("no ninja: pip install ninja")
-    if wanted.nvcc_flags and not _nvcc():
-        missing.append(f"no nvcc: install the CUDA toolkit {torch.version.cuda}, or set CUDA_HOME")
-    return missing
+    return [f"no C++ compiler ({command}): install g++ or clang++, or set CXX"]
 
 
 def _compile_and_load(wanted: Recipe, path: Path) -> None:
@@ -210,21 +206,11 @@ def _compile_and_load(wanted: Recipe, path: Path) -> None:
 def _scripts_on_path() -> Iterator[None]:
     """A virtual environment that was not activated still has its ninja."""
     before = os.environ.get("PATH", "")
-    os.environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), before])
+    os.environ["PATH"] = scripts_first(os.environ)
     try:
         yield
     finally:
         os.environ["PATH"] = before
-
-
-@cache
-def _version(compiler: str) -> str:
-    command = [*compiler.split(), "--version"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError:
-        return "none"
-    return done.stdout
 
 
 def _processor() -> str:

@@ -22,6 +22,7 @@ from .build import absence
 from .chunked import wkv7_chunked
 
 SEGMENT = 64  # steps from one kept state to the next
+MOST_BLOCKS = 65_535  # that CUDA takes along the axes of a grid on which rows and heads lie
 _KERNEL_DTYPES = (torch.float32, torch.bfloat16)
 
 
@@ -51,7 +52,8 @@ def wkv7(
     nothing waits for it. float32 and bfloat16 are computed by the kernels of this package, which
     are compiled when they are first needed; other dtypes and devices, and machines that cannot
     compile, get the PyTorch form (a message says so).
-    Raises ValueError for shapes and dtypes that do not fit.
+    Raises ValueError for shapes and dtypes that do not fit, and on a GPU for more than 65,535 rows
+    or heads.
     """
     inputs = (r_BTHN, log_w_BTHN, k_BTHN, v_BTHN, a_BTHN, b_BTHN)
     _check(inputs, initial_state_BHNN, resets_BT)
@@ -82,6 +84,11 @@ def _check(inputs: tuple[Tensor, ...], state: Tensor | None, resets: Tensor | No
                 f" point numbers {tuple(shape)} on {device}, as r"
             )
     batch, steps, heads, size = shape
+    if device.type == "cuda" and max(batch, heads) > MOST_BLOCKS:
+        raise ValueError(
+            f"wkv7: {batch} rows of {heads} heads, expected at most {MOST_BLOCKS} of either on a"
+            " GPU; take the batch in parts (run.accumulate)"
+        )
     if state is not None and (state.shape != (batch, heads, size, size) or state.device != device):
         raise ValueError(
             f"wkv7: the initial state is {tuple(state.shape)} on {state.device}, expected"

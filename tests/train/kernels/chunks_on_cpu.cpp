@@ -79,4 +79,7 @@ void backward_float32(int rows, unsigned seed, Shape shape, Backward<float> call
 void backward_bfloat16(int rows, unsigned seed, Shape shape, Backward<bf16> call) {
   backward_rows(rows, shape, call, seed);
 }
+
+// What a tensor core sees of a number that was made fit for it.
+std::uint32_t seen_of(std::uint32_t bits) { return tf32(bits_to_float(bits)) & 0xffffe000; }
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import os
 import shutil
 import subprocess
@@ -35,15 +36,24 @@ Backward = structure(
 )
 
 
-def compiled(source: str, folder: Path, *more: str) -> ctypes.CDLL:
-    """One of this folder's C++ files, with the kernels' headers at hand; more flags or files."""
+def compiled(source: str, cache: pytest.Cache, *more: str) -> ctypes.CDLL:
+    """One of this folder's C++ files, with the kernels' headers at hand; more flags or files. What
+    was compiled is kept in pytest's cache until a source, a flag or the compiler is another."""
     compiler = os.environ.get("CXX") or shutil.which("c++")
     if not compiler:
         pytest.skip("no C++ compiler")
-    path = folder / f"{source}.so"
     always = ["-std=c++17", "-O2", "-fPIC", "-shared", "-Wall", "-Werror", "-Wno-unknown-pragmas"]
-    files = [f"-I{SOURCES}", f"-I{HERE}", str(HERE / source), "-o", str(path)]
-    subprocess.run([*compiler.split(), *always, *more, *files], check=True)
+    command = [*compiler.split(), *always, *more, f"-I{SOURCES}", f"-I{HERE}", str(HERE / source)]
+    version = subprocess.run([*compiler.split(), "--version"], capture_output=True, check=True)
+    made_of = hashlib.sha256(version.stdout + repr(command).encode())
+    for folder in (SOURCES, HERE):
+        for file in sorted([*folder.glob("*.h"), *folder.glob("*.cpp")]):
+            made_of.update(file.name.encode() + file.read_bytes())
+    path = cache.mkdir("kernels") / f"{source}-{made_of.hexdigest()[:16]}.so"
+    if not path.exists():
+        part = path.with_suffix(f".{os.getpid()}")
+        subprocess.run([*command, "-o", str(part)], check=True)
+        part.replace(path)
     return ctypes.CDLL(str(path))
 
 

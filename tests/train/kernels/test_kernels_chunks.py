@@ -4,6 +4,7 @@ The same headers that nvcc compiles are compiled with the C++ compiler; `cuda_on
 block: threads in random order between barriers, matrix fragments as the PTX manual lays them out.
 """
 
+from ctypes import c_uint32
 from functools import partial
 
 import pytest
@@ -22,8 +23,8 @@ from wkv_samples import (  # noqa: E402
 
 
 @pytest.fixture(scope="module")
-def library(tmp_path_factory):
-    return compiled("chunks_on_cpu.cpp", tmp_path_factory.mktemp("chunks"))
+def library(request):
+    return compiled("chunks_on_cpu.cpp", request.config.cache)
 
 
 def run(library, values, resets, rows, seed=3):
@@ -67,3 +68,41 @@ def test_no_barrier_is_missing(library):
     for other in others:
         for name, x in first.items():
             assert torch.equal(x, other[name]), name
+
+
+def seen_of(library, x):
+    """float32 numbers as the tensor cores see them."""
+    library.seen_of.argtypes, library.seen_of.restype = [c_uint32], c_uint32
+    bits = [library.seen_of(b) for b in x.view(torch.int32).tolist()]
+    return torch.tensor(bits, dtype=torch.int64).to(torch.int32).view(torch.float32)
+
+
+def test_tensor_cores_see_numbers_without_bias(library):
+    """About as near as rounding, and exactly what they can hold."""
+    x = torch.randn(20_000, generator=torch.Generator().manual_seed(0))
+    rounded = ((x.view(torch.int32) + 0x1000) & -0x2000).view(torch.float32)
+    error, least = ((seen - x) / x for seen in (seen_of(library, x), rounded))
+    assert error.norm() < 1.1 * least.norm()
+    assert error.mean().abs() < 2**-17
+    exact = torch.arange(-3000, 3000).to(torch.bfloat16).float()
+    assert torch.equal(seen_of(library, exact), exact)
+
+
+@pytest.mark.parametrize("bits", [0x7FFFFFFF, -1, 0x7FC00000])
+def test_tensor_cores_see_what_is_not_a_number(library, bits):
+    """The first is what a GPU's arithmetic makes; so is infinity seen."""
+    nan = torch.tensor([bits], dtype=torch.int32).view(torch.float32)
+    assert nan.isnan().all()
+    assert seen_of(library, nan).isnan().all()
+    assert seen_of(library, torch.tensor([-torch.inf])) == -torch.inf
+
+
+def test_what_is_not_a_number_comes_out_again(library):
+    values = [x.detach() for x in inputs(2, 40, 1, torch.bfloat16)]
+    values[3][0, 20, 0, 3] = torch.nan  # v: row 3 of the state
+    got = run(library, values, None, 64)
+    assert got["y"][0, 20:, 0, 3].isnan().all()
+    assert got["end"][0, 0, 3].isnan().all()
+    assert got["y"][0, :16].isfinite().all()  # chunks before
+    assert got["y"][1].isfinite().all()
+    assert got["log_w"][0, 21:].isnan().all()

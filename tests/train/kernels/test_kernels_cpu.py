@@ -168,11 +168,11 @@ def test_bad_arguments_to_the_op_itself_are_refused():
     ("flags", "lanes"),
     [(("-mavx2", "-mfma"), 8), (("-msse4.1",), 4), (("-mavx2", "-mfma", "-DWKV7_PLAIN_LANES"), 8)],
 )
-def test_other_instruction_sets(tmp_path, flags, lanes):
+def test_other_instruction_sets(request, flags, lanes):
     if platform.machine().lower() not in ("x86_64", "amd64"):
         pytest.skip("these are instruction sets of x86")
     files = [str(SOURCES / name) for name in ("forward_cpu.cpp", "backward_cpu.cpp")]
-    library = compiled("heads_on_cpu.cpp", tmp_path, *flags, *files)
+    library = compiled("heads_on_cpu.cpp", request.config.cache, *flags, *files)
     assert library.lanes() == lanes
     resets = some_resets(2, 70)
     for dtype in (torch.float32, torch.bfloat16):

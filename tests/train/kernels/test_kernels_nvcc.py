@@ -1,5 +1,10 @@
-"""Every .cu file compiles for the GPUs that it is meant for, and their registers suffice."""
+"""Every .cu file compiles for the GPUs that it is meant for, and their registers suffice.
 
+That takes half a minute and more. What came out is kept in pytest's cache, so that only another
+source, flag or nvcc is compiled (`pytest --cache-clear` forgets it).
+"""
+
+import hashlib
 import os
 import re
 import shutil
@@ -19,18 +24,32 @@ MOST_SPILLED = 16  # bytes, stored and loaded: outside of the products
 _ENTRY = re.compile(r"Compiling entry function '(\w+)' for 'sm_(\d+)")
 _SPILL = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
 _USED = re.compile(r"Used (\d+) registers")
+_KEPT = "rwkv_music/kernels_of_nvcc"
 
 
 @pytest.fixture(scope="module")
-def figures(tmp_path_factory):
+def figures(request, tmp_path_factory):
     """(kernel, capability, registers, stack, spilled bytes) of every kernel that nvcc makes."""
     nvcc = shutil.which("nvcc")
     if not nvcc:
         pytest.skip("no nvcc: the CUDA toolkit is not installed")
-    folder = tmp_path_factory.mktemp("cuda")
+    flags = cuda_recipe(CAPABILITIES).nvcc_flags
+    version = subprocess.run([nvcc, "--version"], capture_output=True, check=True).stdout
+    made_of = hashlib.sha256(version + repr(flags).encode())
+    for path in sorted([*SOURCES.glob("*.cu"), *SOURCES.glob("*.h")]):
+        made_of.update(path.name.encode() + path.read_bytes())
+    kept = request.config.cache.get(_KEPT, {})
+    if kept.get("made_of") == made_of.hexdigest():
+        return [tuple(row) for row in kept["figures"]]
+    found = read(compile_all(nvcc, flags, tmp_path_factory.mktemp("cuda")))
+    request.config.cache.set(_KEPT, {"made_of": made_of.hexdigest(), "figures": found})
+    return found
+
+
+def compile_all(nvcc, flags, folder):
+    """What the compiler tells of all .cu files."""
     files = sorted(SOURCES.glob("*.cu"))
     assert files
-    flags = cuda_recipe(CAPABILITIES).nvcc_flags
 
     def compiled(path):
         command = [nvcc, "-c", *flags, "-Xptxas=-v", "--threads=2", str(path)]
@@ -41,7 +60,10 @@ def figures(tmp_path_factory):
         return done.stderr
 
     with ThreadPoolExecutor(1 if (os.cpu_count() or 1) < 4 else len(files)) as pool:
-        reports = "\n".join(pool.map(compiled, files))
+        return "\n".join(pool.map(compiled, files))
+
+
+def read(reports):
     found, entry, spill = [], None, None
     for line in reports.splitlines():
         if match := _ENTRY.search(line):

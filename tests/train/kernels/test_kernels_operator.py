@@ -6,6 +6,7 @@ torch = pytest.importorskip("torch", reason="training needs torch: pip install .
 
 from rwkv_music_train.kernels import wkv7  # noqa: E402
 from rwkv_music_train.kernels.chunked import wkv7_chunked  # noqa: E402
+from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
 from wkv_samples import (  # noqa: E402
     STRONGEST,
     inputs,
@@ -81,3 +82,11 @@ def test_what_does_not_fit_is_refused():
         wkv7(r, log_w, k, v, a, b, state[:1])
     with pytest.raises(ValueError, match="resets are"):
         wkv7(r, log_w, k, v, a, b, None, torch.zeros(2, 5))
+
+
+@pytest.mark.parametrize(("batch", "heads"), [(65_536, 1), (1, 65_536)])
+def test_a_grid_that_no_gpu_has_is_refused(batch, heads):
+    with FakeTensorMode():
+        values = [torch.empty(batch, 1, heads, 64, device="cuda") for _ in range(6)]
+        with pytest.raises(ValueError, match=f"{batch} rows of {heads} heads, expected at most"):
+            wkv7(*values)

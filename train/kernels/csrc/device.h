@@ -44,8 +44,11 @@ WKV7_DEVICE float exponential(float x) {
 #endif
 }
 
-// To the nearest TF32: the tensor cores ignore the 13 bits below.
-WKV7_DEVICE std::uint32_t tf32(float x) { return float_to_bits(x) + 0x1000; }
+// To a TF32 near it. The tensor cores cut off the 13 bits below, so x first grows by 0.36 (where its
+// mantissa is 1) to 0.72 (where it is nearly 2) of a TF32's last place: no bias on the average, an
+// error 1.06 times that of rounding, and what a TF32 holds exactly stays as it is. Adding half a
+// place to the bits would round, but turn a GPU's own NaN, 0x7fffffff, into -0.
+WKV7_DEVICE std::uint32_t tf32(float x) { return float_to_bits(x * (1 + 0.36f / 1024)); }
 WKV7_DEVICE float upper(float x) { return bits_to_float(float_to_bits(x) & 0xffffe000); }
 
 // C[16, 8 kTiles] += A[16, K] B[K, 8 kTiles] by a warp: a(row, k) and b(k, column) give the
