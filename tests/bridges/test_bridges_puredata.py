@@ -18,7 +18,7 @@ from rwkv_music_daemon.osc.requests import REQUESTS
 from rwkv_music_daemon.parameters import PARAMETERS
 
 PATCHES = Path(__file__).resolve().parents[2] / "bridge_scripts" / "puredata"
-SERVICE_PORT, EVENT_PORT = "7770", "7771"
+SERVICE_PORT, EVENT_PORT = "7770", "7772"
 PATIENCE_S = 20
 # What is heard over a TCP port is sent inside Pd: `rwkv-trigger bang`.
 REMOTE = """#N canvas 0 0 400 300 12;
@@ -169,7 +169,6 @@ def test_the_patch_loads_without_a_complaint(pd: PureData) -> None:
         ("rwkv-ask-params bang", "params", ()),
         ("rwkv-ping bang", "ping", (None,)),
         ("rwkv-request /rwkv/once/temperature 0.5", "once", ("temperature", 0.5)),
-        ("rwkv-request /rwkv/transport/bar 4 16 3 4", "transport/bar", (4, 16.0, 3, 4)),
     ],
 )
 def test_a_control_is_a_request(
@@ -197,6 +196,12 @@ def test_bars_of_a_trade_are_kept(pd: PureData) -> None:
     pd.send("rwkv-listen-bars 2")
     pd.send("rwkv-play-bars 8")
     assert pd.asked("rwkv-mode 1", "mode") == ("trade", 2, 8)
+
+
+def test_a_bar_of_a_song_has_a_beat_a_meter_and_a_number_that_sends_them(pd: PureData) -> None:
+    for message in ("rwkv-numerator 6", "rwkv-denominator 8", "rwkv-bar-line 16"):
+        pd.send(message)
+    assert pd.asked("rwkv-bar-number 4", "transport/bar") == (4, 16.0, 6, 8)
 
 
 def test_what_the_service_says_comes_out(pd: PureData) -> None:
@@ -228,7 +233,6 @@ def test_every_request_is_in_the_patch() -> None:
     text = (PATCHES / "rwkv_music.pd").read_text(encoding="utf-8")
     said = set(re.findall(r"/rwkv(?:/\w+)+", text))
     without = {a for a in REQUESTS if a.startswith("/rwkv/compose/")} | {"/rwkv/unsubscribe"}
-    without |= {"/rwkv/transport/bar"}  # of a host with a song; `rwkv-request` sends it
     assert said == set(REQUESTS) - without
     fields = (PATCHES / "rwkv_parameters.pd").read_text(encoding="utf-8")
     assert set(re.findall(r"/rwkv/set/(\w+)", fields)) == set(PARAMETERS)
