@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import platform
 import shutil
@@ -13,15 +14,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from rwkv_music.errors import PortError, RwkvMusicError
+from rwkv_music.errors import ConfigError, PortError, RwkvMusicError
+from rwkv_music.memory import load_memory
 from rwkv_music.model import load_model
 
 from .clock import SystemClock
 from .config_sections import Config, TransportConfig
+from .learned_file import LEARNED
 from .link_session import link_absence
+from .memories import start_memory
 from .osc.client import NoAnswerError, OscClient
 from .ports.base import MidiSystem
 from .ports.rtmidi import NO_VIRTUAL_PORTS, REMEDIES, apis_here, open_system, unavailable
+from .record import RECORD
+from .requirements import unusable_folders
 
 _PING_S = 0.5
 _OLDEST_PYTHON = (3, 11)
@@ -52,10 +58,11 @@ def examine(config: Config) -> Iterator[Finding]:
     yield virtual_port(config)
     yield clock(config.transport, config.midi.clock_input or config.midi.input)
     yield osc_port(config.osc.host, config.osc.port)
-    yield model(config.model.path, config.model.engine)
+    yield from model_and_memory(config)
+    yield from folders(config)
     yield realtime_priority()
     yield package("link", "link", "follows Ableton Link")
-    yield package("aiohttp", "monitor", "serves the web page")
+    yield package("aiohttp", "monitor", "serves the web page", is_needed=config.monitor.enabled)
     yield program(
         "C++ compiler",
         ("c++", "g++", "clang++", "cl"),
@@ -174,15 +181,48 @@ def osc_port(host: str, port: int) -> Finding:
         )
 
 
-def model(path: str, engine: str) -> Finding:
-    """Whether the model can be loaded."""
+def model_and_memory(config: Config) -> Iterator[Finding]:
+    """Whether the model can be loaded, and begin from the memory that is configured."""
     began_s = time.monotonic()
+    loaded = None
     try:
-        loaded = load_model(path, engine)
+        loaded = load_model(config.model.path, config.model.engine)
     except RwkvMusicError as error:
-        return Finding(State.MISSING, f"model: {error}", "check model.path and model.engine")
-    taken_ms = 1000 * (time.monotonic() - began_s)
-    return Finding(State.OK, f"model {loaded.name}, loaded in {taken_ms:.0f} ms")
+        yield Finding(State.MISSING, f"model: {error}", "check model.path and model.engine")
+    else:
+        taken_ms = 1000 * (time.monotonic() - began_s)
+        yield Finding(State.OK, f"model {loaded.name}, loaded in {taken_ms:.0f} ms")
+    name = config.model.memory
+    try:
+        path = start_memory(config)
+        if path is not None and loaded is not None:
+            load_memory(path, loaded)
+            yield Finding(State.OK, f"memory {name!r}, to begin from: {path}")
+    except ConfigError as error:
+        yield Finding(State.MISSING, str(error), "choose one of those, or none")
+    except RwkvMusicError as error:
+        remedy = "choose another; a memory belongs to the model that it was made with"
+        yield Finding(State.MISSING, f"model.memory: {name!r}: {error}", remedy)
+
+
+def folders(config: Config) -> Iterator[Finding]:
+    """Whether memories, what was learned and the record of who listens to us can be kept."""
+    lacks = [*unusable_folders(config)]
+    for lack in lacks:
+        yield Finding(State.MISSING, lack.what, lack.remedy)
+    data = config.service.data_path
+    if not lacks:
+        made = "" if data.exists() else ", which will be made"
+        yield Finding(State.OK, f"folder for what it remembers: {data}{made}")
+    for file in (data / LEARNED, data / RECORD.format(config.osc.port)):
+        try:
+            json.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            what = f"{file}: cannot be read, so it is ignored: {reason}"
+            yield Finding(State.ABSENT, what, "delete it; it is written again when it is needed")
 
 
 def realtime_priority() -> Finding:
@@ -218,10 +258,9 @@ def program(title: str, names: tuple[str, ...], use: str, remedy: str) -> Findin
     return Finding(State.ABSENT, f"{title}: not found; it {use}", remedy)
 
 
-def package(name: str, extra: str, use: str) -> Finding:
-    """A Python package that is good to have; it is not imported."""
+def package(name: str, extra: str, use: str, *, is_needed: bool = False) -> Finding:
+    """A Python package that is good to have, or asked for; it is not imported."""
     if importlib.util.find_spec(name) is not None:
         return Finding(State.OK, f"{name} is installed")
-    return Finding(
-        State.ABSENT, f"{name}: not installed; it {use}", f"pip install 'rwkv-music[{extra}]'"
-    )
+    state = State.MISSING if is_needed else State.ABSENT
+    return Finding(state, f"{name}: not installed; it {use}", f"pip install 'rwkv-music[{extra}]'")

@@ -112,6 +112,18 @@ def test_a_service_that_cannot_start_is_not_installed(
     words = ("service", "install", "--set", "model.path=/nowhere.safetensors")
     done = CliRunner().invoke(cli, words)
     assert "no file /nowhere.safetensors" in str(done.exception)
+    done = CliRunner().invoke(cli, ("service", "install", "--set", "model.memory=polka"))
+    assert "no memory 'polka'" in str(done.exception)
+
+
+def test_a_memory_that_comes_with_the_model_is_there_to_begin_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "this_systems", lambda: Systemd(tmp_path, Asked()))
+    words = "service install --dry-run --set model.memory=pop"
+    done = CliRunner().invoke(cli, words.split())
+    assert done.exit_code == 0, done.exception
+    assert "model.memory=pop" in done.output
 
 
 @pytest.mark.parametrize("kind", [Systemd, Launchd, TaskScheduler])
