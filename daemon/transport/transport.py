@@ -14,6 +14,7 @@ from .meters import BarSpan
 from .place import Place
 from .sources import Source, Sources
 from .timeline import Line
+from .told_bars import ToldBars
 
 
 class Transport:
@@ -35,6 +36,9 @@ class Transport:
         self._link, self._internal = self._sources.link, self._sources.internal
         line = Line(0, 0.0, 60e9 / tempo_bpm)
         self._place = Place(line, meter or Meter(), lambda: self._sources.has_song)
+        self._told_bars = ToldBars(
+            self._place, self._sources, self.osc_position, self._jump_over_osc
+        )
         self.select(source, 0)
         self.take_changes()
 
@@ -164,31 +168,12 @@ class Transport:
 
     def osc_bar(self, bar: BarSpan, t_ns: int) -> None:
         """The bar that the host is in, or that the position which it tells next is in."""
-        bars = self._place.bars
-        bars.keep_host_bar(bar, t_ns)
-        if not self._place.is_in_song:
-            return
-        leads = self._sources.allows(self._osc) and (
-            not self.playing or self._sources.charge is self._osc
-        )
-        by_number = leads and bars.has_bbt
-        beat = bars.beat_in_host_bar(self.beat_at(t_ns)) if by_number else None
-        if beat is None:
-            self._place.take_host_bar(t_ns, by_number=by_number)
-        else:
-            self._say_place_anew(bar, beat, t_ns)
+        self._told_bars.take_bar(bar, t_ns)
 
     def osc_bbt(self, bar: int, beat: float, t_ns: int) -> None:
         """The position in bars and the meter's own beats, both counted from 1."""
-        if not math.isfinite(beat):
-            return
-        bars = self._place.bars
-        beats = bars.beat_of(bar, beat)
-        if self._is_elsewhere(beats, t_ns):
-            self._say_place_anew(*bars.place_anew(bar, beat, t_ns), t_ns)
-        else:
-            self.osc_position(beats, t_ns)
-        bars.note_place(bar, beat, t_ns)
+        if math.isfinite(beat):
+            self._told_bars.take_place(bar, beat, t_ns)
 
     def osc_seconds(self, seconds: float, t_ns: int) -> None:
         """The position in seconds, right under a tempo that never changed: used only while no
@@ -337,19 +322,8 @@ class Transport:
         if self._sources.selected == "link":
             self._link.ask_to_play(plays, t_ns)
 
-    def _say_place_anew(self, bar: BarSpan, beat: float, t_ns: int) -> None:
-        """Bars are counted anew, from that one on: `beat` is our place in the new numbers, even
-        if it is the old one."""
-        if self.playing:
-            self._osc.jump(beat, t_ns)
-            self._take_charge(self._osc)  # so that its jump has been followed
-            self._place.locate(self._osc.line(t_ns), t_ns)
-        self.osc_position(beat, t_ns)
-        self._place.bars.count_from(bar)
-
-    def _is_elsewhere(self, beats: float, t_ns: int) -> bool:
-        """Whether a position told over OSC is a jump of ours, and no small one."""
-        if not self._sources.allows(self._osc) or not self._place.is_off(beats, t_ns):
-            return False
-        leads = self._sources.leader(t_ns) is self._osc
-        return not self.playing or (leads and self._osc.is_jump(beats, t_ns))
+    def _jump_over_osc(self, beat: float, t_ns: int) -> None:
+        """Be on that beat at once, while the music runs along what OSC tells."""
+        self._osc.jump(beat, t_ns)
+        self._take_charge(self._osc)  # so that its jump has been followed
+        self._place.locate(self._osc.line(t_ns), t_ns)
