@@ -194,6 +194,30 @@ def test_logs_come_in_the_order_of_their_times_and_go_on(tmp_path: Path) -> None
     assert list(islice(told, 2)) == ["09:04 e", "f"]
 
 
+JOURNAL = """#!/bin/sh
+# What it was asked for, and then what comes later, where somebody waits for that.
+echo "$@"
+case "$*" in *--follow*) echo later ;; esac
+exit $EXIT_CODE
+"""
+
+
+def test_the_journal_is_shown_and_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "journalctl"
+    program.write_text(JOURNAL, encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("EXIT_CODE", "0")
+    systemd = Systemd(tmp_path, Asked())
+    assert list(systemd.logs(20, follow=False)) == [
+        "--user -u rwkv-music.service -n 20 --no-pager"
+    ]
+    assert list(systemd.logs(20, follow=True))[1:] == ["later"]
+    monkeypatch.setenv("EXIT_CODE", "1")
+    with pytest.raises(ServiceError, match="journalctl"):
+        list(systemd.logs(20, follow=False))
+
+
 def test_no_log_is_said(tmp_path: Path) -> None:
     with pytest.raises(ServiceError, match="not run yet"):
         list(tail(tmp_path, 10, False))
