@@ -43,9 +43,9 @@ class OscDump:
             lines = self._output.read_text(encoding="utf-8").split("\n")[self._read : -1]
             for line in lines:
                 self._read += 1
-                _, found, arguments = line.partition(f" {address} ")
-                if found:
-                    return arguments.split()
+                words = line.split()
+                if address in words:
+                    return words[words.index(address) + 1 :]
             time.sleep(0.01)
         return []
 
