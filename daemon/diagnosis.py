@@ -56,6 +56,7 @@ def examine(config: Config) -> Iterator[Finding]:
     yield python()
     yield from midi_systems(config.midi.api)
     yield virtual_port(config)
+    yield from wanted_ports(config)
     yield clock(config.transport, config.midi.clock_input or config.midi.input)
     yield osc_port(config.osc.host, config.osc.port)
     yield from model_and_memory(config)
@@ -117,6 +118,8 @@ def virtual_port(config: Config) -> Finding:
         if system.api in NO_VIRTUAL_PORTS:
             system.open_input(names[0]).close()
             system.open_output(names[1]).close()
+            if config.midi.clock_input:
+                system.open_input(config.midi.clock_input).close()
             return Finding(State.OK, f"MIDI ports {names[0]!r} and {names[1]!r} exist")
         return _made_port(system)
     except PortError as error:
@@ -136,6 +139,33 @@ def _made_port(system: MidiSystem) -> Finding:
         f"a virtual MIDI port was made on {system.api}, and nobody can see it",
         "restart the MIDI system",
     )
+
+
+def wanted_ports(config: Config) -> Iterator[Finding]:
+    """Whether the keyboards and instruments are there that our ports are to be connected to."""
+    sources, destinations = config.midi.connect_from, config.midi.connect_to
+    if not sources and not destinations:
+        return
+    try:
+        system = open_system(config.midi.api, SystemClock())
+    except PortError:
+        return  # that there is none has been said
+    lines = (
+        ("midi.connect_from", sources, system.inputs()),
+        ("midi.connect_to", destinations, system.outputs()),
+    )
+    for key, names, there in lines:
+        for name in names:
+            found = next((port for port in there if name.casefold() in port.casefold()), None)
+            if found is not None:
+                yield Finding(State.OK, f"{key}: {name!r} is {found}")
+                continue
+            yield Finding(
+                State.ABSENT,
+                f"{key}: no port is called {name!r} now",
+                "it is connected when it comes; `rwkv-music-daemon ports` lists what is there",
+            )
+    system.close()
 
 
 def clock(transport: TransportConfig, clock_input: str) -> Finding:

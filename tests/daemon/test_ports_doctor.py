@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from rwkv_music_daemon import diagnosis, requirements
+from rwkv_music_daemon.clock import ManualClock
 from rwkv_music_daemon.commands.doctor import command
 from rwkv_music_daemon.config_sections import (
     Config,
@@ -18,6 +19,7 @@ from rwkv_music_daemon.config_sections import (
     TransportConfig,
 )
 from rwkv_music_daemon.diagnosis import Finding, State
+from rwkv_music_daemon.ports.memory import MemorySystem
 
 from rwkv_music.errors import PortError
 
@@ -158,6 +160,20 @@ def test_without_any_system_one_thing_is_missing(monkeypatch: pytest.MonkeyPatch
     assert diagnosis.virtual_port(Config()).state is State.MISSING
     wants_jack = Config(midi=MidiConfig(api="jack"))
     assert diagnosis.virtual_port(wants_jack).state is State.ABSENT  # jack itself is missing
+
+
+def test_a_keyboard_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    system = MemorySystem(ManualClock())
+    system.add_source("USB: Launchkey 49 MIDI 1")
+    monkeypatch.setattr(diagnosis, "open_system", lambda api, clock: system)
+    assert list(diagnosis.wanted_ports(Config())) == []
+    midi = MidiConfig(connect_from=("launchkey",), connect_to=("FLUID Synth",))
+    there, absent = diagnosis.wanted_ports(Config(midi=midi))
+    assert (there.state, there.remedy) == (State.OK, "")
+    assert "USB: Launchkey 49 MIDI 1" in there.what
+    assert absent.state is State.ABSENT
+    assert "'FLUID Synth'" in absent.what
+    assert "rwkv-music-daemon ports" in absent.remedy
 
 
 def test_a_compiler_is_named_by_what_is_to_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
