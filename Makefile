@@ -11,17 +11,34 @@ DATA ?=
 OUT ?= out/model
 TINY ?=
 EMBEDDED := rwkv_music/data/starter.safetensors
+# Tests that drive other programs: JACK, Ardour, Pure Data, Lua. They wait more than they compute.
+PROGRAMS := tests/loopback tests/bridges
 # A test that may take an hour: no limit of seconds ends it, nor that for what hangs in C.
 LONG := --timeout 3600 -o faulthandler_timeout=3600
 
-.PHONY: model model-card data-named demo test check lint types tests bench bench-peers abuse docs clean
+.PHONY: model model-card data-named demo test check sources programs lint types tests bench bench-peers abuse docs clean
 
 demo: .venv/demo.stamp
 	$(BIN)/rwkv-music-daemon demo --out out $(ARGS)
 
 test: check
 
+# All of it: two things at a time, so that one computes while the other waits. With ARGS, for a part
+# of the tests, one after the other.
+ifeq ($(strip $(ARGS)),)
+check: .venv/test.stamp
+	+@$(MAKE) --no-print-directory -j2 sources programs
+else
 check: lint types tests
+endif
+
+sources: lint types
+	$(BIN)/python -m pytest $(addprefix --ignore=,$(PROGRAMS))
+
+# What it says comes at its end, and not into the midst of what the others say.
+programs: .venv/test.stamp
+	@said=$$(mktemp); $(BIN)/python -m pytest -o cache_dir=.pytest_cache/programs $(PROGRAMS) >"$$said" 2>&1; \
+		ended=$$?; cat "$$said"; rm -f "$$said"; exit $$ended
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .
@@ -61,6 +78,7 @@ abuse: .venv/test.stamp
 	RWKV_MUSIC_ABUSE=1000000 $(BIN)/python -m pytest -m abuse tests/loopback $(ARGS)
 	RWKV_MUSIC_PERFORMANCES=1000 $(BIN)/python -m pytest $(LONG) tests/daemon/test_live_state.py $(ARGS)
 	RWKV_MUSIC_TRADE_BARS=4200 $(BIN)/python -m pytest $(LONG) tests/daemon/test_session_trade.py $(ARGS)
+	RWKV_MUSIC_ARDOUR=1 $(BIN)/python -m pytest -s tests/loopback/test_ardour.py $(ARGS)
 	$(BIN)/python -m benchmarks.flood
 
 docs: .venv/demo.stamp

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import platform
 import shutil
@@ -13,15 +14,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from rwkv_music.errors import PortError, RwkvMusicError
+from rwkv_music.errors import ConfigError, PortError, RwkvMusicError
+from rwkv_music.memory import load_memory
 from rwkv_music.model import load_model
 
 from .clock import SystemClock
 from .config_sections import Config, TransportConfig
+from .learned_file import LEARNED
 from .link_session import link_absence
+from .memories import start_memory
 from .osc.client import NoAnswerError, OscClient
 from .ports.base import MidiSystem
 from .ports.rtmidi import NO_VIRTUAL_PORTS, REMEDIES, apis_here, open_system, unavailable
+from .record import RECORD
+from .requirements import unusable_folders
 
 _PING_S = 0.5
 _OLDEST_PYTHON = (3, 11)
@@ -50,12 +56,14 @@ def examine(config: Config) -> Iterator[Finding]:
     yield python()
     yield from midi_systems(config.midi.api)
     yield virtual_port(config)
+    yield from wanted_ports(config)
     yield clock(config.transport, config.midi.clock_input or config.midi.input)
     yield osc_port(config.osc.host, config.osc.port)
-    yield model(config.model.path, config.model.engine)
+    yield from model_and_memory(config)
+    yield from folders(config)
     yield realtime_priority()
     yield package("link", "link", "follows Ableton Link")
-    yield package("aiohttp", "monitor", "serves the web page")
+    yield package("aiohttp", "monitor", "serves the web page", is_needed=config.monitor.enabled)
     yield program(
         "C++ compiler",
         ("c++", "g++", "clang++", "cl"),
@@ -110,6 +118,8 @@ def virtual_port(config: Config) -> Finding:
         if system.api in NO_VIRTUAL_PORTS:
             system.open_input(names[0]).close()
             system.open_output(names[1]).close()
+            if config.midi.clock_input:
+                system.open_input(config.midi.clock_input).close()
             return Finding(State.OK, f"MIDI ports {names[0]!r} and {names[1]!r} exist")
         return _made_port(system)
     except PortError as error:
@@ -129,6 +139,33 @@ def _made_port(system: MidiSystem) -> Finding:
         f"a virtual MIDI port was made on {system.api}, and nobody can see it",
         "restart the MIDI system",
     )
+
+
+def wanted_ports(config: Config) -> Iterator[Finding]:
+    """Whether the keyboards and instruments are there that our ports are to be connected to."""
+    sources, destinations = config.midi.connect_from, config.midi.connect_to
+    if not sources and not destinations:
+        return
+    try:
+        system = open_system(config.midi.api, SystemClock())
+    except PortError:
+        return  # that there is none has been said
+    lines = (
+        ("midi.connect_from", sources, system.inputs()),
+        ("midi.connect_to", destinations, system.outputs()),
+    )
+    for key, names, there in lines:
+        for name in names:
+            found = next((port for port in there if name.casefold() in port.casefold()), None)
+            if found is not None:
+                yield Finding(State.OK, f"{key}: {name!r} is {found}")
+                continue
+            yield Finding(
+                State.ABSENT,
+                f"{key}: no port is called {name!r} now",
+                "it is connected when it comes; `rwkv-music-daemon ports` lists what is there",
+            )
+    system.close()
 
 
 def clock(transport: TransportConfig, clock_input: str) -> Finding:
@@ -174,15 +211,48 @@ def osc_port(host: str, port: int) -> Finding:
         )
 
 
-def model(path: str, engine: str) -> Finding:
-    """Whether the model can be loaded."""
+def model_and_memory(config: Config) -> Iterator[Finding]:
+    """Whether the model can be loaded, and begin from the memory that is configured."""
     began_s = time.monotonic()
+    loaded = None
     try:
-        loaded = load_model(path, engine)
+        loaded = load_model(config.model.path, config.model.engine)
     except RwkvMusicError as error:
-        return Finding(State.MISSING, f"model: {error}", "check model.path and model.engine")
-    taken_ms = 1000 * (time.monotonic() - began_s)
-    return Finding(State.OK, f"model {loaded.name}, loaded in {taken_ms:.0f} ms")
+        yield Finding(State.MISSING, f"model: {error}", "check model.path and model.engine")
+    else:
+        taken_ms = 1000 * (time.monotonic() - began_s)
+        yield Finding(State.OK, f"model {loaded.name}, loaded in {taken_ms:.0f} ms")
+    name = config.model.memory
+    try:
+        path = start_memory(config)
+        if path is not None and loaded is not None:
+            load_memory(path, loaded)
+            yield Finding(State.OK, f"memory {name!r}, to begin from: {path}")
+    except ConfigError as error:
+        yield Finding(State.MISSING, str(error), "choose one of those, or none")
+    except RwkvMusicError as error:
+        remedy = "choose another; a memory belongs to the model that it was made with"
+        yield Finding(State.MISSING, f"model.memory: {name!r}: {error}", remedy)
+
+
+def folders(config: Config) -> Iterator[Finding]:
+    """Whether memories, what was learned and the record of who listens to us can be kept."""
+    lacks = [*unusable_folders(config)]
+    for lack in lacks:
+        yield Finding(State.MISSING, lack.what, lack.remedy)
+    data = config.service.data_path
+    if not lacks:
+        made = "" if data.exists() else ", which will be made"
+        yield Finding(State.OK, f"folder for what it remembers: {data}{made}")
+    for file in (data / LEARNED, data / RECORD.format(config.osc.port)):
+        try:
+            json.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            what = f"{file}: cannot be read, so it is ignored: {reason}"
+            yield Finding(State.ABSENT, what, "delete it; it is written again when it is needed")
 
 
 def realtime_priority() -> Finding:
@@ -218,10 +288,9 @@ def program(title: str, names: tuple[str, ...], use: str, remedy: str) -> Findin
     return Finding(State.ABSENT, f"{title}: not found; it {use}", remedy)
 
 
-def package(name: str, extra: str, use: str) -> Finding:
-    """A Python package that is good to have; it is not imported."""
+def package(name: str, extra: str, use: str, *, is_needed: bool = False) -> Finding:
+    """A Python package that is good to have, or asked for; it is not imported."""
     if importlib.util.find_spec(name) is not None:
         return Finding(State.OK, f"{name} is installed")
-    return Finding(
-        State.ABSENT, f"{name}: not installed; it {use}", f"pip install 'rwkv-music[{extra}]'"
-    )
+    state = State.MISSING if is_needed else State.ABSENT
+    return Finding(state, f"{name}: not installed; it {use}", f"pip install 'rwkv-music[{extra}]'")

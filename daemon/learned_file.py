@@ -13,7 +13,7 @@ from rwkv_music.errors import RwkvMusicError
 
 from .midi_map import MidiTrigger
 
-_NAME = "learned.json"
+LEARNED = "learned.json"  # in the folder of the service
 _LEARNED, _CONFIGURED = "learned", "configured"
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ class LearnedFile:
     the file or by `--set`, is what the user said last. Never raises."""
 
     def __init__(self, folder: Path, configured: Triggers) -> None:
-        self.path = folder / _NAME
+        self.path = folder / LEARNED
         self._configured = dict(configured)
 
     def read(self) -> dict[str, MidiTrigger]:

@@ -10,6 +10,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from rwkv_music.errors import ConfigError
+
+from .config import Config
 from .messages import Memory
 from .osc.arguments import OscError
 from .osc.subscribers import Address
@@ -22,6 +25,20 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _-]{0,63}", re.ASCII)
 def shipped_memories() -> Path:
     """The folder of those that come with the embedded model: manners to begin in."""
     return Path(str(resources.files("rwkv_music").joinpath("data", MEMORIES)))
+
+
+def start_memory(config: Config) -> Path | None:
+    """The file of the memory to begin from; None where none is configured. Raises ConfigError when
+    there is no such memory."""
+    name = config.model.memory
+    if not name:
+        return None
+    memories = Memories(config.service.data_path / MEMORIES, shipped_memories())
+    path = memories.find(name) if name in memories.names() else None
+    if path is None:
+        there = ", ".join(memories.names()) or "none"
+        raise ConfigError(f"model.memory: there is no memory {name!r}; there are: {there}")
+    return path
 
 
 class Memories:

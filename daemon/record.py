@@ -11,6 +11,8 @@ from rwkv_music.atomic_file import replacing
 
 from .messages import Connections
 
+RECORD = "destinations-{}.json"  # in the folder of the service, for an OSC port
+
 log = logging.getLogger(__name__)
 
 
@@ -21,7 +23,7 @@ class Record:
 
     def __init__(self, folder: Path, osc_port: int) -> None:
         self._is_ours = osc_port != 0
-        self._path = folder / f"destinations-{osc_port}.json"
+        self._path = folder / RECORD.format(osc_port)
 
     def read(self) -> Connections | None:
         """What a service that was killed has left behind."""

@@ -109,16 +109,16 @@ class Rehearsal:
 
     def run_until_ns(self, end_ns: int) -> None:
         """Move on, in steps as small as the io loop's, or smaller where something is due."""
+        due_ns = self.output.pump()
         while self.clock.now_ns() < end_ns:
             next_ns = min(self.clock.now_ns() + _STEP_NS, end_ns)
-            due_ns = self.output.pump()
             if due_ns is not None and self.clock.now_ns() < due_ns < next_ns:
                 next_ns = due_ns
             self.clock.advance_to_ns(next_ns)
-            self.step()
+            due_ns = self.step()
 
-    def step(self) -> None:
-        """Everything that is due now, once."""
+    def step(self) -> int | None:
+        """Everything that is due now, once; when the next message is to be sent."""
         now_ns = self.clock.now_ns()
         while self._answers and self._answers[0][0] <= now_ns:
             answer = self._answers.popleft()[1]
@@ -137,7 +137,7 @@ class Rehearsal:
             self.worker.handle(messages)
         while self._free_ns <= now_ns and self.worker.work():
             self._free_ns = max(self._free_ns, now_ns) + self._worker_ns
-        self.output.pump()
+        return self.output.pump()
 
     def _answer(self, message: Message) -> None:
         self._answers.append((max(self._free_ns, self.clock.now_ns()) + self._worker_ns, message))

@@ -5,18 +5,44 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from rwkv_music.errors import ConfigError
 
 from .config import Config
-from .memories import MEMORIES, Memories
+from .memories import MEMORIES, start_memory
+from .models import MODELS
 
 _SCRIPTED = "scripted"  # its "path" is the name of a script
 
 
-def missing(config: Config) -> Iterator[str]:
-    """What is configured and is not there, each with what to do."""
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """Something that is configured and cannot be used. what: its key and what is wrong."""
+
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.remedy}"
+
+
+def missing(config: Config) -> Iterator[Lack]:
+    """What is configured and cannot be used, each with what to do."""
+    yield from missing_packages(config)
+    path = config.model.path
+    if path and config.model.engine != _SCRIPTED and not Path(path).expanduser().is_file():
+        yield Lack(f"model.path: there is no file {path}", "name one, or nothing: the embedded one")
+    try:
+        start_memory(config)
+    except ConfigError as error:
+        yield Lack(str(error), "`rwkv-music-daemon memory list` names them all")
+    yield from unusable_folders(config)
+
+
+def missing_packages(config: Config) -> Iterator[Lack]:
+    """What is asked for needs these."""
     wanted = (
         (
             config.transport.source == "link" or config.transport.link,
@@ -29,30 +55,42 @@ def missing(config: Config) -> Iterator[str]:
     )
     for is_wanted, what, module, extra in wanted:
         if is_wanted and importlib.util.find_spec(module) is None:
-            yield f"{what}: {module} is not installed: pip install 'rwkv-music[{extra}]'"
-    path = config.model.path
-    if path and config.model.engine != _SCRIPTED and not Path(path).expanduser().is_file():
-        yield f"model.path: there is no file {path}"
-    memories = Memories(config.service.data_path / MEMORIES)
-    if (name := config.model.memory) and name not in memories.names():
-        there = ", ".join(memories.names()) or "none"
-        yield f"model.memory: there is no memory {name!r} in {memories.folder}; there are: {there}"
-    yield from _unusable("service.data_dir", config.service.data_path)
+            yield Lack(f"{what}: {module} is not installed", f"pip install 'rwkv-music[{extra}]'")
+
+
+def unusable_folders(config: Config) -> Iterator[Lack]:
+    """Those in which the service keeps its things and cannot."""
+    data = config.service.data_path
+    written = [("service.data_dir", data), ("service.data_dir", data / MEMORIES)]
     if config.logging.folder:
-        yield from _unusable("logging.folder", Path(config.logging.folder).expanduser())
+        written.append(("logging.folder", Path(config.logging.folder).expanduser()))
+    for key, folder in written:
+        there = _nearest(folder)
+        if wrong := _wrong(there, os.W_OK, "not to be written into"):
+            where = f"choose another place than {folder}" if there != folder else "choose another"
+            yield Lack(f"{key}: {there} is {wrong}", f"{where}, or let this user write there")
+            if folder == data:
+                return  # what is in it cannot be better
+    models = data / MODELS
+    if models.exists() and (wrong := _wrong(models, os.R_OK, "not to be read")):
+        yield Lack(f"service.data_dir: {models} is {wrong}", "let this user read it")
 
 
-def _unusable(key: str, folder: Path) -> Iterator[str]:
-    """A folder that is not there is made when it is needed, where that can be done."""
-    there = next((place for place in (folder, *folder.parents) if place.exists()), folder)
-    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
-        what = "no folder" if there.exists() and not there.is_dir() else "not to be written into"
-        yield f"{key}: {there} is {what}; choose another place than {folder}"
+def _nearest(folder: Path) -> Path:
+    """A folder that is not there is made when it is needed, in the nearest one that is."""
+    return next((place for place in (folder, *folder.parents) if place.exists()), folder)
+
+
+def _wrong(folder: Path, access: int, otherwise: str) -> str:
+    """What keeps us from using it so; nothing where it can be used."""
+    if folder.exists() and not folder.is_dir():
+        return "no folder"
+    return "" if os.access(folder, access | os.X_OK) else otherwise
 
 
 def need(config: Config) -> None:
     """Raises ConfigError for what is missing."""
-    found = [*missing(config)]
+    found = [*map(str, missing(config))]
     if found:
         raise ConfigError("; ".join(found))
 

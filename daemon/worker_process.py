@@ -20,7 +20,7 @@ from rwkv_music.music import Meter
 from .boot import read_boot
 from .config import Config
 from .links import Link, call
-from .memories import MEMORIES, Memories, shipped_memories
+from .memories import start_memory
 from .messages import Failed, Message, Ping, Pong, Ready, Stop
 from .priority import MAKING, at_leisure, raise_priority
 from .worker import Worker
@@ -50,15 +50,8 @@ def chord_ns(model: MusicModel[Any]) -> int:
 def load_start(config: Config, model: MusicModel[Any]) -> Any:
     """The state to begin in; None where no memory is configured. Raises ConfigError when there is
     no such memory, CheckpointError when it is another model's."""
-    name = config.model.memory
-    if not name:
-        return None
-    memories = Memories(config.service.data_path / MEMORIES, shipped_memories())
-    path = memories.find(name) if name in memories.names() else None
-    if path is None:
-        there = ", ".join(memories.names()) or "none"
-        raise ConfigError(f"model.memory: there is no memory {name!r}; there are: {there}")
-    return load_memory(path, model)
+    path = start_memory(config)
+    return None if path is None else load_memory(path, model)
 
 
 def serve(worker: Worker, io: Link, supervisor: Link) -> None:

@@ -178,8 +178,8 @@ _SPECS = (
             _DENOMINATOR,
         ),
         "The bar of the song that is playing, or that the position told next is in: its number, the"
-        " beat on which it begins, its meter. So bars are right after a jump in a song of several"
-        " meters, for MIDI clock too.",
+        " beat on which it begins, its meter; or the next one, up to two beats before it. So bars"
+        " are right after a jump in a song of several meters, for MIDI clock too.",
         check=lambda _bar, _beat, numerator, denominator: _check_meter(numerator, denominator),
     ),
     RequestSpec(

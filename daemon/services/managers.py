@@ -116,6 +116,8 @@ class Systemd:
 
     def logs(self, lines: int, follow: bool) -> Iterator[str]:
         command = ["journalctl", "--user", "-u", definitions.UNIT, "-n", str(lines), "--no-pager"]
+        if follow:
+            command.append("--follow")
         try:
             with subprocess.Popen(
                 command, stdout=subprocess.PIPE, text=True, errors="replace"
@@ -123,6 +125,8 @@ class Systemd:
                 yield from (line.rstrip("\n") for line in journal.stdout or ())
         except OSError as error:
             raise ServiceError(f"journalctl: {error}") from error
+        if journal.returncode:  # it has said why on standard error
+            raise ServiceError(f"journalctl ended with code {journal.returncode}")
 
     @property
     def _path(self) -> Path:

@@ -8,13 +8,13 @@ from rwkv_music.errors import ConfigError
 from rwkv_music.music import Meter
 
 from ..leaders import FASTEST_BPM, SLOWEST_BPM, SOURCES
-from .changes import Change, Located, SourceChanged
+from .changes import Change, SourceChanged
 from .link import LinkState, LinkWish
-from .meters import LATE_BEATS, BarSpan
-from .playhead import Playhead
-from .song_bars import SongBars
+from .meters import BarSpan
+from .place import Place
 from .sources import Source, Sources
 from .timeline import Line
+from .told_bars import ToldBars
 
 
 class Transport:
@@ -34,19 +34,20 @@ class Transport:
         self._sources = Sources(tempo_bpm)
         self._midi, self._osc = self._sources.midi, self._sources.osc
         self._link, self._internal = self._sources.link, self._sources.internal
-        self._changes: list[Change] = []
-        self._bars = SongBars(meter or Meter())
         line = Line(0, 0.0, 60e9 / tempo_bpm)
-        self._playhead = Playhead(line, self._restart_bars, self._changes.append)
+        self._place = Place(line, meter or Meter(), lambda: self._sources.has_song)
+        self._told_bars = ToldBars(
+            self._place, self._sources, self.osc_position, self._jump_over_osc
+        )
         self.select(source, 0)
-        self._changes.clear()
+        self.take_changes()
 
     # --- asked ---
 
     @property
     def playing(self) -> bool:
         """Whether the music runs."""
-        return self._playhead.playing
+        return self._place.playing
 
     @property
     def source(self) -> str:
@@ -65,24 +66,24 @@ class Transport:
 
     def beat_at(self, t_ns: int) -> float:
         """The position at a moment, past or to come, as far as is known now."""
-        return self._playhead.beat_at(t_ns)
+        return self._place.beat_at(t_ns)
 
     def ns_at(self, beat: float) -> int:
         """When it will be, or was, that beat. While stopped: as if it had run on."""
-        return self._playhead.ns_at(beat)
+        return self._place.ns_at(beat)
 
     def bar_at(self, beat: float) -> BarSpan:
         """The bar that holds `beat`; a bar line belongs to the bar that it opens."""
-        return self._bars.bar_at(beat)
+        return self._place.bars.bar_at(beat)
 
     def bar(self, number: int) -> BarSpan:
         """The bar of that number; bars before beat 0 have negative ones."""
-        return self._bars.bar(number)
+        return self._place.bars.bar(number)
 
     @property
     def meter(self) -> Meter:
         """The meter that was set last: it holds from the next bar line on at the latest."""
-        return self._bars.latest
+        return self._place.bars.latest
 
     @property
     def link_quantum(self) -> float:
@@ -91,9 +92,7 @@ class Transport:
 
     def take_changes(self) -> list[Change]:
         """What has changed since it was last asked, in order."""
-        changes = self._changes.copy()
-        self._changes.clear()
-        return changes
+        return self._place.take_changes()
 
     # --- told by MIDI clock ---
 
@@ -120,7 +119,7 @@ class Transport:
     def midi_song_position(self, sixteenths: int, t_ns: int) -> None:
         self._sources.point(sixteenths, t_ns)
         if self._sources.allows(self._midi) and not self.playing:
-            self._playhead.stand_at(self._midi.resume_beat, t_ns)
+            self._place.stand_at(self._midi.resume_beat, t_ns)
 
     # --- told by a Link session ---
 
@@ -164,33 +163,17 @@ class Transport:
             if self._sources.leader(t_ns) is self._osc:
                 self._set_tempo(self._osc.tempo_bpm, t_ns)
         elif not self.playing:
-            self._playhead.stand_at(beats, t_ns)
+            self._place.stand_at(beats, t_ns)
         self._settle(t_ns)
 
     def osc_bar(self, bar: BarSpan, t_ns: int) -> None:
         """The bar that the host is in, or that the position which it tells next is in."""
-        self._bars.keep_host_bar(bar, t_ns)
-        if not self.playing or self._sources.has_song:
-            beat = self.beat_at(t_ns)
-            before = self.bar_at(beat)
-            self._bars.take_host_bar(beat)
-            self._renumber(before, beat)
+        self._told_bars.take_bar(bar, t_ns)
 
     def osc_bbt(self, bar: int, beat: float, t_ns: int) -> None:
         """The position in bars and the meter's own beats, both counted from 1."""
-        if not math.isfinite(beat):
-            return
-        beats = self._bars.beat_of(bar, beat)
-        if self._is_elsewhere(beats, t_ns):
-            # Bars are numbered anew: say the place in the new numbers, even if it is the old place.
-            self._restart_bars(0.0, t_ns)
-            beats = self._bars.beat_of(bar, beat)
-            if self.playing:
-                self._osc.jump(beats, t_ns)
-                self._take_charge(self._osc)  # so that its jump has been followed
-                self._playhead.locate(self._osc.line(t_ns), t_ns)
-        self.osc_position(beats, t_ns)
-        self._bars.note_number(bar - 1)
+        if math.isfinite(beat):
+            self._told_bars.take_place(bar, beat, t_ns)
 
     def osc_seconds(self, seconds: float, t_ns: int) -> None:
         """The position in seconds, right under a tempo that never changed: used only while no
@@ -256,7 +239,7 @@ class Transport:
     def set_meter(self, meter: Meter, t_ns: int) -> None:
         """Let that meter hold from the next bar line on; within the first beat of a bar, or soon
         after a jump while nothing plays, from the line of that bar."""
-        self._bars.change(meter, self.beat_at(t_ns), t_ns, playing=self.playing)
+        self._place.bars.change(meter, self.beat_at(t_ns), t_ns, playing=self.playing)
 
     def select(self, source: str, t_ns: int) -> None:
         """Follow that source. Raises ConfigError for a name that is none."""
@@ -301,7 +284,7 @@ class Transport:
         beat = self.beat_at(t_ns)
         if self._sources.follows_link(t_ns):
             self._link.join(beat, t_ns)
-            if self._playhead.is_off(self._link.line(t_ns).beat_at(t_ns), t_ns):
+            if self._place.is_off(self._link.line(t_ns).beat_at(t_ns), t_ns):
                 self._link.stop()
         if self._sources.leader(t_ns) is None:
             self.start_internal(beat, t_ns)
@@ -310,37 +293,25 @@ class Transport:
         """Put the right source in charge and the playhead on its line."""
         leader = self._sources.leader(t_ns)
         if leader is None:
-            self._playhead.halt(t_ns)
+            self._place.halt(t_ns)
             standing = self._sources.standing(t_ns)
             if standing is not None:
                 self._take_charge(standing)
             return
         if leader is not self._internal:
             self._internal.stop()
-        off = self._playhead.is_off if self._take_charge(leader) else self._playhead.is_lost
+        off = self._place.is_off if self._take_charge(leader) else self._place.is_lost
         line = leader.line(t_ns)
         if self.playing and off(line.beat_at(t_ns), t_ns):
-            self._playhead.locate(line, t_ns)
+            self._place.locate(line, t_ns)
         else:
-            self._playhead.follow(line, t_ns)
+            self._place.follow(line, t_ns)
 
     def _take_charge(self, source: Source) -> bool:
         """Whether its position may be another one than was followed so far."""
         if source is not self._sources.charge:
-            self._changes.append(SourceChanged(source.name))
+            self._place.note(SourceChanged(source.name))
         return self._sources.put_in_charge(source)
-
-    def _restart_bars(self, beat: float, t_ns: int) -> None:
-        """The position breaks: what was known of bars says nothing of those around this beat."""
-        self._bars.restart(beat, t_ns, has_host=not self.playing or self._sources.has_song)
-
-    def _renumber(self, before: BarSpan, beat: float) -> None:
-        """The bar at `beat` was thought to be `before`. If it is another one, that is a jump even
-        if the position goes on; but a bar that has hardly begun may still change its meter."""
-        bar = self.bar_at(beat)
-        has_moved = (bar.number, bar.start_beat) != (before.number, before.start_beat)
-        if has_moved or (bar != before and beat - bar.start_beat >= LATE_BEATS):
-            self._changes.append(Located(beat))
 
     def _set_tempo(self, tempo_bpm: float, t_ns: int) -> None:
         self._tempo_bpm = tempo_bpm
@@ -351,9 +322,8 @@ class Transport:
         if self._sources.selected == "link":
             self._link.ask_to_play(plays, t_ns)
 
-    def _is_elsewhere(self, beats: float, t_ns: int) -> bool:
-        """Whether a position told over OSC is a jump of ours, and no small one."""
-        if not self._sources.allows(self._osc) or not self._playhead.is_off(beats, t_ns):
-            return False
-        leads = self._sources.leader(t_ns) is self._osc
-        return not self.playing or (leads and self._osc.is_jump(beats, t_ns))
+    def _jump_over_osc(self, beat: float, t_ns: int) -> None:
+        """Be on that beat at once, while the music runs along what OSC tells."""
+        self._osc.jump(beat, t_ns)
+        self._take_charge(self._osc)  # so that its jump has been followed
+        self._place.locate(self._osc.line(t_ns), t_ns)

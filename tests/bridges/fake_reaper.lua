@@ -1,9 +1,12 @@
 -- A stand-in for REAPER: lua5.4 fake_reaper.lua SCRIPT SCENARIO
 --
--- SCENARIO is a Lua file that returns a table: tempo, numerator, denominator, items (first_beat,
--- last_beat, selected, notes of {beat, beats, pitch, velocity, channel, muted}), outputs, settings,
--- input, play_state. The script runs, then what it deferred; then what happened is printed, a line
--- for each thing. A function that REAPER does not have, or that is used wrongly, is an error.
+-- SCENARIO is a Lua file that returns a table: tempo, numerator, denominator, markers (changes of the
+-- meter: {beat, numerator, denominator}, the first on beat 0), first_bar (the number of that bar, if it
+-- is not 1), items (first_beat, last_beat, selected, notes of {beat, beats, pitch, velocity, channel,
+-- muted}), outputs, settings, input, moments (a list of {play_state, beat}: one each time that
+-- deferred functions are called), loop ({first, last} beat), before_7. The script runs, then what it
+-- deferred; then what happened is printed, a line for each thing. A function that REAPER does not
+-- have, or that is used wrongly, is an error.
 
 local script, scenario_path = arg[1], arg[2]
 local project = dofile(scenario_path)
@@ -24,7 +27,29 @@ local function current(value)
   if value ~= 0 then error("the current project, 0, is expected", 3) end
 end
 
-local function bar_beats() return project.numerator * 4 / project.denominator end
+local markers = project.markers or { { 0, project.numerator, project.denominator } }
+local second = 60 / project.tempo
+
+-- The bar that holds a beat: its number from 0, its line and the next, its meter.
+local function bar_at(beat)
+  local number = 0
+  for index, marker in ipairs(markers) do
+    local first, numerator, denominator = table.unpack(marker)
+    local beats, following = numerator * 4 / denominator, markers[index + 1]
+    if not following or beat < following[1] then
+      local bars = math.floor((beat - first) / beats)
+      local line = first + bars * beats
+      return number + bars, line, line + beats, numerator, denominator
+    end
+    number = number + math.floor((following[1] - first) / beats + 0.5)
+  end
+end
+
+local round = 1 -- how often deferred functions were called, and once more
+local function moment()
+  local moments = project.moments or { {} }
+  return moments[math.min(round, #moments)]
+end
 
 local items = {}
 for number, item in ipairs(project.items or {}) do
@@ -33,9 +58,17 @@ for number, item in ipairs(project.items or {}) do
   item.track = item.track or "track 1"
 end
 
-local undo_depth = 0
+local undo_depth, at_exit = 0, function() end
 reaper = setmetatable({
   get_action_context = function() return false, script, 0, 32060, 0, -1, 0 end,
+  SetToggleCommandState = function(section, command, state)
+    integer(section, "section_id") integer(command, "command_id") integer(state, "state")
+    say("lit", command, state)
+    return true
+  end,
+  RefreshToolbar2 = function(section, command) integer(section, "section_id") integer(command, "command_id") end,
+  atexit = function(callback) at_exit = callback end,
+  set_action_options = function(flag) say("options", integer(flag, "flag")) end,
   GetExtState = function(section, key) return settings[section .. "." .. key] or "" end,
   SetExtState = function(section, key, value, persist)
     settings[section .. "." .. key] = value
@@ -85,20 +118,38 @@ reaper = setmetatable({
   end,
   time_precise = function() return clock_s + os.clock() end,
   defer = function(callback) deferred[#deferred + 1] = callback end,
-  GetPlayState = function() return project.play_state or 0 end,
-  GetPlayPosition2 = function() return 0.0 end,
-  GetCursorPosition = function() return 0.0 end,
+  GetPlayState = function() return moment().play_state or 0 end,
+  GetPlayPosition2 = function() return (moment().beat or 0.0) * second end,
+  GetCursorPosition = function() return (moment().beat or 0.0) * second end,
+  GetSetRepeat = function(value)
+    if integer(value, "val") ~= -1 then error("the repeat state is changed", 2) end
+    return project.loop and 1 or 0
+  end,
+  GetSet_LoopTimeRange2 = function(proj, is_set, is_loop, first, last, may_seek)
+    current(proj)
+    if is_set or not is_loop then error("the loop is changed, or it is not the loop", 2) end
+    local loop = project.loop or { 0, 0 }
+    return loop[1] * second, loop[2] * second
+  end,
   -- time
   TimeMap2_timeToQN = function(proj, seconds) current(proj) return seconds * project.tempo / 60 end,
   TimeMap2_QNToTime = function(proj, beat) current(proj) return beat * 60 / project.tempo end,
   TimeMap_QNToMeasures = function(proj, beat)
     current(proj)
-    local bar = math.floor(beat / bar_beats())
-    return bar + 1, bar * bar_beats(), (bar + 1) * bar_beats()
+    local number, line, next_line = bar_at(beat)
+    return number + 1, line, next_line
   end,
   TimeMap_GetTimeSigAtTime = function(proj, seconds)
     current(proj)
-    return project.numerator, project.denominator, project.tempo
+    local _, _, _, numerator, denominator = bar_at(seconds / second)
+    return numerator, denominator, project.tempo
+  end,
+  format_timestr_pos = function(seconds, text, mode)
+    if text ~= "" or integer(mode, "modeoverride") ~= 2 then error("bars and beats are expected", 2) end
+    local number, line, _, _, denominator = bar_at(seconds / second)
+    local beats = (seconds / second - line) * denominator / 4
+    local hundredths = math.floor(beats % 1 * 100)
+    return ("%d.%d.%02d"):format(number + (project.first_bar or 1), math.floor(beats) + 1, hundredths)
   end,
   -- items
   GetSelectedMediaItem = function(proj, index)
@@ -113,7 +164,6 @@ reaper = setmetatable({
   TakeIsMIDI = function(take) return take.item.notes ~= nil end,
   GetMediaItemTrack = function(item) return item.track end,
   GetMediaItemInfo_Value = function(item, name)
-    local second = 60 / project.tempo
     if name == "D_POSITION" then return item.first_beat * second end
     if name == "D_LENGTH" then return (item.last_beat - item.first_beat) * second end
     error("unknown: " .. name)
@@ -159,7 +209,13 @@ reaper = setmetatable({
     say("undo ends", text)
   end,
   UpdateArrange = function() end,
-}, { __index = function(_, name) error("REAPER has no " .. name, 2) end })
+}, {
+  __index = function(_, name)
+    if project.before_7 and name == "set_action_options" then return nil end
+    error("REAPER has no " .. name, 2)
+  end,
+})
+if project.before_7 then reaper.set_action_options = nil end
 
 dofile(script)
 local left = project.most_deferred or 2000
@@ -167,11 +223,17 @@ while #deferred > 0 and left > 0 do
   left = left - 1
   local now = deferred
   deferred = {}
+  round = round + 1
+  if project.moments then
+    if round > #project.moments then break end
+    say("moment", round - 1)
+  end
   for _, callback in ipairs(now) do callback() end
   if #deferred > 0 then
     clock_s = clock_s + (project.defer_s or 0.03)
-    os.execute("sleep 0.02")
+    if not project.moments then os.execute("sleep 0.02") end
   end
 end
+at_exit()
 if undo_depth ~= 0 then error("an undo block is open") end
 print(table.concat(log, "\n"))

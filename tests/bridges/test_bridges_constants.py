@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import subprocess
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from real_programs import need_program
+from rwkv_music_daemon.config_sections import Config
 from rwkv_music_daemon.midi_map import COMMANDS
 from rwkv_music_daemon.osc import document
 from rwkv_music_daemon.osc.announcements import SENT
@@ -62,6 +64,22 @@ def test_the_same_numbers_stand_in_every_language() -> None:
         assert getattr(python, name) == expected
     settings = SCRIPTS / "ableton" / "RWKV_Music" / "settings.json"
     assert json.loads(settings.read_text(encoding="utf-8"))["port"] == table["port"]
+
+
+def test_every_port_that_is_proposed_is_another() -> None:
+    """So that a service with its page, REAPER and Pure Data can run at the same time."""
+    config = Config()
+    patch = (SCRIPTS / "puredata" / "rwkv_music.pd").read_text(encoding="utf-8")
+    patterns = (SCRIPTS / "reaper" / "OSC" / "RWKV Music.ReaperOSC").read_text(encoding="utf-8")
+    ports = [
+        config.osc.port,
+        config.monitor.port,
+        *map(int, re.findall(r"listen (\d+) 127\.0\.0\.1", patch)),
+        *map(int, re.findall(r"any that is free, such as (\d+)", patterns)),
+    ]
+    assert len(ports) == len(set(ports)) == 4
+    for name, port in (("puredata", ports[2]), ("reaper", ports[3])):
+        assert str(port) in (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
 
 
 def test_luas_constants_are_lua_and_complete() -> None:

@@ -2,91 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
-import socket
-import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from bridge_service import BridgeService
+from pure_data import PATCHES, PureData
 from rwkv_music_daemon.osc.requests import REQUESTS
 from rwkv_music_daemon.parameters import PARAMETERS
 
-PATCHES = Path(__file__).resolve().parents[2] / "bridge_scripts" / "puredata"
-SERVICE_PORT, EVENT_PORT = "7770", "7771"
-PATIENCE_S = 20
-# What is heard over a TCP port is sent inside Pd: `rwkv-trigger bang`.
-REMOTE = """#N canvas 0 0 400 300 12;
-#X obj 20 20 netreceive {port};
-#X obj 20 50 list prepend;
-#X obj 20 80 t l l;
-#X obj 200 110 list split 1;
-#X obj 20 110 list split 1;
-#X obj 20 140 list trim;
-#X obj 20 200 send;
-#X obj 300 20 r rwkv-event;
-#X obj 300 50 print heard;
-#X connect 0 0 1 0;
-#X connect 1 0 2 0;
-#X connect 2 1 3 0;
-#X connect 3 0 6 1;
-#X connect 2 0 4 0;
-#X connect 4 1 5 0;
-#X connect 5 0 6 0;
-#X connect 7 0 8 0;
-"""
 pytestmark = pytest.mark.skipif(
     shutil.which("pd") is None and os.environ.get("RWKV_MUSIC_REAL") != "1",
     reason="pd is not installed (Debian: puredata-core)",
 )
 
 
-class PureData:
-    """Pd with the patch, its ports changed, and a remote control."""
+class ServedPureData(PureData):
+    """Together with the service at the other end."""
 
     def __init__(self, folder: Path, service: BridgeService) -> None:
         self.service = service
-        shutil.copytree(PATCHES, folder, dirs_exist_ok=True)
-        patch, remote = folder / "rwkv_music.pd", folder / "remote.pd"
-        text = patch.read_text(encoding="utf-8")
-        assert SERVICE_PORT in text
-        text = text.replace(f" {SERVICE_PORT};", f" {service.server.port};")
-        text = text.replace(f" {SERVICE_PORT} ", f" {service.server.port} ")
-        text = re.sub(rf"\b{EVENT_PORT}\b", str(free_port(socket.SOCK_DGRAM)), text)
-        patch.write_text(text, encoding="utf-8")
-        port = free_port(socket.SOCK_STREAM)
-        remote.write_text(REMOTE.format(port=port), encoding="utf-8")
-        self.output = folder / "output.txt"
-        with self.output.open("w", encoding="utf-8") as output:
-            self._process = subprocess.Popen(
-                [
-                    *("pd", "-nogui", "-noaudio", "-nomidi", "-noprefs", "-stderr"),
-                    *("-open", str(remote), "-open", str(patch)),
-                ],
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-        self._remote = connection(port)
-
-    def close(self) -> None:
-        self._remote.close()
-        self._process.terminate()
-        self._process.wait(10)
-
-    def send(self, message: str) -> None:
-        """Send inside Pd: a receiver's name and what it gets."""
-        self._remote.sendall(f"{message};\n".encode())
-
-    def wait(self, until: Callable[[], object]) -> None:
-        end = time.monotonic() + PATIENCE_S
-        while not until():
-            assert time.monotonic() < end, self.said()
-            time.sleep(0.01)
+        super().__init__(folder, service.server.port)
 
     def asked(self, message: str, name: str) -> tuple[object, ...]:
         """The arguments of the next request of that name, after sending inside Pd."""
@@ -95,14 +34,11 @@ class PureData:
         self.wait(lambda: len(self.service.named(name)) > before)
         return self.service.named(name)[-1]
 
-    def said(self) -> str:
-        return self.output.read_text(encoding="utf-8")
-
 
 @pytest.fixture(scope="module")
-def pd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PureData]:
+def pd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedPureData]:
     service = BridgeService()
-    pd = PureData(tmp_path_factory.mktemp("pd"), service)
+    pd = ServedPureData(tmp_path_factory.mktemp("pd"), service)
     service.serve()
     try:
         pd.wait(lambda: "heard: state" in pd.said())
@@ -112,22 +48,7 @@ def pd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PureData]:
         service.close()
 
 
-def free_port(kind: socket.SocketKind) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def connection(port: int) -> socket.socket:
-    end = time.monotonic() + PATIENCE_S
-    while True:
-        with contextlib.suppress(ConnectionRefusedError):
-            return socket.create_connection(("127.0.0.1", port))
-        assert time.monotonic() < end, "Pd does not open its port"
-        time.sleep(0.02)
-
-
-def test_the_patch_loads_without_a_complaint(pd: PureData) -> None:
+def test_the_patch_loads_without_a_complaint(pd: ServedPureData) -> None:
     assert not re.search(r"error|couldn't create|no such object", pd.said().partition("heard")[0])
 
 
@@ -169,17 +90,16 @@ def test_the_patch_loads_without_a_complaint(pd: PureData) -> None:
         ("rwkv-ask-params bang", "params", ()),
         ("rwkv-ping bang", "ping", (None,)),
         ("rwkv-request /rwkv/once/temperature 0.5", "once", ("temperature", 0.5)),
-        ("rwkv-request /rwkv/transport/bar 4 16 3 4", "transport/bar", (4, 16.0, 3, 4)),
     ],
 )
 def test_a_control_is_a_request(
-    pd: PureData, message: str, name: str, args: tuple[object, ...]
+    pd: ServedPureData, message: str, name: str, args: tuple[object, ...]
 ) -> None:
     assert pd.asked(message, name) == args
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_every_parameter_has_a_field(pd: PureData, name: str) -> None:
+def test_every_parameter_has_a_field(pd: ServedPureData, name: str) -> None:
     parameter = PARAMETERS[name]
     if parameter.type == "s":
         value: object = parameter.choices[-1]
@@ -193,13 +113,19 @@ def test_every_parameter_has_a_field(pd: PureData, name: str) -> None:
     assert given == (value if parameter.type == "s" else pytest.approx(value))
 
 
-def test_bars_of_a_trade_are_kept(pd: PureData) -> None:
+def test_bars_of_a_trade_are_kept(pd: ServedPureData) -> None:
     pd.send("rwkv-listen-bars 2")
     pd.send("rwkv-play-bars 8")
     assert pd.asked("rwkv-mode 1", "mode") == ("trade", 2, 8)
 
 
-def test_what_the_service_says_comes_out(pd: PureData) -> None:
+def test_a_bar_of_a_song_has_a_beat_a_meter_and_a_number_that_sends_them(pd: ServedPureData) -> None:
+    for message in ("rwkv-numerator 6", "rwkv-denominator 8", "rwkv-bar-line 16"):
+        pd.send(message)
+    assert pd.asked("rwkv-bar-number 4", "transport/bar") == (4, 16.0, 6, 8)
+
+
+def test_what_the_service_says_comes_out(pd: ServedPureData) -> None:
     before = len(pd.said())
     pd.send("rwkv-request /rwkv/set/bars 99")
     pd.wait(lambda: "rwkv-error: 422" in pd.said()[before:])
@@ -209,7 +135,7 @@ def test_what_the_service_says_comes_out(pd: PureData) -> None:
     pd.wait(lambda: re.search(r"heard: status \w+ \d+ ", pd.said()[before:]))
 
 
-def test_a_value_that_the_service_tells_is_shown_and_not_sent_back(pd: PureData) -> None:
+def test_a_value_that_the_service_tells_is_shown_and_not_sent_back(pd: ServedPureData) -> None:
     pd.asked("rwkv-set-density 2", "set")
     asked = len(pd.service.named("set"))
     pd.send("rwkv-request /rwkv/get/density")
@@ -218,7 +144,7 @@ def test_a_value_that_the_service_tells_is_shown_and_not_sent_back(pd: PureData)
     assert len(pd.service.named("set")) == asked
 
 
-def test_a_service_that_was_started_anew_is_found_again(pd: PureData) -> None:
+def test_a_service_that_was_started_anew_is_found_again(pd: ServedPureData) -> None:
     """The events have ceased: the patch subscribes again."""
     before = len(pd.service.named("subscribe"))
     pd.wait(lambda: len(pd.service.named("subscribe")) > before)
@@ -228,7 +154,6 @@ def test_every_request_is_in_the_patch() -> None:
     text = (PATCHES / "rwkv_music.pd").read_text(encoding="utf-8")
     said = set(re.findall(r"/rwkv(?:/\w+)+", text))
     without = {a for a in REQUESTS if a.startswith("/rwkv/compose/")} | {"/rwkv/unsubscribe"}
-    without |= {"/rwkv/transport/bar"}  # of a host with a song; `rwkv-request` sends it
     assert said == set(REQUESTS) - without
     fields = (PATCHES / "rwkv_parameters.pd").read_text(encoding="utf-8")
     assert set(re.findall(r"/rwkv/set/(\w+)", fields)) == set(PARAMETERS)

@@ -129,16 +129,6 @@ def test_the_main_action_asks_for_the_program_and_tries_it(
     assert kinds(happened, "box")[0][1].startswith("The service answers: /rwkv/status idle ")
 
 
-@needs_lua
-def test_the_meter_is_told_once(make_reaper: Callable[..., Reaper]) -> None:
-    reaper = make_reaper(None)
-    reaper.answer_with(0, "")
-    happened = reaper.run("rwkv_follow_meter.lua", numerator=6, denominator=8, most_deferred=5)
-    ((line, wait),) = kinds(happened, "run")
-    assert line.endswith("ctl transport/meter 6 8")
-    assert wait == "-1"
-
-
 def patterns() -> dict[str, tuple[str, str]]:
     """REAPER's name -> type and address."""
     lines = PATTERNS.read_text(encoding="utf-8").splitlines()

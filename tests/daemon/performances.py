@@ -96,10 +96,20 @@ def perform(rehearsal: Rehearsal, random: Random, deeds: int) -> None:
                     rehearsal.conductor.undo(rehearsal.clock.now_ns())
     for pitch in sorted(down):
         rehearsal.play(bytes((0x80, pitch, 0)))
-    rehearsal.run_until_ns(round((now_ms + 10_000) * NS_PER_MS))
+    _let_end(rehearsal)
+
+
+def _let_end(rehearsal: Rehearsal) -> None:
+    """Let what is armed or plays come to its end and ring down, and a silent bar pass."""
+    clock, transport = rehearsal.clock, rehearsal.transport
+    rehearsal.run_until_ns(clock.now_ns() + _A_WHILE_NS)
     while rehearsal.conductor.state in ("armed", "playing"):
-        rehearsal.run_until_ns(rehearsal.clock.now_ns() + _A_WHILE_NS)
-    rehearsal.run_until_ns(rehearsal.clock.now_ns() + _RINGS_NS)
+        rehearsal.run_until_ns(clock.now_ns() + _A_WHILE_NS)
+    rings_until_ns = clock.now_ns() + _RINGS_NS
+    while rehearsal.output.sounding and clock.now_ns() < rings_until_ns:
+        rehearsal.run_until_ns(clock.now_ns() + _A_WHILE_NS)
+    bar = transport.bar_at(transport.beat_at(clock.now_ns()))
+    rehearsal.run_until_ns(transport.ns_at(transport.bar(bar.number + 2).start_beat) + _A_WHILE_NS)
 
 
 def _go_to(rehearsal: Rehearsal, beat: float) -> None:

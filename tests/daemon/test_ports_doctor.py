@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from rwkv_music_daemon import diagnosis
+from rwkv_music_daemon import diagnosis, requirements
+from rwkv_music_daemon.clock import ManualClock
 from rwkv_music_daemon.commands.doctor import command
-from rwkv_music_daemon.config_sections import Config, MidiConfig, TransportConfig
+from rwkv_music_daemon.config_sections import (
+    Config,
+    MidiConfig,
+    ModelConfig,
+    OscConfig,
+    ServiceConfig,
+    TransportConfig,
+)
 from rwkv_music_daemon.diagnosis import Finding, State
+from rwkv_music_daemon.ports.memory import MemorySystem
 
 from rwkv_music.errors import PortError
 
@@ -54,11 +64,79 @@ def test_a_session_that_is_wanted_and_cannot_be_had_is_missing(
     assert (finding.state, finding.remedy) == (State.MISSING, "pip install it")
 
 
-def test_a_model_that_cannot_be_loaded_is_missing(tmp_path) -> None:
-    finding = diagnosis.model(str(tmp_path / "nothing.safetensors"), "numpy")
+def model_findings(folder: Path, **settings: str) -> list[Finding]:
+    config = Config(model=ModelConfig(**settings), service=ServiceConfig(str(folder)))
+    return [*diagnosis.model_and_memory(config)]
+
+
+def test_a_model_that_cannot_be_loaded_is_missing(tmp_path: Path) -> None:
+    path = str(tmp_path / "nothing.safetensors")
+    (finding,) = model_findings(tmp_path, path=path, engine="numpy")
     assert finding.state is State.MISSING
     assert "nothing.safetensors" in finding.what
-    assert diagnosis.model("", "scripted").state is State.OK
+    (finding,) = model_findings(tmp_path, engine="scripted")
+    assert finding.state is State.OK
+
+
+def test_a_memory_to_begin_from_is_looked_for_and_tried(tmp_path: Path) -> None:
+    _, memory = model_findings(tmp_path, engine="numpy", memory="pop")
+    assert (memory.state, memory.remedy) == (State.OK, "")
+    assert "'pop'" in memory.what
+    _, memory = model_findings(tmp_path, engine="numpy", memory="polka")
+    assert memory.state is State.MISSING
+    assert "no memory 'polka'; there are: classical, pop, song" in memory.what
+    assert memory.remedy
+    _, memory = model_findings(tmp_path, engine="scripted", memory="pop")
+    assert memory.state is State.MISSING  # it is another model's
+    assert "choose another" in memory.remedy
+    _, memory = model_findings(tmp_path, path="nothing", engine="numpy", memory="polka")
+    assert "polka" in memory.what  # also where the model is missing
+
+
+def folder_findings(folder: Path) -> list[Finding]:
+    config = Config(service=ServiceConfig(str(folder)), osc=OscConfig(port=7799))
+    return [*diagnosis.folders(config)]
+
+
+def test_a_folder_that_can_be_written_is_in_order(tmp_path: Path) -> None:
+    (finding,) = folder_findings(tmp_path / "new")
+    assert finding.state is State.OK
+    assert finding.what.endswith("new, which will be made")
+    assert not (tmp_path / "new").exists()  # to look is not to make
+    (finding,) = folder_findings(tmp_path)
+    assert finding.what.endswith(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["", "memories", "models"])
+def test_a_folder_that_cannot_be_used_is_missing(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / name
+    folder.mkdir(exist_ok=True)
+    access = requirements.os.access
+    monkeypatch.setattr(
+        requirements.os, "access", lambda path, mode: path != folder and access(path, mode)
+    )
+    (finding,) = folder_findings(tmp_path)
+    assert finding.state is State.MISSING
+    assert finding.what.startswith(f"service.data_dir: {folder} is not to be")
+    assert "let this user" in finding.remedy
+
+
+def test_a_file_in_the_place_of_a_folder_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "memories").write_text("", encoding="utf-8")
+    (finding,) = folder_findings(tmp_path)
+    assert finding.state is State.MISSING
+    assert finding.what == f"service.data_dir: {tmp_path / 'memories'} is no folder"
+
+
+@pytest.mark.parametrize("name", ["learned.json", "destinations-7799.json"])
+def test_a_file_of_the_services_that_is_damaged_is_said(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("{", encoding="utf-8")
+    _, damaged = folder_findings(tmp_path)
+    assert damaged.state is State.ABSENT  # it is ignored, and written again
+    assert name in damaged.what
+    assert damaged.remedy
 
 
 def test_only_the_system_that_is_needed_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,6 +162,20 @@ def test_without_any_system_one_thing_is_missing(monkeypatch: pytest.MonkeyPatch
     assert diagnosis.virtual_port(wants_jack).state is State.ABSENT  # jack itself is missing
 
 
+def test_a_keyboard_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    system = MemorySystem(ManualClock())
+    system.add_source("USB: Launchkey 49 MIDI 1")
+    monkeypatch.setattr(diagnosis, "open_system", lambda api, clock: system)
+    assert list(diagnosis.wanted_ports(Config())) == []
+    midi = MidiConfig(connect_from=("launchkey",), connect_to=("FLUID Synth",))
+    there, absent = diagnosis.wanted_ports(Config(midi=midi))
+    assert (there.state, there.remedy) == (State.OK, "")
+    assert "USB: Launchkey 49 MIDI 1" in there.what
+    assert absent.state is State.ABSENT
+    assert "'FLUID Synth'" in absent.what
+    assert "rwkv-music-daemon ports" in absent.remedy
+
+
 def test_a_compiler_is_named_by_what_is_to_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     for platform, words in (("linux", "apt install g++"), ("darwin", "xcode-select --install")):
         monkeypatch.setattr(diagnosis.sys, "platform", platform)
@@ -105,6 +197,8 @@ def test_a_program_and_a_package_that_are_not_there_are_only_absent() -> None:
     absent = diagnosis.package("no_such_package", "plot", "draws")
     assert absent.state is State.ABSENT
     assert "rwkv-music[plot]" in absent.remedy
+    wanted = diagnosis.package("no_such_package", "monitor", "serves", is_needed=True)
+    assert wanted.state is State.MISSING
 
 
 @pytest.mark.parametrize(("state", "code"), [(State.ABSENT, 0), (State.MISSING, 1)])

@@ -112,6 +112,18 @@ def test_a_service_that_cannot_start_is_not_installed(
     words = ("service", "install", "--set", "model.path=/nowhere.safetensors")
     done = CliRunner().invoke(cli, words)
     assert "no file /nowhere.safetensors" in str(done.exception)
+    done = CliRunner().invoke(cli, ("service", "install", "--set", "model.memory=polka"))
+    assert "no memory 'polka'" in str(done.exception)
+
+
+def test_a_memory_that_comes_with_the_model_is_there_to_begin_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "this_systems", lambda: Systemd(tmp_path, Asked()))
+    words = "service install --dry-run --set model.memory=pop"
+    done = CliRunner().invoke(cli, words.split())
+    assert done.exit_code == 0, done.exception
+    assert "model.memory=pop" in done.output
 
 
 @pytest.mark.parametrize("kind", [Systemd, Launchd, TaskScheduler])
@@ -180,6 +192,30 @@ def test_logs_come_in_the_order_of_their_times_and_go_on(tmp_path: Path) -> None
     with (tmp_path / "worker.log").open("w") as log:  # rotated: shorter than it was
         log.write("f\n")
     assert list(islice(told, 2)) == ["09:04 e", "f"]
+
+
+JOURNAL = """#!/bin/sh
+# What it was asked for, and then what comes later, where somebody waits for that.
+echo "$@"
+case "$*" in *--follow*) echo later ;; esac
+exit $EXIT_CODE
+"""
+
+
+def test_the_journal_is_shown_and_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "journalctl"
+    program.write_text(JOURNAL, encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("EXIT_CODE", "0")
+    systemd = Systemd(tmp_path, Asked())
+    assert list(systemd.logs(20, follow=False)) == [
+        "--user -u rwkv-music.service -n 20 --no-pager"
+    ]
+    assert list(systemd.logs(20, follow=True))[1:] == ["later"]
+    monkeypatch.setenv("EXIT_CODE", "1")
+    with pytest.raises(ServiceError, match="journalctl"):
+        list(systemd.logs(20, follow=False))
 
 
 def test_no_log_is_said(tmp_path: Path) -> None:

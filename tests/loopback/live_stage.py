@@ -63,8 +63,14 @@ class Stage:
 
 @contextlib.contextmanager
 def live_stage(server: JackServer, **settings: object) -> Iterator[Stage]:
-    """A slow service (a note is nearly a second long), so that a test is always in mid-note."""
-    chosen = {"transport.tempo_bpm": 60, "transport.source": "internal", "generation.bars": 4}
+    """A slow service (a note is nearly a second long), so that a test is always in mid-note, in
+    short bars, so that it does not wait long for a line."""
+    chosen = {
+        "transport.tempo_bpm": 60,
+        "transport.source": "internal",
+        "transport.meter": "2/4",
+        "generation.bars": 8,
+    }
     chosen |= {name.replace("__", "."): value for name, value in settings.items()}
     with (
         Probe(server.env) as probe,
