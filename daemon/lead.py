@@ -13,6 +13,7 @@ class Lead:
     once and take longer, so every number of takes has times of its own."""
 
     def __init__(self) -> None:
+        self._estimate_ns = 0  # of a worker that has played nothing yet
         self._times_ns: dict[int, deque[int]] = {}  # by number of takes
 
     def ns(self, takes: int = 1) -> int:
@@ -20,15 +21,19 @@ class Lead:
         smaller one needs, and half of what one take would for each further one, as in an engine
         whose weights lie in the cache; or what a larger one needs."""
         known = self._times_ns
+        if not known:
+            return self._estimate_ns * (1 + takes) // 2
         fewer = [number for number in known if number <= takes]
         if fewer:
             nearest = max(fewer)
             return max(known[nearest]) * (1 + takes) // (1 + nearest)
-        return max(known[min(known)]) if known else 0
+        return max(known[min(known)])
 
-    def restart(self, time_ns: int) -> None:
-        """Another worker has come, which has measured itself on one take."""
-        self._times_ns = {1: deque([time_ns], _OF_LATE)}
+    def restart(self, estimate_ns: int) -> None:
+        """Another worker has come, which expects to need so long for one take, at the most. Its
+        first completion shows how long it needs."""
+        self._estimate_ns = estimate_ns
+        self._times_ns.clear()
 
     def begin(self, takes: int) -> None:
         """The first note of a completion has come."""
