@@ -1,12 +1,12 @@
 """What several takes cost against one: milliseconds of the worker for a bar of music.
 
-    python -m benchmarks.takes [--rounds N] [--threads N] [--json FILE]
+    python -m benchmarks.takes [--rounds N] [--threads 1,2] [--json FILE]
 
 The worker hears the demonstration's bars and makes eight bars at the pace of a playhead, as the
-service asks for them: three steps at a time, so that the takes wait for each other's bar lines as
-they do there. The clock runs while it works: hearing the request, the model, choosing, messages.
-One, two, four and eight takes have their turns in every round, each on the same seeds in the end.
-`engine_ms` is the part of it inside the engine, `together` how many takes a step had on average.
+service asks for them: three steps at a time. The clock runs while it works: request, model,
+choosing, messages. One, two, four and eight takes have their turns in every round, on the same
+eight seeds in the end. `step_ms` is the time in the engine for one step of all takes that go on;
+takes are of different lengths, so that `together` of them do on the average.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: as the service sets it
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
@@ -56,10 +57,8 @@ def perform(watch: StopWatch, seeds: tuple[int, ...]) -> dict[str, float]:
     watch.seconds, watch.tokens, watch.calls = 0.0, 0, 0
     start = perf_counter()
     wishes = asdict(Generation())
-    bar = len(phrase)
-    worker.handle(
-        [Generate(1, bar, BARS, 0, "4/4", 120.0, (0, 0), seeds, False, wishes)],
-    )
+    first_bar = len(phrase)
+    worker.handle([Generate(1, first_bar, BARS, 0, "4/4", 120.0, (0, 0), seeds, False, wishes)])
     for step in range(PACE, BARS * STEPS_PER_BAR + 1, PACE):
         worker.handle([Allow(1, divmod(step, STEPS_PER_BAR))])
         while worker.perform():
@@ -68,33 +67,35 @@ def perform(watch: StopWatch, seeds: tuple[int, ...]) -> dict[str, float]:
     assert sum(isinstance(answer, Generated) for answer in answers) == len(seeds)
     return {
         "ms": seconds * 1e3 / BARS,
-        "engine_ms": watch.seconds * 1e3 / BARS,
+        "step_ms": watch.seconds * 1e3 / watch.calls,
         "steps": watch.calls / BARS,
-        "tokens": watch.tokens / BARS / len(seeds),
         "together": watch.tokens / watch.calls,
     }
 
 
-def measure(rounds: int, threads: int) -> dict[str, Any]:
-    engine = NativeEngine(default_weights(), threads=threads)
-    watch = StopWatch(engine)
-    figures: dict[int, list[dict[str, float]]] = {takes: [] for takes in TAKES}
-    perform(watch, (1, 2))  # to warm up
+def measure(rounds: int, threads: Sequence[int]) -> dict[str, Any]:
+    watches = {
+        count: StopWatch(NativeEngine(default_weights(), threads=count)) for count in threads
+    }
+    cases = [(count, takes) for count in threads for takes in TAKES]
+    figures: dict[tuple[int, int], list[dict[str, float]]] = {case: [] for case in cases}
     for number in range(rounds):
-        for takes in TAKES:
+        for count, takes in cases:
             first = number * takes % max(TAKES)
             seeds = tuple((first + n) % max(TAKES) for n in range(takes))
-            figures[takes].append(perform(watch, seeds))
+            perform(watches[count], seeds[:1])  # to warm up
+            figures[count, takes].append(perform(watches[count], seeds))
     rows = []
-    for takes, of_takes in figures.items():
-        row: dict[str, Any] = {"takes": takes}
-        row |= {name: median(f[name] for f in of_takes) for name in of_takes[0]}
-        row["least_ms"] = min(f["ms"] for f in of_takes)
+    for case in cases:
+        row: dict[str, Any] = dict(zip(("threads", "takes"), case, strict=True))
+        row |= {name: median(f[name] for f in figures[case]) for name in figures[case][0]}
+        row["least_ms"] = min(f["ms"] for f in figures[case])
         rows.append(row)
+    one = rows[0]
     for row in rows:
-        row["times_one"] = row["ms"] / rows[0]["ms"]
-        row["times_least"] = row["least_ms"] / rows[0]["least_ms"]
-    return {"machine": machine(), "threads": threads, "rounds": rounds, "rows": rows}
+        row["step_by_one"] = row["step_ms"] / one["step_ms"]
+        row["by_one"] = row["ms"] / one["ms"]
+    return {"machine": machine(), "rounds": rounds, "rows": rows}
 
 
 def main() -> None:
@@ -102,7 +103,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     made.add_argument("--rounds", type=int, default=24)
-    made.add_argument("--threads", type=int, default=1)
+    made.add_argument("--threads", type=lambda t: [int(n) for n in t.split(",")], default=[1])
     made.add_argument("--json", type=Path, help="write the figures here, too")
     options = made.parse_args()
     result = measure(options.rounds, options.threads)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["ENGINES", "BarRequest", "MusicModel", "load_model", "propose"]
 
 ENGINES = ("auto", "native", "numpy", "torch", "scripted")
-# Parameters. Below, one thread is faster than the way to a GPU and back, or to another core for every
-# product; but takes of a model in the cache need that way once, and each thread makes some of them.
+# Parameters. Below the first, one thread is faster than the way to a GPU and back, or to another
+# core with every product; up to the second, two threads each make some of several takes.
 _LARGE, _IN_CACHE = 100_000_000, 30_000_000
 _CORES_FOR_TWO_THREADS = 4  # two are left to the service
 log = logging.getLogger(__name__)

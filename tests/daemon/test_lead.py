@@ -28,13 +28,14 @@ def test_a_slow_time_counts_for_three_completions() -> None:
     assert leads == [0, 100, 100, 100, 50, 50, 30]
 
 
-def test_an_estimate_counts_until_there_has_been_a_completion() -> None:
+def test_an_estimate_counts_until_there_have_been_three_completions() -> None:
     lead = Lead()
     lead.restart(100)
     assert [lead.ns(takes) for takes in (1, 4, 8)] == [100, 250, 450]
-    lead.begin(4)
-    lead.measure(4, 20)
-    assert [lead.ns(takes) for takes in (1, 4)] == [20, 20]
+    for time_ns, expected in [(20, 100), (130, 130), (30, 130), (10, 130), (10, 30)]:
+        lead.begin(1)
+        lead.measure(1, time_ns)
+        assert lead.ns() == expected
     lead.restart(300)  # another worker
     assert lead.ns() == 300
 
