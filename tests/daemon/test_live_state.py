@@ -65,9 +65,9 @@ def rehearse(
     rehearsal = Rehearsal(model, Generation(**generation), transport)
 
     def look() -> None:
-        for message in rehearsal.conductor.assembler.updates():  # as before every request
-            rehearsal.conductor.to_worker(message)
         rehearsal.step()
+        for message in rehearsal.conductor.assembler.updates():  # as before every request
+            rehearsal.worker.handle([message])
         assert same(rehearsal.worker.session.fork(), fresh_state(rehearsal, model))
 
     perform(rehearsal, random, random.randint(5, 60), look)
