@@ -28,6 +28,8 @@ _BENCHMARKS: dict[str, tuple[list[str], list[str]]] = {
     "flood": (["flood"], ["--quick"]),
     "history": (["history"], ["--tokens=20000"]),
     "engine": (["engine", "--peers="], ["--quick"]),
+    "takes": (["takes"], ["--rounds=8"]),
+    "beginnings": (["beginnings"], ["--starts=4"]),
     "training": (["training"], ["--quick"]),
     "kernels": (["kernels"], ["--quick"]),
 }

@@ -39,6 +39,7 @@ class StopWatch:
         self.config = engine.config
         self.seconds = 0.0
         self.tokens = 0
+        self.calls = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)
@@ -54,6 +55,7 @@ class StopWatch:
         logits = call(*arguments)
         self.seconds += perf_counter() - start
         self.tokens += tokens
+        self.calls += 1
         return logits
 
 

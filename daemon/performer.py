@@ -163,13 +163,14 @@ class Performer:
 
     def _ask(self, completion: Completion, now_ns: int) -> None:
         """Everything that the bars before can hold is known: start generating."""
-        tempo = self._transport.tempo_bpm
-        self._assembler.refresh(self._transport.beat_at(now_ns))
-        before = self._transport.beat_at(now_ns) < completion.first.start_beat
-        ends = self._transport.bar(completion.first.number - 1)
-        played = ends.number >= 0 or self._assembler.has_begun(ends)
-        if before and completion.first_step == 0 and played:
-            self._assembler.close(ends, tempo)
+        tempo, beat = self._transport.tempo_bpm, self._transport.beat_at(now_ns)
+        self._assembler.refresh(beat)
+        for number in range(self._transport.bar_at(beat).number, completion.first.number):
+            ends = self._transport.bar(number)
+            if number >= 0 or self._assembler.has_begun(ends):
+                self._assembler.bar(ends, tempo)  # bars begin in their order
+                if number + 1 == completion.first.number and completion.first_step == 0:
+                    self._assembler.close(ends, tempo)
         bar = self._assembler.bar(completion.first, tempo)
         completion.generating, completion.asked_ns = True, now_ns
         completion.revisions.clear()

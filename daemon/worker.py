@@ -8,17 +8,15 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from rwkv_music.composing import BeatNote, bars_of_notes, composing, notes_of_bars
 from rwkv_music.continuation import CompletionRequest, Revision
 from rwkv_music.errors import RwkvMusicError, WorkerError
 from rwkv_music.memory import load_memory, save_memory
 from rwkv_music.model.protocol import MusicModel
 from rwkv_music.music import Meter, Note
-from rwkv_music.sampling import Sampling
 from rwkv_music.session import HeardNote, Session
 from rwkv_music.takes import Takes
 
@@ -26,7 +24,6 @@ from .messages import (
     Allow,
     Cancel,
     Compose,
-    Composed,
     ComposeNotes,
     Failed,
     Forget,
@@ -43,9 +40,9 @@ from .messages import (
     Revise,
     Unhear,
 )
+from .offline import Offline, sampling_of
 
 _PERFORMING = (Generate, Regenerate, Replay, Revise, Header, Allow)
-_SAMPLING = tuple(f.name for f in fields(Sampling))
 
 log = logging.getLogger(__name__)
 
@@ -73,34 +70,6 @@ class _Performance:
     complete: bool = False  # and io knows it
 
 
-class _Job:
-    """A composition under way."""
-
-    def __init__(self, model: MusicModel[Any], message: Compose, notes: Sequence[BeatNote]) -> None:
-        self.number, self.seed = message.job, message.seed
-        meter = Meter.parse(message.meter)
-        heard = bars_of_notes(notes, meter, message.tempo_bpm)
-        self._start_bar = len(heard)
-        self._steps = composing(
-            model,
-            heard,
-            message.bars,
-            meter,
-            message.tempo_bpm,
-            _sampling(message.wishes),
-            message.seed,
-        )
-
-    def step(self) -> Composed | None:
-        """Do a little; the answer when it is done. Raises RwkvMusicError."""
-        try:
-            next(self._steps)
-        except StopIteration as end:
-            notes = notes_of_bars(end.value, self._start_bar)
-            return Composed(self.number, notes, self.seed)
-        return None
-
-
 class Worker:
     """Hears bars and continues them, from the state `start` on. `send` takes each answer. One
     thread."""
@@ -113,8 +82,7 @@ class Worker:
         self.session: Session[Any] = Session(model, start)
         self._offer: _Offer | None = None  # what there is to choose from
         self._performances: list[_Performance] = []  # what plays, and what will follow it
-        self._jobs: deque[_Job] = deque()
-        self._notes: dict[int, list[BeatNote]] = {}  # of the jobs to come
+        self._offline = Offline(model)
         self._told: deque[Message] = deque()
 
     def handle(self, messages: Sequence[Message]) -> None:
@@ -149,19 +117,14 @@ class Worker:
     @property
     def composes(self) -> bool:
         """Whether anything is to be composed offline."""
-        return bool(self._jobs)
+        return bool(self._offline)
 
     def compose(self) -> bool:
         """Compute a step of what is composed offline; whether there was one."""
-        if not self._jobs:
+        if not self._offline:
             return False
-        job = self._jobs[0]
-        try:
-            answer = job.step()
-        except RwkvMusicError as error:
-            answer = Composed(job.number, (), job.seed, str(error))
+        answer = self._offline.step()
         if answer is not None:
-            self._jobs.popleft()
             self._send(answer)
         return True
 
@@ -235,7 +198,7 @@ class Worker:
             case Generate():
                 self._generate(message)
             case Regenerate(request, seeds, until, let_ring, wishes):
-                again = self._last_offer().takes.again(seeds, _sampling(wishes), let_ring)
+                again = self._last_offer().takes.again(seeds, sampling_of(wishes), let_ring)
                 self._make(_Offer(request, again), until)
             case Replay(request, take, until):
                 self._begin(_Performance(request, self._last_offer(), take, until))
@@ -251,10 +214,10 @@ class Worker:
                     performance.until = until
             case Cancel(request):
                 self._leave(request)
-            case ComposeNotes(job, notes):
-                self._notes.setdefault(job, []).extend(notes)
-            case Compose(job):
-                self._jobs.append(_Job(self._model, message, self._notes.pop(job, [])))
+            case ComposeNotes():
+                self._offline.take_notes(message)
+            case Compose():
+                self._offline.begin(message, self.session.beginning)
             case Memory():
                 self._remember(message)
             case Forget():
@@ -271,7 +234,7 @@ class Worker:
             bars=message.bars,
             meter=Meter.parse(message.meter),
             tempo_bpm=message.tempo_bpm,
-            sampling=_sampling(message.wishes),
+            sampling=sampling_of(message.wishes),
             first_step=message.first_step,
             opened=self.session.is_open(message.bar),
             after=self.session.last_note(message.bar),
@@ -308,7 +271,7 @@ class Worker:
                 while self._propose(other):
                     pass
                 self._leave(other.request)
-        sampling = _sampling(message.wishes)
+        sampling = sampling_of(message.wishes)
         offer.takes.revise(Revision(message.bar, message.step, sampling, message.let_ring))
         performance.edition, performance.complete = message.edition, False
         performance.told = min(performance.told, len(offer.takes.takes[performance.take].notes))
@@ -336,10 +299,6 @@ def _is_told(performance: _Performance) -> bool:
     """Whether io has been sent every note of it."""
     take = performance.offer.takes.takes[performance.take]
     return take.finished and performance.told == len(take.notes)
-
-
-def _sampling(wishes: dict[str, Any]) -> Sampling:
-    return Sampling(**{name: wishes[name] for name in _SAMPLING})
 
 
 def _settled(messages: Sequence[Message]) -> Iterator[Message]:

@@ -7,51 +7,54 @@ import logging
 import selectors
 import sys
 import time
+from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
 from rwkv_music.errors import CheckpointError, ConfigError, RwkvMusicError, WorkerError
-from rwkv_music.memory import load_memory
 from rwkv_music.model import load_model
-from rwkv_music.model.protocol import BarRequest, MusicModel, propose
-from rwkv_music.music import Meter
+from rwkv_music.model.protocol import MusicModel
+from rwkv_music.timebase import NS_PER_MS
 
+from .beginning import load_start
 from .boot import read_boot
-from .config import Config
 from .links import Link, call
-from .memories import start_memory
-from .messages import Failed, Message, Ping, Pong, Ready, Stop
+from .messages import Failed, Generate, Hear, Message, Ping, Pong, Ready, Stop, encode
+from .parameters import Generation
 from .priority import MAKING, at_leisure, raise_priority
 from .worker import Worker
 
 _CHORD_NOTES, _ATTEMPTS = 4, 3
+# What a first request may wait on its way, where other programs want the processor too: no more is
+# known of that before there was one.
+WAY_NS = 20 * NS_PER_MS
 _EXIT_CODES = {ConfigError: 2, CheckpointError: 4}
 _FLUSH_S = 0.01
 
 log = logging.getLogger(__name__)
 
 
-def chord_ns(model: MusicModel[Any]) -> int:
-    """How long this model needs, here and now, from a bar line to a chord of four notes."""
-    best = 0
+def first_chord_ns(model: MusicModel[Any], generation: Generation) -> int:
+    """How long a first chord of four notes may take at first: what it takes here and now by all
+    that a request goes through, which is warm then, and something for the way."""
+    bar = Hear(0, "4/4", 120.0, ((0, 60, 80, 12, False),), closed=True)
+    wishes = asdict(generation)
+    answers: list[bytes] = []
+
+    def send(answer: Message) -> None:
+        answers.append(encode(answer))
+
+    longest = 0
     for attempt in range(_ATTEMPTS):
+        answers.clear()
+        worker = Worker(model, send)
+        worker.handle([bar])
         began = time.perf_counter_ns()
-        state = model.start()
-        model.open_bar(state, Meter(), 120.0)
-        notes = propose(model, state, BarRequest(Meter()), np.random.default_rng(attempt))
-        for _ in zip(range(_CHORD_NOTES), notes, strict=False):
+        worker.handle([Generate(1, 1, 1, 0, "4/4", 120.0, (1, 0), (attempt,), False, wishes)])
+        while len(answers) < _CHORD_NOTES and worker.perform():
             pass
         taken = time.perf_counter_ns() - began
-        best = taken if attempt == 0 else min(best, taken)  # the first one also warms the caches
-    return best
-
-
-def load_start(config: Config, model: MusicModel[Any]) -> Any:
-    """The state to begin in; None where no memory is configured. Raises ConfigError when there is
-    no such memory, CheckpointError when it is another model's."""
-    path = start_memory(config)
-    return None if path is None else load_memory(path, model)
+        longest = max(longest, taken if attempt else 0)  # the first one only warms the caches
+    return longest + WAY_NS
 
 
 def serve(worker: Worker, io: Link, supervisor: Link) -> None:
@@ -95,7 +98,7 @@ def main() -> int:
             supervisor.send(Failed(code, str(error)))
             return code
         log.info("%s", raise_priority(MAKING))
-        ready: Message = Ready(model.name, chord_ns(model))
+        ready: Message = Ready(model.name, first_chord_ns(model, config.generation))
         io = call(boot.io_port, boot.name, boot.token)  # now it can play at once
         supervisor.send(ready)
         io.send(ready)

@@ -21,7 +21,7 @@ TRACK_NAME = "RWKV Music"
 
 @dataclass(frozen=True, slots=True)
 class FileCompletion:
-    """What was heard, what follows it, and the tick of the bar line between them."""
+    """What the file holds, what follows it, and the tick of the bar line between them."""
 
     heard: Phrase
     continuation: Phrase
@@ -36,15 +36,18 @@ def complete_file(
     sampling: Sampling | None = None,
     seed: int = 0,
     *,
+    start: Any = None,
+    context_bars: int | None = None,
     reading: Reading | None = None,
     progress: Progress | None = None,
 ) -> FileCompletion:
     """Write a copy of a MIDI file with `bars` bars more, in the meter and tempo of its last bar.
 
     The file's own events stay as they are, to the byte; the continuation is a track of its own
-    from the next bar line on. `reading`: what the file holds, where it was read already.
-    `progress` is called after each bar that was heard or made. Raises MidiFileError; then
-    nothing has been written.
+    from the next bar line on. `start`: the state to begin in (None: the model's own).
+    `context_bars`: so many of its last bars are heard, 1 or more (None: all). `reading`: what the
+    file holds, where it was read already. `progress` is called after each bar that was heard or
+    made. Raises MidiFileError; then nothing has been written.
     """
     check_output(in_path, out_path)
     data = read_bytes(in_path)
@@ -56,7 +59,8 @@ def complete_file(
         ringing = sum(bar.meter.steps for bar in heard[len(reading.phrase) :])
         tpq = reading.report.ticks_per_beat
         start_tick = reading.report.end_tick + ringing * tpq // STEPS_PER_BEAT
-        continuation = continue_phrase(model, heard, bars, sampling, seed, progress)
+        context = heard if context_bars is None else heard[-context_bars:]
+        continuation = continue_phrase(model, context, bars, sampling, seed, progress, start)
         written = append_track(data, continuation, start_tick, TRACK_NAME)
     except MidiFileError as error:
         raise MidiFileError(f"{in_path}: {error}") from None
@@ -83,12 +87,14 @@ def continue_phrase(
     sampling: Sampling | None = None,
     seed: int = 0,
     progress: Progress | None = None,
+    start: Any = None,
 ) -> Phrase:
     """Exactly `bars` bars that follow a phrase of one bar or more; a note starts in the first of
     them, and none sounds beyond the last. They are as they sound: a key struck again ends its
-    earlier note. The same seed gives the same bars."""
+    earlier note. The same seed gives the same bars. `start`: the state before the phrase, where it
+    is not the model's own."""
     last = heard[-1]
-    steps = composing(model, heard, bars, last.meter, last.tempo_bpm, sampling, seed)
+    steps = composing(model, heard, bars, last.meter, last.tempo_bpm, sampling, seed, start)
     while True:
         try:
             bar_is_done = next(steps)

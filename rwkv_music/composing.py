@@ -34,15 +34,17 @@ def composing(
     tempo_bpm: float,
     sampling: Sampling | None = None,
     seed: int = 0,
+    start: Any = None,
 ) -> Generator[bool, None, Phrase]:
     """Exactly `bars` bars of `meter` that follow `heard`; a note starts in the first of them, and
     none sounds beyond the last. They are as they sound: a key struck again ends its earlier note.
-    The same seed gives the same bars.
+    The same seed gives the same bars. `start`: the state before `heard`, which stays as it is; the
+    model's own where there is none.
 
     Each `next` hears a bar or computes a step; it yields whether a bar is done with it. The bars
     are what the generator returns.
     """
-    session = Session(model)
+    session = Session(model, start)
     for number, bar in enumerate(heard):
         notes = map(HeardNote, bar.notes)
         session.hear(number, bar.meter, bar.tempo_bpm, notes, closed=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from .keys import estimate_tonic, scale_classes, tonic_of
 from .music import HIGHEST_PITCH, LOWEST_PITCH, Note
-from .sampling import NO_WISHES, Sampling, Wishes, draw
+from .sampling import UNCHANGED, Odds, Sampling, draw
 from .timebase import round_half_up
 from .tokenizer import BarGrammar, Vocabulary
 from .tokenizer.grammar import NEXT, PITCH, POSITION, VELOCITY, Ranges
@@ -104,7 +104,7 @@ class Constraints:
         u = rng.random()
         if grammar.stage in (POSITION, PITCH, NEXT):
             return self._choose_onset(logits, grammar, vocabulary, u)
-        token = draw(logits, grammar.ranges(), NO_WISHES, self.sampling, u)
+        token = draw(logits, grammar.ranges(), UNCHANGED, self.sampling, u)
         if grammar.stage == VELOCITY and self.sampling.velocity_scale != 1:
             velocity = vocabulary.velocities[token - vocabulary.velocity.start]
             scaled = round_half_up(velocity * self.sampling.velocity_scale)
@@ -126,8 +126,8 @@ class Constraints:
                 kept = np.ones(len(self._recent), np.bool_) if kept is None else kept.copy()
                 kept[same] = False
             left = ranges if "polyphony" in broken else free
-            wishes = Wishes(kept, recent, v.pitch.start, self._log_penalty, density)
-            token = draw(logits, left, wishes, self.sampling, u)
+            odds = Odds(kept, recent, v.pitch.start, self._log_penalty, density)
+            token = draw(logits, left, odds, self.sampling, u)
             if token >= 0:
                 if broken:
                     self.broken.update(broken)

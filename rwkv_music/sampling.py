@@ -1,4 +1,4 @@
-"""Logits, what may come, what is wished and a random number to one id.
+"""Logits, what may come, how the odds are changed and a random number to one id.
 
 `draw` is the native module's where that was built, else `draw_numpy`: the same sums in float64 and
 in the same order, so the same ids (but where exp differs in its last bit right at an edge).
@@ -42,7 +42,7 @@ class Sampling:
     velocity_scale: float = 1.0
 
 
-class Wishes(NamedTuple):
+class Odds(NamedTuple):
     """How the odds differ from the model's. All but `density` are about the ids at this place,
     [now, now_stop): arrays count from id `first`.
 
@@ -58,19 +58,19 @@ class Wishes(NamedTuple):
     density: float = 1.0
 
 
-NO_WISHES = Wishes()
+UNCHANGED = Odds()
 
 
 def draw(
-    logits: NDArray[np.float32], ranges: Ranges, wishes: Wishes, sampling: Sampling, u: float
+    logits: NDArray[np.float32], ranges: Ranges, odds: Odds, sampling: Sampling, u: float
 ) -> int:
     """One of the ids that may come, drawn by `u` in [0, 1); -1 when none is left."""
     if _native is None:
-        return draw_numpy(logits, ranges, wishes, sampling, u)
+        return draw_numpy(logits, ranges, odds, sampling, u)
     return _native.draw(
         logits,
         ranges,
-        *wishes,
+        *odds,
         sampling.temperature,
         sampling.top_p,
         sampling.top_k,
@@ -80,24 +80,24 @@ def draw(
 
 
 def draw_numpy(
-    logits: NDArray[np.float32], ranges: Ranges, wishes: Wishes, sampling: Sampling, u: float
+    logits: NDArray[np.float32], ranges: Ranges, odds: Odds, sampling: Sampling, u: float
 ) -> int:
     """What `draw` means."""
     now = np.arange(ranges.now, ranges.now_stop)
-    if wishes.kept is not None:
-        now = now[wishes.kept[now - wishes.first]]
+    if odds.kept is not None:
+        now = now[odds.kept[now - odds.first]]
     later = np.arange(ranges.later, ranges.later_stop)
     ids = np.concatenate([now, later, [ranges.end] if ranges.may_end else []]).astype(np.intp)
     if not len(ids):
         return -1
     scores = logits[ids].astype(np.float64)
-    if wishes.recent is not None and len(now):
+    if odds.recent is not None and len(now):
         chord = scores[: len(now)]
         before = _log_sum(chord)
-        chord -= wishes.log_penalty * wishes.recent[now - wishes.first]
+        chord -= odds.log_penalty * odds.recent[now - odds.first]
         chord += before - _log_sum(chord)
-    if wishes.density != 1:
-        _thin(scores, len(now), len(later), float(logits[ranges.end]), wishes.density)
+    if odds.density != 1:
+        _thin(scores, len(now), len(later), float(logits[ranges.end]), odds.density)
     order = np.lexsort((ids, -scores))  # of equal scores, the lower id first
     ids, scores = ids[order], scores[order]
     if sampling.temperature <= 0:

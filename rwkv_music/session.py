@@ -63,7 +63,8 @@ class _HeardBar(Generic[S]):
 class Session(Generic[S]):
     """Hears bars in ascending order of their numbers, of which the last 16 can be told again.
 
-    `start` is the state before anything was heard, the model's own where there is none.
+    `start` is the state before anything was heard, the model's own where there is none;
+    `beginning` that in which it stands since the last `reset`, which is not to be moved on.
     """
 
     def __init__(self, model: MusicModel[S], start: S | None = None) -> None:
@@ -73,8 +74,9 @@ class Session(Generic[S]):
 
     def reset(self, state: S | None = None) -> None:
         """Forget everything that was heard; with `state`, stand there instead of at the start."""
-        state = self._start if state is None else state
-        self._state = self._model.start() if state is None else self._model.fork(state)
+        self.beginning = self._start if state is None else state
+        begun = self.beginning
+        self._state = self._model.start() if begun is None else self._model.fork(begun)
         self._bars: list[_HeardBar[S]] = []
         self._forgotten = -1  # the last bar that can no more be told again
         self._silent = SILENT_BARS  # silence before the first note is not heard

@@ -17,6 +17,7 @@ from rwkv_music.midi_isolated import read_isolated
 from rwkv_music.model import load_model
 from rwkv_music.sampling import Sampling
 
+from ..beginning import load_start
 from ..config import Config, load_config
 from ..parameters import PARAMETERS, Generation
 from .options import Command, config_options, counted
@@ -52,6 +53,12 @@ def _parameter_option(name: str) -> Command:
 @_parameter_option("top_p")
 @_parameter_option("top_k")
 @_parameter_option("seed")
+@click.option(
+    "--context-bars",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Hear only so many of the last bars; by default all of the file.",
+)
 @click.option("--model", "model_path", metavar="PATH", help="Weights; by default as configured.")
 @click.option(
     "--png",
@@ -65,6 +72,7 @@ def _parameter_option(name: str) -> Command:
 def command(
     in_path: Path,
     out_path: Path | None,
+    context_bars: int | None,
     model_path: str | None,
     png_path: Path | None,
     force: bool,
@@ -75,7 +83,8 @@ def command(
     """Continue a MIDI file: a copy of it with a track more, from its next bar line on.
 
     Tempo map, tracks and ticks of the input stay as they are, and the input is never written to.
-    Other parameters are set as in the configuration: --set generation.key=auto.
+    Other parameters are set as in the configuration: --set generation.key=auto. It begins from the
+    memory that is configured: --set model.memory=pop.
 
     Example: rwkv-music-daemon complete song.mid -o longer.mid --bars 8 --temperature 1.0 --seed 7
     """
@@ -92,7 +101,9 @@ def command(
     generation = config.generation
     seed = secrets.randbelow(2**31) if generation.seed < 0 else generation.seed
     model = load_model(config.model.path, config.model.engine)
-    steps = len(with_ringing_bars(reading.phrase)) + generation.bars
+    start = load_start(config, model)
+    there = len(with_ringing_bars(reading.phrase))
+    steps = min(there, context_bars or there) + generation.bars
     with click.progressbar(
         length=steps, label="bars", file=sys.stderr, hidden=not sys.stderr.isatty()
     ) as bar:
@@ -103,6 +114,8 @@ def command(
             generation.bars,
             Sampling(**{f.name: getattr(generation, f.name) for f in fields(Sampling)}),
             seed,
+            start=start,
+            context_bars=context_bars,
             reading=reading,
             progress=lambda: bar.update(1),
         )
@@ -128,7 +141,9 @@ def _configured(
     for name, value in given.items():
         if value is not None:
             generation = generation.with_value(name, value)
-    model = config.model if model_path is None else replace(config.model, path=model_path)
+    model = config.model  # another one has no use for a memory of that
+    if model_path is not None:
+        model = replace(model, path=model_path, memory="")
     return replace(config, generation=generation, model=model)
 
 

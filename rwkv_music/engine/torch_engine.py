@@ -129,7 +129,7 @@ class TorchEngine:
         u_B: Sequence[float],
     ) -> list[int]:
         """As `step_batch`, and draw one allowed id of each, on the device: what
-        `sampling.draw_numpy` draws without wishes, up to rounding."""
+        `sampling.draw_numpy` draws with the odds unchanged, up to rounding."""
         if len(states) != len(tokens) or not tokens:
             raise TokenError(f"step_and_draw: got {len(states)} states, {len(tokens)} tokens")
         self._check(tokens)

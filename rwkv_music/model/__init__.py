@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["ENGINES", "BarRequest", "MusicModel", "load_model", "propose"]
 
 ENGINES = ("auto", "native", "numpy", "torch", "scripted")
-# Parameters. Below, one thread is faster than the way to a GPU and back, or to another core.
-_LARGE = 100_000_000
+# Parameters. Below the first, one thread is faster than the way to a GPU and back, or to another
+# core with every product; up to the second, two threads each make some of several takes.
+_LARGE, _IN_CACHE = 100_000_000, 30_000_000
 _CORES_FOR_TWO_THREADS = 4  # two are left to the service
 log = logging.getLogger(__name__)
 _STARTER = "starter.safetensors"
@@ -83,7 +84,8 @@ def _engine(weights: Weights | PackedWeights, kind: str) -> Engine:
         return TorchEngine(_floats(weights))
     if kind == "native" or (kind == "auto" and not native.absence()):
         spare = (os.cpu_count() or 1) >= _CORES_FOR_TWO_THREADS
-        return native.NativeEngine(weights, threads=2 if large and spare else 1)
+        shared = large or weights.config.parameters <= _IN_CACHE
+        return native.NativeEngine(weights, threads=2 if shared and spare else 1)
     if kind == "auto":
         log.warning(
             "The native engine is not there (%s): the slower NumPy engine serves. To have it, %s.",

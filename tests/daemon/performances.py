@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from random import Random
 from typing import Any
@@ -47,10 +47,15 @@ class Sparse(ScriptedModel):
         return ScriptedProposal(state, request.after, [])
 
 
-def perform(rehearsal: Rehearsal, random: Random, deeds: int) -> None:
-    """Do that many things at random moments, then let every key go and wait for the end."""
+def perform(
+    rehearsal: Rehearsal, random: Random, deeds: int, look: Callable[[], None] = lambda: None
+) -> None:
+    """Do that many things at random moments, and `look` now and then, keys down or not; then let
+    every key go and wait for the end."""
     now_ms, down = 0.0, set[int]()
-    for _ in range(deeds):
+    for number in range(deeds):
+        if number % 8 == 5:
+            look()
         now_ms += random.choice(_WAITS_MS)
         rehearsal.run_until_ns(round(now_ms * NS_PER_MS))
         match random.choice(_DEEDS):

@@ -7,7 +7,10 @@ from click.testing import CliRunner
 from rwkv_music_daemon.cli import cli
 
 from rwkv_music.errors import ConfigError, MidiFileError
+from rwkv_music.memory import save_memory
 from rwkv_music.midi_files import read_phrase
+from rwkv_music.model.scripted import ScriptedModel, ScriptedState
+from rwkv_music.music import Meter
 
 DEMO = Path(__file__).parents[2] / "daemon" / "data" / "demo.mid"
 
@@ -97,3 +100,49 @@ def test_a_file_without_music_for_a_piano_is_told_with_what_it_has(tmp_path: Pat
 def test_help_has_an_example() -> None:
     said = CliRunner().invoke(cli, ["complete", "--help"]).output
     assert "Example: rwkv-music-daemon complete" in said
+
+
+def test_it_hears_the_last_bars_only_where_that_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[str] = []
+    open_bar = ScriptedModel.open_bar
+
+    def listen(model: ScriptedModel, state: ScriptedState, meter: Meter, tempo: float) -> None:
+        heard.append(str(meter))
+        open_bar(model, state, meter, tempo)
+
+    monkeypatch.setattr(ScriptedModel, "open_bar", listen)
+    for words, bars in [((), 8), (("--context-bars", "3"), 3), (("--context-bars", "99"), 8)]:
+        heard.clear()
+        out = tmp_path / f"{len(words)}{bars}.mid"
+        said = complete(DEMO, "-o", out, "--bars", "2", *words)
+        assert "2 bars with 8 notes after bar 8" in said
+        assert len(heard) == bars + 2
+        assert read_phrase(out)[:8] == read_phrase(DEMO)
+    assert "0 is not in the range" in complete(DEMO, "--context-bars", "0")
+
+
+def test_it_begins_in_the_memory_that_is_configured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[ScriptedState] = []
+    fork = ScriptedModel.fork
+
+    def watch(model: ScriptedModel, state: ScriptedState) -> ScriptedState:
+        begun.append(fork(model, state))
+        return fork(model, state)
+
+    model, verse = ScriptedModel(), ScriptedState()
+    model.open_bar(verse, Meter(), 120.0)
+    (tmp_path / "memories").mkdir()
+    save_memory(tmp_path / "memories" / "verse.safetensors", model, verse)
+    settings = ["--set", f"service.data_dir={tmp_path}", "--set", "model.memory=verse"]
+    monkeypatch.setattr(ScriptedModel, "fork", watch)
+    complete(DEMO, "-o", tmp_path / "out.mid", "--bars", "1", *settings)
+    assert begun[0] == verse
+    begun.clear()
+    complete(DEMO, "-o", tmp_path / "other.mid", "--bars", "1", *settings, "--model", "steps")
+    assert begun[0] == ScriptedState()  # which is another model
+    with pytest.raises(ConfigError, match=r"there is no memory 'chorus'; there are: .*verse"):
+        complete(DEMO, "-o", tmp_path / "no.mid", *settings[:2], "--set", "model.memory=chorus")

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import pytest
 from rwkv_music_daemon.compositions import MOST_AT_ONCE, NOTES_PER_MESSAGE
 from rwkv_music_daemon.messages import Compose
 from rwkv_music_daemon.osc.framing import Message
 from rwkv_music_daemon.osc.table import match
+from rwkv_music_daemon.parameters import Generation
 from rwkv_music_daemon.rehearsal import Rehearsal
-from session_stage import events, heard_bars, ms, running
+from rwkv_music_daemon.transport import Transport
+from session_stage import events, heard_bars, ms, play_note, running
+
+from rwkv_music.composing import bars_of_notes, composing, notes_of_bars
+from rwkv_music.engine.numpy_engine import NumpyEngine
+from rwkv_music.memory import load_memory
+from rwkv_music.model.config import ModelConfig
+from rwkv_music.model.random_weights import random_weights
+from rwkv_music.model.rwkv import RwkvMusicModel
+from rwkv_music.music import Meter
+from rwkv_music.sampling import Sampling
+from rwkv_music.tokenizer import load_vocabulary
+
+VOCABULARY = load_vocabulary()
+TINY = ModelConfig(1, 64, len(VOCABULARY), 8, 8, 8, 8)
+RWKV = RwkvMusicModel(NumpyEngine(random_weights(TINY, seed=5)), VOCABULARY)
 
 NOTES = [(0.0, 60, 80, 1.0), (2.0, 64, 80, 0.5), (7.5, 67, 90, 3.0)]  # two bars of 4/4
 
@@ -118,11 +136,51 @@ def test_what_was_begun_first_and_never_run_makes_room() -> None:
     assert [args[0] for _, args in r.replies()] == [404]
 
 
-def test_from_nothing_it_composes_from_the_start_memory() -> None:
+def test_from_nothing_it_composes_all_the_same() -> None:
     r = running()
     compose(r, "clip", [], 1)
     r.run_until_ns(ms(100))
     assert [note[0] for note in results(r.replies(), "clip")] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("notes", [[], NOTES])
+def test_it_composes_from_where_the_live_state_began(
+    tmp_path: Path, notes: list[tuple[Any, ...]]
+) -> None:
+    """At the start, and then in a memory; what was heard live has no part in it."""
+    transport = Transport(120.0, None, "internal")
+    transport.play(0)
+    r = Rehearsal(RWKV, Generation(), transport, memory_folder=tmp_path)
+    play_note(r, 100, 60, 300)
+    r.run_until_ns(ms(2500))
+    r.ask("/rwkv/memory/save", "a bar")
+    r.run_until_ns(ms(2600))
+    r.replies()
+    memory = load_memory(tmp_path / "a bar.safetensors", RWKV)
+
+    def composed() -> list[tuple[Any, ...]]:
+        compose(r, "clip", notes, 1, 3)
+        r.run_until_ns(r.clock.now_ns() + ms(900))
+        return results(r.replies(), "clip")
+
+    at_the_start = composed()
+    assert at_the_start == expected(notes, None)
+    r.ask("/rwkv/memory/load", "a bar")
+    r.run_until_ns(ms(4000))
+    in_the_memory = composed()
+    assert in_the_memory == expected(notes, memory) != at_the_start
+    r.ask("/rwkv/reset")
+    assert composed() == at_the_start
+
+
+def expected(notes: list[tuple[Any, ...]], start: Any) -> list[tuple[Any, ...]]:
+    heard = bars_of_notes(notes, Meter(), 100.0)
+    steps = composing(RWKV, heard, 1, Meter(), 100.0, Sampling(), 3, start)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return list(notes_of_bars(end.value, len(heard)))
 
 
 def test_two_callers_do_not_mix() -> None:

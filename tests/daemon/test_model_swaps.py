@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rwkv_music_daemon.beginning import load_start
 from rwkv_music_daemon.config import from_dict
 from rwkv_music_daemon.messages import Forget, Hear
 from rwkv_music_daemon.models import Models
 from rwkv_music_daemon.osc.arguments import OscError
 from rwkv_music_daemon.worker import Worker
-from rwkv_music_daemon.worker_process import load_start
 
 from rwkv_music.errors import CheckpointError, ConfigError
 from rwkv_music.memory import save_memory

@@ -1,4 +1,5 @@
-"""What each parameter does to the output. A parameter without its effect here fails."""
+"""What each parameter does to the output. A parameter without its effect here fails, and so does
+an effect that would be seen without its parameter."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from rwkv_music_daemon.conductor import Conductor
 from rwkv_music_daemon.osc.arguments import OscError
 from rwkv_music_daemon.osc.requests import NOT_ONCE
 from rwkv_music_daemon.parameters import PARAMETERS, Generation, Value
@@ -19,6 +21,7 @@ from rwkv_music.keys import scale_classes
 from rwkv_music.model.config import ModelConfig
 from rwkv_music.model.random_weights import random_weights
 from rwkv_music.model.rwkv import RwkvMusicModel
+from rwkv_music.model.scripted import ScriptedModel
 from rwkv_music.tokenizer import load_vocabulary
 
 VOCABULARY = load_vocabulary()
@@ -269,10 +272,28 @@ def count_in() -> None:
     assert len(clicks(r)) == 4
 
 
+def test_every_parameter_of_the_table_is_here_and_no_other() -> None:
+    assert set(EFFECTS) == set(PARAMETERS)
+
+
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_it_has_an_effect(name: str) -> None:
-    assert name in EFFECTS, f"{name}: nothing here shows what it does"
     EFFECTS[name]()
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_without_its_effect_that_would_be_seen(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were it accepted and then ignored, what is above would fail."""
+    obey = Conductor.set_parameter
+
+    def ignore(conductor: Conductor, wished: str, value: object, now_ns: int) -> Value:
+        if wished == name:
+            return PARAMETERS[name].check(value)
+        return obey(conductor, wished, value, now_ns)
+
+    monkeypatch.setattr(Conductor, "set_parameter", ignore)
+    with pytest.raises((AssertionError, StopIteration, ValueError)):
+        EFFECTS[name]()
 
 
 def wrong_values() -> list[tuple[str, Value]]:
@@ -287,11 +308,20 @@ def wrong_values() -> list[tuple[str, Value]]:
 
 @pytest.mark.parametrize(("name", "value"), wrong_values())
 def test_out_of_range_is_422_and_changes_nothing(name: str, value: Value) -> None:
-    r = Rehearsal(RWKV, Generation(bars=1), Transport(120.0, None, "internal"))
-    before = r.conductor.generation, list(r.events)
+    """Neither what lasts, nor the next request, nor what plays, nor what the worker was told."""
+    r = Rehearsal(ScriptedModel(), Generation(bars=1), Transport(120.0, None, "internal"))
+    r.conductor.trigger(0)
+    r.run_until_ns(ms(700))
+    playing = r.conductor.performer.playing
+    assert playing is not None
+    before = r.conductor.generation, playing.generation, list(r.events), playing.revisions
     for verb in ("set",) if name in NOT_ONCE else ("set", "once"):
         with pytest.raises(OscError, match=name) as error:
             r.ask(f"/rwkv/{verb}/{name}", value)
         assert error.value.code == 422
-    assert (r.conductor.generation, r.events) == before
+    after = r.conductor.generation, playing.generation, r.events, playing.revisions
+    assert after == before
+    assert r.replies() == []
     assert r.conductor.wishes.take() == before[0]
+    r.run_until_ns(ms(3000))
+    assert [pitch for _, pitch, _, _ in notes(r)] == [60, 61, 62, 63]

@@ -322,3 +322,24 @@ def test_notes_sent_early_leave_an_empty_bar_in_its_place() -> None:
     assert [bool(bar.notes) for bar in bars][:6] == [True, True, False, True, False, False]
     assert onsets_ms(r)[4] == pytest.approx(6000 - 400, abs=0.01)
     assert r.worker.session.fork() == fresh_state(r, Sparse())
+
+
+def test_a_bar_of_rest_is_heard_before_the_next_one_whose_music_is_asked_for_during_it() -> None:
+    """Half a second before the second beat of bar 2 it is still bar 1, in which nobody played."""
+    transport = Transport(200.0, None, "internal")
+    transport.play(0)
+    wishes = Generation(bars=1, quantize="beat", nudge_ms=-500)
+    r = Rehearsal(ScriptedModel(), wishes, transport)
+    play_note(r, 100, 60, 300)
+    r.run_until_ns(ms(2000))
+    r.conductor.trigger(r.clock.now_ns())
+    r.run_until_ns(ms(2250))
+    armed = r.conductor.performer.armed or r.conductor.performer.playing
+    assert armed is not None
+    assert (armed.first.number, armed.first_step, armed.generating) == (2, 12, True)
+    r.run_until_ns(ms(6000))
+    bars = list(r.conductor.assembler.bars)
+    assert [bar.number for bar in bars] == list(range(len(bars)))
+    assert bars[1].is_silence
+    assert bars[2].notes
+    assert r.worker.session.fork() == fresh_state(r, ScriptedModel())

@@ -11,7 +11,7 @@ from rwkv_music.constraints import COSTS, Constraints
 from rwkv_music.errors import ConfigError
 from rwkv_music.keys import scale_classes
 from rwkv_music.music import Bar, Meter, Note, cut_overlaps
-from rwkv_music.sampling import NO_WISHES, Sampling, draw
+from rwkv_music.sampling import UNCHANGED, Sampling, draw
 from rwkv_music.tokenizer import BarGrammar, load_vocabulary
 from rwkv_music.tokenizer.grammar import NEXT, OVER, PITCH, POSITION
 
@@ -80,7 +80,7 @@ def test_without_wishes_the_model_draws_as_it_likes():
     grammar = BarGrammar(V, FOUR)
     while grammar.stage != OVER:
         token = constraints.choose(logits, grammar, V, rng)
-        assert token == draw(logits, grammar.ranges(), NO_WISHES, Sampling(), other.random())
+        assert token == draw(logits, grammar.ranges(), UNCHANGED, Sampling(), other.random())
         note = grammar.push(token)
         if note is not None:
             constraints.sound(note)

@@ -88,11 +88,18 @@ def test_auto_takes_a_gpu_for_large_models_alone(checkpoint, monkeypatch):
     assert load_model(str(checkpoint)).name == "tiny (torch)"
 
 
+MOST = 10**9
+
+
 @pytest.mark.skipif(bool(native.absence()), reason="the native engine is not built")
-@pytest.mark.parametrize(("cores", "large", "threads"), [(4, 1, 2), (2, 1, 1), (8, 10**9, 1)])
-def test_a_second_thread_is_for_large_models_where_cores_are_left(
-    checkpoint, monkeypatch, cores, large, threads
+@pytest.mark.parametrize(
+    ("cores", "large", "in_cache", "threads"),
+    [(4, 1, 0, 2), (2, 1, MOST, 1), (8, MOST, 0, 1), (4, MOST, MOST, 2)],
+)
+def test_a_second_thread_is_for_large_models_and_for_takes_where_cores_are_left(
+    checkpoint, monkeypatch, cores, large, in_cache, threads
 ):
+    monkeypatch.setattr("rwkv_music.model._IN_CACHE", in_cache)
     monkeypatch.setattr("rwkv_music.model._LARGE", large)
     monkeypatch.setattr("os.cpu_count", lambda: cores)
     assert _engine(load_weights(checkpoint), "native").threads == threads

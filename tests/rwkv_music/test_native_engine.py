@@ -132,6 +132,25 @@ def test_threads_change_no_bit(bits):
     np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.parametrize("takes", [1, 2, 3, 5, 8, 70])
+def test_takes_that_threads_share_are_those_of_one(takes):
+    weights = random_weights(MUSIC, seed=4)
+    one, three = NativeEngine(weights), NativeEngine(weights, threads=3)
+    ours = [warm_state(one, take) for take in range(takes)]
+    theirs = [state.copy() for state in ours]
+    for tokens in np.random.default_rng(takes).integers(0, MUSIC.vocabulary, (20, takes)).tolist():
+        np.testing.assert_array_equal(
+            one.step_batch(ours, tokens), three.step_batch(theirs, tokens)
+        )
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def warm_state(engine, seed):
+    state = engine.new_state()
+    engine.prefill(state, tokens_of(engine.config, 4, seed=seed))
+    return state
+
+
 @pytest.mark.parametrize("bits", LIMITS)
 def test_logits_are_near_the_reference(every_set, bits):
     weights = random_weights(MUSIC, seed=7)
@@ -185,15 +204,18 @@ def test_silent_activations_and_zero_weights_stay_finite():
         np.testing.assert_array_equal(engine.prefill(engine.new_state(), [0, 1]), np.zeros(37))
 
 
-def test_several_callers_at_once():
-    engine = NativeEngine(random_weights(MUSIC, seed=6))
+@pytest.mark.parametrize("own_threads", [1, 2])
+def test_several_callers_at_once(own_threads):
+    engine = NativeEngine(random_weights(MUSIC, seed=6), threads=own_threads)
     tokens = tokens_of(MUSIC, 60)
     expected = engine.prefill(engine.new_state(), tokens)
     results = {}
 
     def call(name):
         for _ in range(5):
-            results[name] = stepped(engine, engine.new_state(), tokens)
+            states = [engine.new_state() for _ in range(3)]
+            for token in tokens:
+                results[name] = engine.step_batch(states, [token] * 3)
 
     threads = [threading.Thread(target=call, args=(i,)) for i in range(4)]
     for thread in threads:
@@ -201,7 +223,7 @@ def test_several_callers_at_once():
     for thread in threads:
         thread.join()
     for i in range(4):
-        np.testing.assert_array_equal(results[i], expected)
+        np.testing.assert_array_equal(results[i], [expected] * 3)
 
 
 def test_states_of_other_models_are_refused():

@@ -15,7 +15,7 @@ from rwkv_music.model import load_model  # noqa: E402
 from rwkv_music.model.config import ModelConfig  # noqa: E402
 from rwkv_music.model.random_weights import random_weights  # noqa: E402
 from rwkv_music.model.rwkv import RwkvMusicModel  # noqa: E402
-from rwkv_music.sampling import NO_WISHES, Sampling, draw_numpy  # noqa: E402
+from rwkv_music.sampling import UNCHANGED, Sampling, draw_numpy  # noqa: E402
 from rwkv_music.tokenizer import load_vocabulary  # noqa: E402
 from rwkv_music.tokenizer.grammar import Ranges  # noqa: E402
 
@@ -64,7 +64,7 @@ def test_step_and_draw_is_a_step_and_a_draw(engine, settings):
         u = rng.random(3)
         got = engine.step_and_draw(states, tokens, allowed, sampling, u)
         expected = [
-            draw_numpy(logits, Ranges(start, start + 10, 0, 0, 0, False), NO_WISHES, sampling, x)
+            draw_numpy(logits, Ranges(start, start + 10, 0, 0, 0, False), UNCHANGED, sampling, x)
             for logits, start, x in zip(logits_BV, starts, u, strict=True)
         ]
         assert got == expected

@@ -173,7 +173,7 @@ void strip_rows(Place place, const Input& input, int rows, float* y, int stride)
     for (; place.panel < place.width(); ++place.panel)
       tile<S, Kind, 1, T, prefetches>(place, input, y, stride);
   }
-  constexpr int kFewer = T > 4 ? 4 : T / 2;
+  constexpr int kFewer = T > 4 ? 4 : T - 1;
   if constexpr (kFewer > 0) {
     if (place.row < rows) strip_rows<S, Kind, kFewer, ahead>(place, input, rows, y, stride);
   }

@@ -33,13 +33,16 @@ class Model {
 
  private:
   class Lease;
-  void pass(Workspace& space, const Rows& rows, int logit_rows, float* logits);
+  class Threads;
+  void steps(Workspace& space, Pool& pool, float* const* states, const int* tokens, int count,
+             float* logits);
+  void pass(Workspace& space, Pool& pool, const Rows& rows, int logit_rows, float* logits);
 
   Arena arena_;
   Weights weights_;
   const InstructionSet& isa_;
   std::size_t bytes_per_token_ = 0;
-  Pool pool_;
+  Pool pool_, alone_{1};  // alone_: the caller without others
   std::mutex pool_mutex_, spaces_mutex_;
   std::vector<std::unique_ptr<Workspace>> spaces_;
 };

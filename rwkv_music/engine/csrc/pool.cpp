@@ -1,5 +1,7 @@
 #include "pool.h"
 
+#include <chrono>
+
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
 #endif
@@ -17,6 +19,8 @@ void relax() {
 }
 
 constexpr int kSpins = 2000;  // then the processor is offered to whoever else wants it
+constexpr auto kLinger = std::chrono::microseconds(200);  // waking takes a good part of a step
+constexpr int kSpinsBetweenLooks = 64;                    // at the clock
 
 void spin(int& spins) {
   if (++spins < kSpins)
@@ -28,7 +32,7 @@ void spin(int& spins) {
 }  // namespace
 
 Pool::Pool(int threads) {
-  for (int part = 1; part < threads; ++part) workers_.emplace_back(&Pool::work, this, part);
+  for (int part = 1; part < threads; ++part) workers_.emplace_back(&Pool::work, this);
 }
 
 Pool::~Pool() {
@@ -54,23 +58,46 @@ void Pool::close() { open_ = false; }
 void Pool::start(Call call, const void* job) {
   call_ = call;
   job_ = job;
-  running_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
+  next_.store(0, std::memory_order_relaxed);
+  helpers_.store(0, std::memory_order_release);
   jobs_.fetch_add(1, std::memory_order_release);
-  call(job, 0, threads());
-  for (int spins = 0; running_.load(std::memory_order_acquire) > 0;) spin(spins);
+  do_parts();
+  int nobody_left = 0;
+  for (int spins = 0; !helpers_.compare_exchange_weak(nobody_left, kNobody,
+                                                      std::memory_order_acquire,
+                                                      std::memory_order_relaxed);
+       nobody_left = 0)
+    spin(spins);
 }
 
-void Pool::work(int part) {
+void Pool::do_parts() {
+  const int parts = threads();
+  for (int part; (part = next_.fetch_add(1, std::memory_order_relaxed)) < parts;)
+    call_(job_, part, parts);
+}
+
+void Pool::help() {
+  int helpers = helpers_.load(std::memory_order_relaxed);
+  do {
+    if (helpers == kNobody) return;  // it is done already
+  } while (!helpers_.compare_exchange_weak(helpers, helpers + 1, std::memory_order_acquire,
+                                           std::memory_order_relaxed));
+  do_parts();
+  helpers_.fetch_sub(1, std::memory_order_release);
+}
+
+void Pool::work() {
+  using Clock = std::chrono::steady_clock;
   for (unsigned done = 0;;) {
+    const Clock::time_point ended = Clock::now();
     for (int spins = 0; jobs_.load(std::memory_order_acquire) == done; spin(spins)) {
-      if (open_) continue;
+      if (open_ || spins % kSpinsBetweenLooks != 0 || Clock::now() - ended < kLinger) continue;
       std::unique_lock<std::mutex> lock(mutex_);
       wake_.wait(lock, [this] { return open_ || ended_; });
       if (ended_) return;
     }
-    ++done;
-    call_(job_, part, threads());
-    running_.fetch_sub(1, std::memory_order_release);
+    done = jobs_.load(std::memory_order_acquire);
+    help();
   }
 }
 

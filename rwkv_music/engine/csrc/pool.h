@@ -1,4 +1,4 @@
-// Threads that do one job in parts: the caller's and those that wait for it.
+// Threads that do one job in parts: the caller's and those that come to help.
 #pragma once
 
 #include <atomic>
@@ -9,8 +9,10 @@
 
 namespace rwkv {
 
-// One job at a time. Between `open` and `close` the threads spin, so that a job starts within a
-// cache line's round trip; else they sleep.
+// One job at a time. Whoever is there does the next part, so a thread that the system lets wait is
+// not waited for, unless it is in the middle of one. Between `open` and `close` the threads spin, so
+// that they come within a cache line's round trip, and for a moment more, as the next token rarely
+// lets them wait for long; then they sleep.
 class Pool {
  public:
   explicit Pool(int threads);
@@ -35,15 +37,20 @@ class Pool {
 
  private:
   using Call = void (*)(const void*, int, int);
+  static constexpr int kNobody = -1;
+
   void start(Call call, const void* job);
-  void work(int part);
+  void do_parts();
+  void help();
+  void work();
 
   std::vector<std::thread> workers_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::atomic<bool> open_{false}, ended_{false};
   alignas(64) std::atomic<unsigned> jobs_{0};
-  alignas(64) std::atomic<int> running_{0};
+  alignas(64) std::atomic<int> helpers_{kNobody};  // at the job; kNobody: none may come any more
+  alignas(64) std::atomic<int> next_{0};           // part that nobody has begun
   Call call_ = nullptr;
   const void* job_ = nullptr;
 };

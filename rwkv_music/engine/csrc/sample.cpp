@@ -24,10 +24,10 @@ double log_sum(const std::vector<Scored>& ids, std::size_t count) {
   return top + std::log(sum);
 }
 
-void penalise(std::vector<Scored>& ids, std::size_t count, const Wishes& wishes) {
+void penalise(std::vector<Scored>& ids, std::size_t count, const Odds& odds) {
   const double before = log_sum(ids, count);
   for (std::size_t i = 0; i < count; ++i)
-    ids[i].score -= wishes.log_penalty * wishes.recent[ids[i].id - wishes.first];
+    ids[i].score -= odds.log_penalty * odds.recent[ids[i].id - odds.first];
   const double shift = before - log_sum(ids, count);
   for (std::size_t i = 0; i < count; ++i) ids[i].score += shift;
 }
@@ -66,21 +66,21 @@ bool likelier(const Scored& a, const Scored& b) {
 
 }  // namespace
 
-int draw(const float* logits, const Ranges& ranges, const Wishes& wishes, const Sampling& sampling,
+int draw(const float* logits, const Ranges& ranges, const Odds& odds, const Sampling& sampling,
          double u) {
   const auto [now_start, now_stop, later_start, later_stop, end, may_end] = ranges;
   std::vector<Scored> ids;
   ids.reserve(static_cast<std::size_t>(std::max(now_stop - now_start, 0)) +
               static_cast<std::size_t>(std::max(later_stop - later_start, 0)) + 1);
   for (int id = now_start; id < now_stop; ++id)
-    if (wishes.kept == nullptr || wishes.kept[id - wishes.first]) ids.push_back({logits[id], id});
+    if (odds.kept == nullptr || odds.kept[id - odds.first]) ids.push_back({logits[id], id});
   const std::size_t now = ids.size();
   for (int id = later_start; id < later_stop; ++id) ids.push_back({logits[id], id});
   const std::size_t later = ids.size() - now;
   if (may_end) ids.push_back({logits[end], end});
   if (ids.empty()) return -1;
-  if (wishes.recent != nullptr && now > 0) penalise(ids, now, wishes);
-  if (wishes.density != 1) thin(ids, now, later, logits[end], wishes.density);
+  if (odds.recent != nullptr && now > 0) penalise(ids, now, odds);
+  if (odds.density != 1) thin(ids, now, later, logits[end], odds.density);
   if (sampling.temperature <= 0 || ids.size() == 1)
     return std::min_element(ids.begin(), ids.end(), likelier)->id;
 

@@ -10,7 +10,7 @@ namespace rwkv {
 using Ranges = std::tuple<int, int, int, int, int, bool>;
 
 // The ids [now, now_stop) count from `first` in both arrays, which may be null.
-struct Wishes {
+struct Odds {
   const bool* kept;
   const double* recent;
   int first;
@@ -24,7 +24,7 @@ struct Sampling {
 };
 
 // -1 when no id is left. Expects ids within the logits and the arrays: python.cpp has checked.
-int draw(const float* logits, const Ranges& ranges, const Wishes& wishes, const Sampling& sampling,
+int draw(const float* logits, const Ranges& ranges, const Odds& odds, const Sampling& sampling,
          double u);
 
 }  // namespace rwkv
