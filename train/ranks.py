@@ -95,8 +95,8 @@ def joined(device: str = "auto", environ: Mapping[str, str] = os.environ) -> Ite
     dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     try:
         yield Ranks(dist.get_rank(), count, chosen)
-    except BaseException as error:
-        traceback.clear_frames(error.__traceback__)  # they hold what was trained
+    except BaseException as error:  # of any kind: its frames hold what was trained
+        traceback.clear_frames(error.__traceback__)
         raise
     finally:
         gc.collect()

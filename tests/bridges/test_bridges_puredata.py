@@ -119,7 +119,7 @@ def test_bars_of_a_trade_are_kept(pd: ServedPureData) -> None:
     assert pd.asked("rwkv-mode 1", "mode") == ("trade", 2, 8)
 
 
-def test_a_bar_of_a_song_has_a_beat_a_meter_and_a_number_that_sends_them(pd: ServedPureData) -> None:
+def test_a_bar_of_a_song_is_sent_with_its_number(pd: ServedPureData) -> None:
     for message in ("rwkv-numerator 6", "rwkv-denominator 8", "rwkv-bar-line 16"):
         pd.send(message)
     assert pd.asked("rwkv-bar-number 4", "transport/bar") == (4, 16.0, 6, 8)

@@ -209,9 +209,7 @@ def test_the_journal_is_shown_and_followed(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.setenv("EXIT_CODE", "0")
     systemd = Systemd(tmp_path, Asked())
-    assert list(systemd.logs(20, follow=False)) == [
-        "--user -u rwkv-music.service -n 20 --no-pager"
-    ]
+    assert list(systemd.logs(20, follow=False)) == ["--user -u rwkv-music.service -n 20 --no-pager"]
     assert list(systemd.logs(20, follow=True))[1:] == ["later"]
     monkeypatch.setenv("EXIT_CODE", "1")
     with pytest.raises(ServiceError, match="journalctl"):

@@ -6,8 +6,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs torch: pip install .[train]")
 
 from click.testing import CliRunner  # noqa: E402
-from rwkv_music_train.cli import cli  # noqa: E402
 from rwkv_music_train import weights as weights_module  # noqa: E402
+from rwkv_music_train.cli import cli  # noqa: E402
 from rwkv_music_train.config import SIZES, ModelShape  # noqa: E402
 from rwkv_music_train.loop import Trainer  # noqa: E402
 from rwkv_music_train.model import Rwkv7  # noqa: E402
