@@ -124,6 +124,7 @@ while calm < rounds and round < 2 * rounds do
   least_s, most_s = nil, nil
   song:request_locate(0, false, ARDOUR.LocateTransportDisposition.MustStop, BY_USER)
   wait(0.5)
+  print_new_notes() -- of the round before, where a busy machine brought its region so late
   song:maybe_enable_record(false)
   wait(5, function() return song:record_status() > 0 end) -- 0 is disabled
   song:request_roll(BY_USER)
