@@ -141,7 +141,7 @@ class TickFilter:
         change = change or self._window.change_before(self._line, *noise)
         if change is not None:
             self._window.divide(change.count)
-            self._prior_ns = change.ns_per_tick
+            self._prior_ns = max(change.ns_per_tick, _SHORTEST_NS)
             self._prior_doubt = _FROM_TICKS if change.same_tempo else _FROM_BEFORE
         if len(self._window) == _WINDOW:
             weight = 0.0
@@ -219,13 +219,15 @@ class TickFilter:
 
     def _take_as_counted(self, kept: int, prior_doubt: float) -> None:
         """Believe them all, on a new line that keeps so many of the earlier ticks."""
-        (first, first_ns), *_, (last, last_ns) = self._on_time()
+        on_time = self._on_time()
         times, self._doubted = self._doubted, []
         self._window.keep(kept)
         self._prior_ns, self._prior_doubt = self._line.ns_per_beat, prior_doubt
-        mean_ns = (last_ns - first_ns) / (last - first)
-        if abs(mean_ns / self._prior_ns - 1) > _LIKELY_STEP:
-            self._prior_ns, self._prior_doubt = mean_ns, _FROM_NOWHERE
+        if len(on_time) > 1:
+            (first, first_ns), *_, (last, last_ns) = on_time
+            mean_ns = (last_ns - first_ns) / (last - first)
+            if abs(mean_ns / self._prior_ns - 1) > _LIKELY_STEP:
+                self._prior_ns, self._prior_doubt = mean_ns, _FROM_NOWHERE
         self._noise.interrupt()
         for t_ns in times:
             self._believe(self._believed + 1, t_ns)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from clock_ticks import CLEAN_MS, COARSE_MS, START_NS, follow, percentile
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rwkv_music_daemon.transport import Located, Started, Stopped, Transport
 
@@ -126,6 +126,8 @@ def test_a_clock_that_jumps_about_is_still_counted() -> None:
 
 
 @settings(max_examples=60)
+@example([0] * 8 + [199_999_999, 0, 0, 0, 79_718_874, 0])
+@example([0, 0, 0, 25_210_377, 63_061_082])
 @given(st.lists(st.integers(0, 200_000_000), min_size=1, max_size=200))
 def test_whatever_comes_the_position_never_goes_back(gaps_ns: list[int]) -> None:
     transport, t_ns, beat = Transport(), START_NS, 0.0

@@ -127,8 +127,12 @@ def test_an_output_to_an_existing_port(system: RtMidiSystem, probe: Probe) -> No
     port = system.open_output_to(probe.listener)
     port.send(b"\xb0\x40\x00")
     port.close()
-    time.sleep(0.05)
-    assert [message for _, message in probe.heard()] == [b"\xb0\x40\x00"]
+    heard: list[bytes] = []
+    ends_s = time.monotonic() + 5
+    while not heard and time.monotonic() < ends_s:
+        time.sleep(0.02)
+        heard += [message for _, message in probe.heard()]
+    assert heard == [b"\xb0\x40\x00"]
 
 
 def test_an_unknown_destination_names_what_there_is(system: RtMidiSystem, probe: Probe) -> None:
