@@ -63,13 +63,11 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
                 text=True,
             )
             try:
-                performance = perform(
-                    stage.probe, stage.osc, stage.events, 120.0, (4, 4), options.triggers, rng
-                )
+                performance = perform(stage, 120.0, (4, 4), options.triggers, rng)
             finally:
                 flood.terminate()
                 told = flood.communicate()[0].split()
-            cell = judge(performance, stage.loopback_ms, stage.probe.stalls(), scripted=True)
+            cell = judge(performance, scripted=True)
             kept = ("notes", "p50_ms", "p99_ms", "max_ms", "late", "dropped", "same")
             rate = float(told[-2]) / float(told[-1]) if flooded and told else 0.0
             rows.append({"flood_per_s": round(rate), **{key: cell[key] for key in kept}})

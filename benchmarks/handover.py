@@ -35,7 +35,7 @@ from typing import Any
 
 from .figures import begun, percentile, table, write
 from .performance import STEPS_PER_BEAT, Meter, NoteOn, Performance, perform
-from .stage import calm, staged
+from .stage import staged
 
 TEMPOS_BPM = (60.0, 120.0, 200.0)
 METERS: tuple[Meter, ...] = ((4, 4), (3, 4), (6, 8))
@@ -84,10 +84,9 @@ def release_lateness_ms(performance: Performance, notes: list[NoteOn]) -> list[f
     ]
 
 
-def judge(
-    performance: Performance, loopback_ms: float, stalls: list[int], scripted: bool
-) -> dict[str, Any]:
+def judge(performance: Performance, scripted: bool) -> dict[str, Any]:
     """The figures of a cell."""
+    loopback_ms = performance.loopback_ms
     played = [note for _, note in performance.played]
     notes = scripted_notes(performance) if scripted else sorted(played)
     problems = []
@@ -108,7 +107,7 @@ def judge(
     if len(requests) != len(performance.start_bars) or len(performance.done) != len(requests):
         problems.append(f"{len(requests)} completions sounded, {len(performance.done)} were done")
     sizes = [abs(error) for error in beyond]
-    calm_sizes = calm(performance, sizes, stalls)
+    calm_sizes = performance.calm(sizes)
     return {
         "tempo_bpm": performance.tempo_bpm,
         "meter": "{}/{}".format(*performance.meter),
@@ -117,7 +116,7 @@ def judge(
         "p50_ms": percentile(sizes, 50),
         "p99_ms": percentile(sizes, 99),
         "max_ms": percentile(sizes, 100),
-        "stalls": len(stalls),
+        "stalls": len(performance.stalls),
         "calm": len(calm_sizes),
         "calm_p99_ms": percentile(calm_sizes, 99),
         "mean_ms": sum(beyond) / len(beyond) if beyond else float("nan"),
@@ -126,6 +125,7 @@ def judge(
         "late": sum(done[3] for done in performance.done),
         "dropped": sum(done[4] for done in performance.done),
         "worst_ms": max((done[5] for done in performance.done), default=float("nan")),
+        "left_out": performance.left_out,
         "same": "no: " + "; ".join(problems) if problems else "yes",
         "errors_ms": [round(error, 4) for error in beyond],
     }
@@ -139,43 +139,43 @@ def _first(notes: list[NoteOn], compared: int) -> list[tuple[int, ...]]:
 def measure(options: argparse.Namespace, result: dict[str, Any]) -> None:
     """Make the cells that are not there yet, until the time is up."""
     ends_s = time.monotonic() + 60 * options.minutes
+    made = {(cell["tempo_bpm"], cell["meter"]) for cell in result["cells"]}
+    for meter in options.meters:
+        for tempo_bpm in options.tempos:
+            if (tempo_bpm, "{}/{}".format(*meter)) in made or time.monotonic() > ends_s:
+                continue
+            again = 0
+            cell = make_cell(options, tempo_bpm, meter, result["errors"])
+            while cell["left_out"] and cell["same"] != "yes" and again < _MOST_AGAIN:
+                again += 1
+                cell = make_cell(options, tempo_bpm, meter, result["errors"])
+            result["cells"].append({**cell, "again": again})
+            write(result, options.json)  # what there is, should it be interrupted
+
+
+def make_cell(
+    options: argparse.Namespace, tempo_bpm: float, meter: Meter, errors: list[str]
+) -> dict[str, Any]:
+    """The figures of one cell. What the service logged as errors meanwhile joins `errors`."""
+    name = f"{tempo_bpm:g} BPM {meter[0]}/{meter[1]}"
     settings = {
         "model.engine": options.engine,
         "model.path": options.model,
         "generation.bars": BARS,
     }
-    made = {(cell["tempo_bpm"], cell["meter"]) for cell in result["cells"]}
-    for meter in options.meters:
-        for tempo_bpm in options.tempos:
-            name = f"{tempo_bpm:g} BPM {meter[0]}/{meter[1]}"
-            again = 0
-            while (tempo_bpm, "{}/{}".format(*meter)) not in made and time.monotonic() < ends_s:
-                with staged(settings, options.period, options.realtime) as stage:
-                    left_out = stage.left_out()
-                    stage.probe.stalls()
-                    performance = perform(
-                        stage.probe,
-                        stage.osc,
-                        stage.events,
-                        tempo_bpm,
-                        meter,
-                        options.triggers,
-                        Random(f"{options.seed} {name}"),
-                        lambda done, name=name: _tell(f"{name}: {done}/{options.triggers}"),
-                    )
-                    stalls = stage.probe.stalls()
-                    cell = judge(
-                        performance, stage.loopback_ms, stalls, options.engine == "scripted"
-                    )
-                    left_out = stage.left_out() - left_out
-                    result["errors"] += stage.errors()
-                _tell(f"{name}: p99 {cell['p99_ms']:.3f} ms, same {cell['same']}\n")
-                if left_out and cell["same"] != "yes" and again < _MOST_AGAIN:
-                    again += 1
-                    continue
-                result["cells"].append({**cell, "left_out": left_out, "again": again})
-                made.add((tempo_bpm, cell["meter"]))
-                write(result, options.json)  # what there is, should it be interrupted
+    with staged(settings, options.period, options.realtime) as stage:
+        performance = perform(
+            stage,
+            tempo_bpm,
+            meter,
+            options.triggers,
+            Random(f"{options.seed} {name}"),
+            lambda done: _tell(f"{name}: {done}/{options.triggers}"),
+        )
+        errors += stage.errors()
+    cell = judge(performance, options.engine == "scripted")
+    _tell(f"{name}: p99 {cell['p99_ms']:.3f} ms, same {cell['same']}\n")
+    return cell
 
 
 def _tell(line: str) -> None:

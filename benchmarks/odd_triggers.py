@@ -30,6 +30,7 @@ With --json, what the file has is continued with, so that the whole may be made 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections import Counter
@@ -42,7 +43,7 @@ from typing import Any
 from .figures import begun, histogram, percentile, table, write
 from .handover import lateness_ms, scripted_notes
 from .performance import STEPS_PER_BEAT, Meter, NoteOn, Performance, perform
-from .stage import calm, staged, stolen_s
+from .stage import staged
 
 METERS: tuple[Meter, ...] = ((4, 4), (3, 4), (6, 8), (5, 4), (7, 8))
 SLOWEST_BPM, FASTEST_BPM = 50.0, 220.0
@@ -59,7 +60,7 @@ def tempo_bpm(run: int) -> float:
     return round(SLOWEST_BPM + (FASTEST_BPM - SLOWEST_BPM) * ((run + 0.5) * _GOLDEN % 1.0), 3)
 
 
-def judge(performance: Performance, stalls: list[int], scripted: bool) -> dict[str, Any]:
+def judge(performance: Performance, scripted: bool) -> dict[str, Any]:
     """The figures of a run."""
     problems = [_misplaced(performance)]
     # Of two triggers for one line the second has replaced the first.
@@ -84,10 +85,12 @@ def judge(performance: Performance, stalls: list[int], scripted: bool) -> dict[s
         "late": sum(done[3] for done in performance.done),
         "dropped": sum(done[4] for done in performance.done),
         "worst_ms": max((done[5] for done in performance.done), default=float("nan")),
-        "stalls": len(stalls),
+        "stalls": len(performance.stalls),
         "problem": "; ".join(filter(None, problems)),
         "errors_ms": [round(error, 4) for error in errors],
-        "calm_ms": [round(error, 4) for error in calm(performance, errors, stalls)],
+        "calm_ms": [round(error, 4) for error in performance.calm(errors)],
+        "left_out": performance.left_out,
+        "loopback_ms": round(performance.loopback_ms, 4),
     }
 
 
@@ -122,27 +125,13 @@ def measure(options: argparse.Namespace, result: dict[str, Any]) -> None:
     }
     stolen = stolen_s()
     with staged(settings, options.period, options.realtime) as stage:
-        runs, left_out_before = result["runs"], stage.left_out()
+        runs = result["runs"]
         while _triggers(runs) < options.triggers and time.monotonic() < ends_s:
             number = len(runs)
             count = min(TRIGGERS_A_RUN, options.triggers - _triggers(runs))
             meter, tempo = METERS[number % len(METERS)], tempo_bpm(number)
-            stage.probe.stalls()
-            performance = perform(
-                stage.probe,
-                stage.osc,
-                stage.events,
-                tempo,
-                meter,
-                count,
-                Random(number),
-                busy=True,
-            )
-            run = judge(performance, stage.probe.stalls(), options.engine == "scripted")
-            left_out = stage.left_out()
-            run["left_out"] = left_out - left_out_before
-            runs.append({**run, "loopback_ms": round(stage.loopback_ms, 4)})
-            left_out_before = left_out
+            performance = perform(stage, tempo, meter, count, Random(number), busy=True)
+            runs.append(judge(performance, options.engine == "scripted"))
             _tell(runs[-1], _triggers(runs), options.triggers)
             write(result, options.json)
         result["errors"] += stage.errors()
@@ -150,6 +139,12 @@ def measure(options: argparse.Namespace, result: dict[str, Any]) -> None:
     part["stolen_s"] = stolen_s() - stolen
     result["parts"].append({name: round(value, 2) for name, value in part.items()})
     write(result, options.json)
+
+
+def stolen_s() -> float:
+    """How long the host has kept a processor of this machine for others, so far."""
+    with open("/proc/stat", encoding="ascii") as stat:
+        return int(stat.readline().split()[8]) / os.sysconf("SC_CLK_TCK")
 
 
 def _triggers(runs: list[dict[str, Any]]) -> int:

@@ -7,14 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from rwkv_music_daemon.osc.client import OscClient
-
-from .events import Events
 from .metronome import PLAYER_CHANNEL, STEPS_PER_BEAT, Metronome
-from .rig import FrameProbe
+from .stage import Stage
 
 _QUEUED = 0.8  # this share of the triggers comes while a completion plays
 _LOOK_S = 0.05
+_CALM_BEATS = 2.0
 _GAPS, _BUSY_GAPS = (0.1, 1.5), (0.02, 0.5)  # beats from one note of the player to the next
 
 Meter = tuple[int, int]
@@ -36,6 +34,9 @@ class Performance:
     played: list[tuple[int, NoteOn]] = field(default_factory=list)  # request, /rwkv/note/played
     history: list[NoteOn] = field(default_factory=list)  # the model's part of /rwkv/history
     done: list[tuple[int, int, int, int, int, float]] = field(default_factory=list)
+    loopback_ms: float = 0.0  # of the stage
+    stalls: list[int] = field(default_factory=list)  # when JACK missed a period
+    left_out: int = 0  # how often JACK went on without a client
 
     @property
     def bar_beats(self) -> float:
@@ -54,11 +55,18 @@ class Performance:
         ends = [(t, m) for t, m in self.heard if m[0] in (0x80, 0x90)]
         return [(t, m[1]) for t, m in ends if m[0] == 0x80 or not m[2]]
 
+    def calm(self, errors_ms: Sequence[float]) -> list[float]:
+        """The errors of notes before which, for two beats, every period of JACK's was on time."""
+        window_ns = _CALM_BEATS * self.beat_ns
+        return [
+            error
+            for (t, _, _), error in zip(self.struck(), errors_ms, strict=False)
+            if not any(0 <= t - stall < window_ns for stall in self.stalls)
+        ]
+
 
 def perform(
-    probe: FrameProbe,
-    osc: OscClient,
-    events: Events,
+    stage: Stage,
     tempo_bpm: float,
     meter: Meter,
     triggers: int,
@@ -69,13 +77,16 @@ def perform(
     """Conduct, trigger at random moments, and take down everything. The player plays half of the
     time, or, when `busy`, all of it, and up to every bar line. The clock stands still
     before and after."""
+    probe, osc = stage.probe, stage.osc
     bars = int(osc.request("/rwkv/get/bars")[0].args[0])
-    performance = Performance(tempo_bpm, meter, bars)
+    performance = Performance(tempo_bpm, meter, bars, loopback_ms=stage.loopback_ms)
     osc.request("/rwkv/reset")
     osc.request("/rwkv/transport/meter", *meter)
-    events.forget()
+    stage.events.forget()
     probe.wait()
     probe.heard()
+    probe.stalls()
+    left_out = stage.left_out()
     metronome = Metronome(probe, tempo_bpm, random, _BUSY_GAPS if busy else _GAPS)
     metronome.play_notes(busy)
     performance.beat_ns, performance.first_ns = metronome.beat_ns, metronome.at_ns(0)
@@ -95,7 +106,8 @@ def perform(
         next_beat = max(next_beat, metronome.beat_at(time.monotonic_ns()))
         progress(len(performance.start_bars))
     _sleep_until(metronome, (performance.start_bars[-1] + bars + 1) * bar_beats)
-    _take_down(performance, metronome, probe, osc, events)
+    _take_down(performance, metronome, stage)
+    performance.left_out = stage.left_out() - left_out
     return performance
 
 
@@ -105,26 +117,21 @@ def _sleep_until(metronome: Metronome, beat: float) -> None:
         time.sleep(min(rest_ns / 1e9, _LOOK_S))
 
 
-def _take_down(
-    performance: Performance,
-    metronome: Metronome,
-    probe: FrameProbe,
-    osc: OscClient,
-    events: Events,
-) -> None:
-    for _, message in events.of("/rwkv/note/played"):
+def _take_down(performance: Performance, metronome: Metronome, stage: Stage) -> None:
+    for _, message in stage.events.of("/rwkv/note/played"):
         request, beat, pitch, velocity, beats = message.args
         note = (_steps(beat), int(pitch), int(velocity), _steps(beats))
         performance.played.append((int(request), note))
-    for message in osc.request("/rwkv/history")[:-1]:
+    for message in stage.osc.request("/rwkv/history")[:-1]:
         beat, pitch, velocity, beats, who = message.args
         if who == "model":
             performance.history.append((_steps(beat), int(pitch), int(velocity), _steps(beats)))
-    performance.done = [message.args for _, message in events.of("/rwkv/done")]
+    performance.done = [message.args for _, message in stage.events.of("/rwkv/done")]
     metronome.stop()
-    probe.wait()
+    stage.probe.wait()
     time.sleep(0.1)
-    performance.heard = probe.heard()
+    performance.heard = stage.probe.heard()
+    performance.stalls = stage.probe.stalls()
 
 
 def _steps(beats: float | int | str) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,11 +10,9 @@ from statistics import median
 from rwkv_music_daemon.osc.client import OscClient
 
 from .events import Events
-from .performance import Performance
 from .rig import FrameProbe, JackServer, Service, echo, loopback_ms
 
 _LEFT_OUT = "SuspendRefNum error"  # the server has not waited any longer for a client
-_CALM_BEATS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +51,3 @@ def staged(settings: Mapping[str, object], period: int, realtime: bool) -> Itera
             probe.listen_to(server.wait_for_port("RWKV Music Out"))
             probe.play_to(server.wait_for_port("RWKV Music In"))
             yield Stage(server, probe, loopback, service, osc, events)
-
-
-def calm(performance: Performance, errors_ms: list[float], stalls: list[int]) -> list[float]:
-    """The errors of notes before which, for two beats, every period of JACK's was on time."""
-    window_ns = _CALM_BEATS * performance.beat_ns
-    arrivals = [t for t, _, _ in performance.struck()]
-    return [
-        error
-        for t, error in zip(arrivals, errors_ms, strict=False)
-        if not any(0 <= t - stall < window_ns for stall in stalls)
-    ]
-
-
-def stolen_s() -> float:
-    """How long the host has kept a processor of this machine for others, so far."""
-    with open("/proc/stat", encoding="ascii") as stat:
-        return int(stat.readline().split()[8]) / os.sysconf("SC_CLK_TCK")

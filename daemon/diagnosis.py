@@ -25,6 +25,7 @@ from .link_session import link_absence
 from .memories import start_memory
 from .osc.client import NoAnswerError, OscClient
 from .ports.base import MidiSystem
+from .ports.patch import is_meant
 from .ports.rtmidi import NO_VIRTUAL_PORTS, REMEDIES, apis_here, open_system, unavailable
 from .record import RECORD
 from .requirements import unusable_folders
@@ -156,7 +157,7 @@ def wanted_ports(config: Config) -> Iterator[Finding]:
     )
     for key, names, there in lines:
         for name in names:
-            found = next((port for port in there if name.casefold() in port.casefold()), None)
+            found = next((port for port in there if is_meant(name, port)), None)
             if found is not None:
                 yield Finding(State.OK, f"{key}: {name!r} is {found}")
                 continue

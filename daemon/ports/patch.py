@@ -14,7 +14,7 @@ class Patch:
     """
 
     def __init__(self, names: Iterable[str] = ()) -> None:
-        self._names = tuple(name.casefold() for name in names)
+        self._names = tuple(names)
         self._kept: dict[str, None] = {}  # connected, or so when they were last there
         self._there: frozenset[str] = frozenset()
         self._loose: frozenset[str] = frozenset()
@@ -54,4 +54,9 @@ class Patch:
         self._there -= {other}
 
     def _is_named(self, other: str) -> bool:
-        return any(name in other.casefold() for name in self._names)
+        return any(is_meant(name, other) for name in self._names)
+
+
+def is_meant(name: str, port: str) -> bool:
+    """Whether a port of that full name is one that `name` asks for."""
+    return name.casefold() in port.casefold()

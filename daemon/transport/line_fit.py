@@ -108,6 +108,7 @@ class TickWindow:
             self._before.clear()
 
     def drop_latest(self, count: int) -> None:
+        """Forget the last `count`, if there are so many."""
         for _ in range(min(count, len(self._ticks))):
             self._ticks.pop()
 
