@@ -1,7 +1,7 @@
-"""Builds the native engine. Everything else about the package stands in pyproject.toml.
+"""Builds the native engine and the client of JACK. Everything else stands in pyproject.toml.
 
-A machine without a C++ compiler still gets a working installation: the extension is optional, and
-without it the NumPy engine serves.
+A machine without a C++ compiler still gets a working installation: the extensions are optional.
+Without the one the NumPy engine serves, without the other JACK is reached through python-rtmidi.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ if sys.platform == "darwin":
     if tuple(map(int, built_for.split("."))) < (10, 14):
         os.environ.setdefault("MACOSX_DEPLOYMENT_TARGET", "10.14")
 
-ENGINE = Path("rwkv_music/engine")
-SOURCES = ENGINE / "csrc"
-STAMP: int = run_path(str(ENGINE / "source_stamp.py"))["source_stamp"](SOURCES)
+SOURCES = Path("rwkv_music/engine/csrc")
+JACK_SOURCES = Path("daemon/ports/csrc")
+source_stamp: Callable[[Path], int] = run_path("rwkv_music/source_stamp.py")["source_stamp"]
+ON_WINDOWS = sysconfig.get_platform().startswith("win")
 ARM = ("arm64", "aarch64")
 X86 = ("x86_64", "amd64")
 
@@ -88,17 +89,28 @@ class BuildPerFile(build_ext):
         super().build_extensions()
 
 
+def extension(name: str, folder: Path, files: list[str]) -> Extension:
+    """From these files of a folder, which carries the stamp of them all."""
+    return Extension(
+        name,
+        files,
+        include_dirs=[pybind11.get_include()],
+        define_macros=[("RWKV_MUSIC_SOURCE_STAMP", f"{source_stamp(folder)}u")],
+        depends=[path.as_posix() for path in sorted(folder.iterdir())],
+        libraries=["dl"] if sys.platform == "linux" else [],
+        extra_link_args=[] if ON_WINDOWS else ["-pthread"],
+        optional=True,
+    )
+
+
+def jack_extensions() -> list[Extension]:
+    """None for Windows, where the ports are those of loopMIDI."""
+    files = [path.as_posix() for path in sorted(JACK_SOURCES.glob("*.cpp"))]
+    name = "rwkv_music_daemon.ports._jack"
+    return [] if ON_WINDOWS else [extension(name, JACK_SOURCES, files)]
+
+
 setup(
-    ext_modules=[
-        Extension(
-            "rwkv_music.engine._native",
-            sources(),
-            include_dirs=[pybind11.get_include()],
-            define_macros=[("RWKV_MUSIC_SOURCE_STAMP", f"{STAMP}u")],
-            depends=[path.as_posix() for path in sorted(SOURCES.iterdir())],
-            extra_link_args=[] if sysconfig.get_platform().startswith("win") else ["-pthread"],
-            optional=True,
-        )
-    ],
+    ext_modules=[extension("rwkv_music.engine._native", SOURCES, sources()), *jack_extensions()],
     cmdclass={"build_ext": BuildPerFile},
 )

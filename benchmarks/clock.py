@@ -30,7 +30,7 @@ from statistics import median
 from typing import Any
 
 from rwkv_music_daemon.clock import SystemClock
-from rwkv_music_daemon.ports.rtmidi import open_system
+from rwkv_music_daemon.ports.systems import open_system
 from rwkv_music_daemon.transport import Transport, take_midi
 
 from .figures import machine, percentile, table, write

@@ -33,9 +33,13 @@ class Asking:
     and tempo of that."""
 
     def __init__(
-        self, transport: Transport, assembler: Assembler, to_worker: Callable[[Message], None]
+        self,
+        transport: Transport,
+        assembler: Assembler,
+        to_worker: Callable[[Message], None],
+        lead: Lead,
     ) -> None:
-        self.lead = Lead()
+        self.lead = lead
         self._transport = transport
         self._assembler = assembler
         self._to_worker = to_worker

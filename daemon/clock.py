@@ -21,8 +21,11 @@ class Clock(Protocol):
         """Nanoseconds since some fixed moment; never goes back."""
         ...
 
-    def wait_until_ns(self, deadline_ns: int, wake: threading.Event | None = None) -> bool:
-        """Return True at the deadline, or False as soon as `wake` is set (which stays set)."""
+    def wait_until_ns(
+        self, deadline_ns: int, wake: threading.Event | None = None, *, exactly: bool = True
+    ) -> bool:
+        """Return True at the deadline, if not `exactly` then a little after it; or False as soon
+        as `wake` is set (which stays set)."""
         ...
 
 
@@ -36,8 +39,10 @@ class SystemClock:
     def now_ns(self) -> int:
         return _now_ns()
 
-    def wait_until_ns(self, deadline_ns: int, wake: threading.Event | None = None) -> bool:
-        rest_ns = deadline_ns - _now_ns() - self._spin_ns
+    def wait_until_ns(
+        self, deadline_ns: int, wake: threading.Event | None = None, *, exactly: bool = True
+    ) -> bool:
+        rest_ns = deadline_ns - _now_ns() - (self._spin_ns if exactly else 0)
         if rest_ns > 0:
             if wake is None:
                 time.sleep(rest_ns / 1e9)
@@ -73,7 +78,9 @@ class ManualClock:
     def advance_ns(self, by_ns: int) -> None:
         self.advance_to_ns(self._now_ns + by_ns)
 
-    def wait_until_ns(self, deadline_ns: int, wake: threading.Event | None = None) -> bool:
+    def wait_until_ns(
+        self, deadline_ns: int, wake: threading.Event | None = None, *, exactly: bool = True
+    ) -> bool:
         with self._moved:
             while True:
                 if wake is not None and wake.is_set():

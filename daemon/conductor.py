@@ -17,6 +17,7 @@ from .asking import Asking
 from .assembler import Assembler
 from .completion import Completion
 from .following import Following
+from .lead import Lead
 from .listener import Listener
 from .messages import Failed, Generated, Memory, Message, Proposed
 from .metronome import Metronome
@@ -54,7 +55,8 @@ class Conductor:
         self.wishes = Wishes(generation)
         self.assembler = Assembler(generation.grid)
         self.voices = Voices(transport, self.assembler, sounds, publish)
-        asking = Asking(transport, self.assembler, to_worker)
+        lead = Lead(lambda: sounds.latency_ns)
+        asking = Asking(transport, self.assembler, to_worker, lead)
         self.performer = Performer(transport, self.assembler, self.voices, asking, publish)
         self._shown = ShownState(transport, self.performer, publish)
         self.arming = Arming(self.performer, self._shown, new_seed)

@@ -24,9 +24,11 @@ from .learned_file import LEARNED
 from .link_session import link_absence
 from .memories import start_memory
 from .osc.client import NoAnswerError, OscClient
+from .ports import jack_extension
+from .ports.apis import NO_VIRTUAL_PORTS, REMEDIES, apis_here
 from .ports.base import MidiSystem
 from .ports.patch import is_meant
-from .ports.rtmidi import NO_VIRTUAL_PORTS, REMEDIES, apis_here, open_system, unavailable
+from .ports.systems import open_system, unavailable
 from .record import RECORD
 from .requirements import unusable_folders
 
@@ -97,6 +99,9 @@ def midi_systems(wanted: str) -> Iterator[Finding]:
         if reason is None:
             chosen = "; midi.api: auto takes it" if wanted == "auto" and api == taken else ""
             yield Finding(State.OK, f"MIDI system {api}{chosen}")
+            if api == "jack" and jack_extension.absence:
+                what = f"JACK's times: notes leave with the next period: {jack_extension.absence}"
+                yield Finding(State.ABSENT, what, jack_extension.remedy)
             continue
         needed = wanted == api  # or any of them, which the ports' finding says
         remedy = REMEDIES[api]

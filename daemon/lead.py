@@ -1,8 +1,9 @@
-"""How long the worker needs for a first chord, of late. Pure."""
+"""How long a first chord needs, from being asked for to leaving us. Pure."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 _OF_LATE = 3  # completions, after which a single slow one is forgotten
 
@@ -12,7 +13,9 @@ class Lead:
     and one that is asked for too early misses what the player did last. Several takes are made at
     once and take longer, so every number of takes has times of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, output_ns: Callable[[], int] = lambda: 0) -> None:
+        """`output_ns`: what the output needs of it."""
+        self._output_ns = output_ns
         self._estimate_ns = 0  # of a worker that has played little yet
         self._completions = 0
         self._times_ns: dict[int, deque[int]] = {}  # by number of takes
@@ -21,7 +24,8 @@ class Lead:
         """What so many takes are expected to need: as much as of late or, as long as there have
         been few completions, as was estimated, if that is more."""
         estimate_ns = self._estimate_ns if self._completions < _OF_LATE else 0
-        return max(self._of_late_ns(takes), _scaled(estimate_ns, 1, takes))
+        making_ns = max(self._of_late_ns(takes), _scaled(estimate_ns, 1, takes))
+        return making_ns + self._output_ns()
 
     def _of_late_ns(self, takes: int) -> int:
         """Of a number that there has not been yet, what follows from a smaller one, or what a

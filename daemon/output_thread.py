@@ -1,13 +1,21 @@
-"""The thread that keeps time: it sleeps until shortly before a deadline, spins, and sends."""
+"""The thread that keeps time: it sleeps until an event is due, and sends.
+
+Where the MIDI system knows times, events go to it some milliseconds early. Where it does not, the
+thread spins through the last half millisecond.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
 
+from rwkv_music.timebase import NS_PER_MS
+
 from .clock import Clock
 from .ports.base import OutputPort
 from .scheduler import Event, Scheduler, Sent
+
+_MARGIN_NS = 4 * NS_PER_MS  # that a busy machine may wake this thread late
 
 
 class Output:
@@ -32,14 +40,23 @@ class Output:
         if earlier:
             self._wake.set()
 
+    @property
+    def latency_ns(self) -> int:
+        """So long before its time an event should be put, to leave at it."""
+        latency_ns = self._port.latency_ns
+        return latency_ns + _MARGIN_NS if latency_ns else 0
+
     def pump(self) -> int | None:
-        """Send what is due; when the next event is."""
+        """Send what is due; when to come again for the next event."""
+        early_ns = self.latency_ns
         with self._lock:
-            for messages, event, cut in self._scheduler.due(self._clock.now_ns()):
+            for messages, event, cut in self._scheduler.due(self._clock.now_ns() + early_ns):
+                leaves_ns = max(event.deadline_ns, self._clock.now_ns())
                 for message in messages:
-                    self._port.send(message)
-                self._sent.append(Sent(event, self._clock.now_ns(), cut))
-            return self._scheduler.next_ns
+                    leaves_ns = self._port.send(message, event.deadline_ns) or self._clock.now_ns()
+                self._sent.append(Sent(event, leaves_ns, cut))
+            next_ns = self._scheduler.next_ns
+            return None if next_ns is None else next_ns - early_ns
 
     def stop(self, owners: set[int] | None = None) -> None:
         """Silence these owners' notes, or everything, now; drop what they had still to come."""
@@ -56,8 +73,9 @@ class Output:
 
     def take_sent(self) -> list[Sent]:
         """What has gone out since the last call."""
+        now_ns = self._clock.now_ns()
         taken: list[Sent] = []
-        while self._sent:
+        while self._sent and self._sent[0].sent_ns <= now_ns:
             taken.append(self._sent.popleft())
         return taken
 
@@ -75,7 +93,8 @@ class Output:
         if next_ns is None:
             self._wake.wait()  # without a deadline there is nothing to spin for
         else:
-            self._clock.wait_until_ns(next_ns, self._wake)
+            exactly = not self._port.latency_ns  # else the frame is the MIDI system's affair
+            self._clock.wait_until_ns(next_ns, self._wake, exactly=exactly)
         self._wake.clear()
 
 

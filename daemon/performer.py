@@ -22,7 +22,7 @@ from .jumps import LineJump
 from .messages import Generated, Proposed
 from .parameters import Generation
 from .transport import Transport
-from .voices import RELEASE_NS, Voices
+from .voices import Voices
 
 
 class Performer:
@@ -156,7 +156,7 @@ class Performer:
             if now_ns >= deadline_ns(armed, self._transport, self._lead_ns(armed)):
                 self._ask(armed, now_ns)
         starts_ns = self._transport.ns_at(steps_to_beats(armed.start_step))
-        if not armed.generating or now_ns + RELEASE_NS < starts_ns:
+        if not armed.generating or now_ns + self._voices.release_ns < starts_ns:
             return
         if self.playing is None:
             self.playing, self.armed = armed, None

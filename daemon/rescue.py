@@ -18,7 +18,7 @@ from rwkv_music.errors import PortError
 from .clock import SystemClock
 from .messages import Connections
 from .ports.base import OutputPort
-from .ports.rtmidi import open_system
+from .ports.systems import open_system
 from .silence import panic_messages
 
 _REPEATS, _REPEAT_S = 40, 0.05
@@ -73,7 +73,7 @@ def _silence(connections: Connections) -> None:
     system.close()
 
 
-def insist_on_silence(api: str, send: Callable[[bytes], None]) -> None:
+def insist_on_silence(api: str, send: Callable[[bytes], object]) -> None:
     """Send the whole panic sequence, and where what is sent may be lost, again until it is not.
     That takes some seconds."""
     for message in panic_messages(None):

@@ -16,12 +16,14 @@ from .planner import PlannedNote, Planner
 from .scheduler import Event, Release, Sent, Strike
 from .transport import BarSpan, Transport
 
-RELEASE_NS = 8 * NS_PER_MS  # so long before its time a note goes to the output
+RELEASE_NS = 8 * NS_PER_MS  # so long before its time a note goes to an output that sends at once
 
 
 class Sounds(Protocol):
     """The output, as far as it concerns the pure part."""
 
+    @property
+    def latency_ns(self) -> int: ...
     def put(self, *events: Event) -> None: ...
     def stop(self, owners: set[int] | None = None) -> None: ...
     def take_sent(self) -> list[Sent]: ...
@@ -67,6 +69,11 @@ class Voices:
         self._lent: dict[int, tuple[int, int]] = {}  # pitch -> owner, channel: see `end`
         self.echoes = Echoes()
 
+    @property
+    def release_ns(self) -> int:
+        """So long before its time a note goes to the output."""
+        return RELEASE_NS + self._sounds.latency_ns
+
     def plan(self, completion: Completion, note: PlannedNote) -> None:
         """Let a note sound on its step."""
         self._parts.setdefault(note.request, _Part(completion)).planner.add(note)
@@ -90,7 +97,7 @@ class Voices:
                 del self._parts[part.home.request]
 
     def _release(self, part: _Part, now_ns: int) -> None:
-        early_ns = RELEASE_NS - part.home.least_nudge_ns
+        early_ns = self.release_ns - part.home.least_nudge_ns
         before = self._transport.beat_at(now_ns + early_ns) * STEPS_PER_BEAT
         for note in part.planner.starting(before):
             self._strike(part, note, now_ns)

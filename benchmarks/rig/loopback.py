@@ -35,7 +35,8 @@ def loopback_ms(probe: Probe | FrameProbe, count: int = 200, gap_ms: float = 5.3
 
 @contextmanager
 def echo(server: JackServer, probe: FrameProbe, name: str = "Echo") -> Iterator[None]:
-    """Ports of a program that sends back at once what it hears, connected to the probe."""
+    """Ports of a program that sends back what it hears in the same period, connected to the
+    probe."""
     process = subprocess.Popen(
         [sys.executable, str(_ECHO), name],
         stdin=subprocess.PIPE,
@@ -48,8 +49,8 @@ def echo(server: JackServer, probe: FrameProbe, name: str = "Echo") -> Iterator[
         if process.stdout is None or process.stdout.readline() != "ready\n":
             raise RuntimeError("the echo did not come up; see its stderr")
         # Only now: a server may stumble over a cable to a client that is still being made.
-        probe.play_to(server.wait_for_port(f"{name} Listener:in"))
-        probe.listen_to(server.wait_for_port(f"{name} Player:out"))
+        probe.play_to(server.wait_for_port(f"{name}:in"))
+        probe.listen_to(server.wait_for_port(f"{name}:out"))
         yield
     finally:
         process.communicate(timeout=_END_S)

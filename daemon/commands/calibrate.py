@@ -14,7 +14,7 @@ from rwkv_music.errors import PortError
 from ..clock import Clock, SystemClock
 from ..config_sections import APIS
 from ..ports.base import InputPort, MidiSystem, OutputPort
-from ..ports.rtmidi import open_system
+from ..ports.systems import open_system
 
 _PITCHES = 128
 _GAP_NS = 20_000_000
@@ -60,9 +60,10 @@ def measure(output: OutputPort, source: InputPort, clock: Clock, notes: int) -> 
         if sent < notes and clock.now_ns() >= next_ns:
             pitch = sent % _PITCHES
             clock.wait_until_ns(next_ns)
-            sent_ns[pitch] = clock.now_ns()
-            output.send(bytes((_NOTE_ON, pitch, 1)))
-            output.send(bytes((_NOTE_OFF, pitch, 0)))
+            at_ns = clock.now_ns() + 2 * output.latency_ns
+            sent_ns[pitch] = at_ns
+            output.send(bytes((_NOTE_ON, pitch, 1)), at_ns)
+            output.send(bytes((_NOTE_OFF, pitch, 0)), at_ns)
             sent += 1
             next_ns += _GAP_NS
         for t_ns, message in source.poll():

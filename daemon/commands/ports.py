@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from ..clock import SystemClock
-from ..ports.rtmidi import REMEDIES, RtMidiSystem, apis_here, unavailable
+from ..ports.apis import REMEDIES, apis_here
+from ..ports.base import MidiSystem
+from ..ports.systems import open_system, unavailable
 
 
 @click.command()
@@ -25,7 +27,7 @@ def command(all_apis: bool) -> None:
         if reason is None:
             click.echo(f"{api}{'' if taken else ' (what midi.api: auto takes)'}")
             taken = taken or api
-            _list(RtMidiSystem(api, SystemClock()))
+            _list(open_system(api, SystemClock()))
         elif all_apis:
             click.echo(f"{api}: not available: {reason}\n  to do: {REMEDIES[api]}")
     if not taken:
@@ -33,7 +35,7 @@ def command(all_apis: bool) -> None:
         raise SystemExit(1)
 
 
-def _list(system: RtMidiSystem) -> None:
+def _list(system: MidiSystem) -> None:
     for title, names in (("can be heard", system.inputs()), ("can be played", system.outputs())):
         click.echo(f"  {title}:")
         for name in names or ("none",):

@@ -33,8 +33,17 @@ class OutputPort(Protocol):
         """The short name it was opened by."""
         ...
 
-    def send(self, message: bytes) -> None:
-        """Hand one message over. Never raises: what the system refuses is logged."""
+    @property
+    def latency_ns(self) -> int:
+        """What is sent so long before its time, or longer, leaves at it; 0 where the system knows
+        no times and everything leaves at once."""
+        ...
+
+    def send(self, message: bytes, at_ns: int | None = None) -> int | None:
+        """Hand one message over, to leave at a time where the system knows any, else now; when it
+        leaves, if that is known. Of one pitch, and of one channel otherwise, what is sent later
+        leaves later; but what ends a note now that has not begun takes it away. Never raises: what
+        the system refuses is logged."""
         ...
 
     def connections(self) -> tuple[str, ...]:

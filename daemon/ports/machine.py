@@ -11,7 +11,7 @@ from ..clock import Clock
 from ..config_sections import MidiConfig
 from .base import Arrival, MidiSystem, OwnInput, OwnOutput
 from .patchbay import Patchbay
-from .rtmidi import open_system
+from .systems import open_system
 
 _RETRY_NS = NS_PER_S
 _SYSTEM_MESSAGES = 0xF0  # status bytes from here up are clock, start, stop and the like
@@ -55,10 +55,14 @@ class MachinePorts:
             arrivals = sorted(music + clock, key=lambda arrival: arrival[0])
         return arrivals
 
-    def send(self, message: bytes) -> None:
+    @property
+    def latency_ns(self) -> int:
         output = self._output
-        if output is not None:
-            output.send(message)
+        return 0 if output is None else output.latency_ns
+
+    def send(self, message: bytes, at_ns: int | None = None) -> int | None:
+        output = self._output
+        return None if output is None else output.send(message, at_ns)
 
     def connections(self) -> tuple[str, ...]:
         return () if self._output is None else self._output.connections()

@@ -52,6 +52,8 @@ class MemoryInput:
 class MemoryOutput:
     """An output that remembers what was sent, and when."""
 
+    latency_ns = 0
+
     def __init__(
         self, name: str, clock: Clock, others: Callable[[], tuple[str, ...]] = tuple
     ) -> None:
@@ -62,7 +64,7 @@ class MemoryOutput:
         self.others = others
         self._clock = clock
 
-    def send(self, message: bytes) -> None:
+    def send(self, message: bytes, at_ns: int | None = None) -> None:
         self.sent.append((self._clock.now_ns(), bytes(message)))
 
     def connections(self) -> tuple[str, ...]:

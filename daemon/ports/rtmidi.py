@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,29 +13,18 @@ from rwkv_music.errors import PortError
 
 from ..clock import Clock
 from .alsa_sequencer import AlsaGraph
-from .base import MidiSystem
+from .apis import CLIENT_NAME, NO_VIRTUAL_PORTS, REMEDIES
 from .cables import Cables, OwnCables, SystemCables
 from .graph import Graph, NoGraph
 from .jack_graph import JackGraph, no_server
 from .rtmidi_ports import RtMidiInput, RtMidiOutput
 
-log = logging.getLogger(__name__)
-
-CLIENT_NAME = "RWKV Music"
 _QUEUE_MESSAGES = 8192  # that may wait until we poll; the driver drops the others
-APIS = {
+_NUMBERS = {
     "alsa": rtmidi.API_LINUX_ALSA,
     "jack": rtmidi.API_UNIX_JACK,
     "coremidi": rtmidi.API_MACOSX_CORE,
     "winmm": rtmidi.API_WINDOWS_MM,
-}
-_APIS_OF = {"linux": ("alsa", "jack"), "darwin": ("coremidi", "jack"), "win32": ("winmm",)}
-NO_VIRTUAL_PORTS = ("winmm",)
-REMEDIES = {
-    "alsa": "load the kernel module snd-seq (sudo modprobe snd-seq)",
-    "jack": "start a JACK server, or run this under pw-jack where PipeWire is the server",
-    "coremidi": "this is only there on macOS",
-    "winmm": "this is only there on Windows",
 }
 _NO_CABLES: Cables[Any] = SystemCables(NoGraph(), "", plays=False)
 _GRAPHS: dict[str, type[AlsaGraph] | type[JackGraph]] = {"alsa": AlsaGraph, "jack": JackGraph}
@@ -46,14 +34,12 @@ class RtMidiSystem:
     """One of the machine's MIDI systems. Raises PortError when it cannot be reached."""
 
     def __init__(self, api: str, clock: Clock) -> None:
-        if api not in APIS:
-            raise PortError(f"midi.api: got {api!r}, expected auto or one of {', '.join(APIS)}")
         self.api = api
-        self._api = APIS[api]
+        self._api = _NUMBERS[api]
         self._clock = clock
         reason = unavailable(api)
         if reason is not None:
-            raise PortError(f"midi.api: {api} is not available: {reason}; {REMEDIES[api]}")
+            raise PortError(f"{api}: {reason} ({REMEDIES[api]})")
         self._graph: Graph = _GRAPHS.get(api, NoGraph)()
 
     def inputs(self) -> tuple[str, ...]:
@@ -164,40 +150,19 @@ def index_of(name: str, names: list[str], api: str) -> int:
     raise PortError(_no_such_port(api, name, names))
 
 
-def apis_here() -> tuple[str, ...]:
-    """The MIDI systems that this platform may have, in the order in which `auto` tries them."""
-    names = _APIS_OF.get(sys.platform, tuple(APIS))
-    return tuple(api for api in APIS if api in names)
-
-
 def unavailable(api: str) -> str | None:
     """Why that API cannot be used here, or None when it can."""
-    if APIS[api] not in rtmidi.get_compiled_api():
+    if _NUMBERS[api] not in rtmidi.get_compiled_api():
         return f"python-rtmidi is built without it on {sys.platform}"
     if api == "alsa" and not Path("/dev/snd/seq").exists():
         return "there is no /dev/snd/seq"
     if api == "jack" and no_server():
         return "no JACK server answers"
     try:
-        rtmidi.MidiOut(rtapi=APIS[api], name=CLIENT_NAME).delete()
+        rtmidi.MidiOut(rtapi=_NUMBERS[api], name=CLIENT_NAME).delete()
     except rtmidi.RtMidiError as error:
         return str(error)
     return None
-
-
-def open_system(api: str, clock: Clock) -> MidiSystem:
-    """The MIDI system of that name, or with `auto` the first that works, which is logged. Raises
-    PortError."""
-    if api != "auto":
-        return RtMidiSystem(api, clock)
-    reasons = []
-    for candidate in apis_here():
-        reason = unavailable(candidate)
-        if reason is None:
-            log.info("midi.api: auto took %s", candidate)
-            return RtMidiSystem(candidate, clock)
-        reasons.append(f"{candidate}: {reason} ({REMEDIES[candidate]})")
-    raise PortError("midi.api: no MIDI system is available; " + "; ".join(reasons))
 
 
 def _full_names(kind: type[rtmidi.MidiIn] | type[rtmidi.MidiOut], api: int) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 
 import rtmidi
@@ -11,10 +10,9 @@ from ..clock import Clock
 from .arrival import ArrivalTimes
 from .base import Arrival, InputPort, OutputPort
 from .cables import Cables
+from .complaints import Complaints
 from .graph import Graph
 from .jack_graph import abandon
-
-log = logging.getLogger(__name__)
 
 _POLL_MESSAGES = 512
 _SYSEX = 0xF0
@@ -44,19 +42,6 @@ def _names(port: rtmidi.MidiIn | rtmidi.MidiOut) -> tuple[str, ...]:
         return ()
 
 
-class _Complaints:
-    """Logs what the driver says the first time, and then at every tenfold."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self.count = 0
-
-    def __call__(self, kind: int | None, message: str, data: object = None) -> None:
-        self.count += 1
-        if str(self.count).strip("0") == "1":
-            log.warning("%s: %s (%d so far)", self._name, message, self.count)
-
-
 class RtMidiInput:
     """Polled, not called back: a callback needs the GIL at the driver's moment and loses messages
     when it is busy."""
@@ -78,7 +63,7 @@ class RtMidiInput:
         self._graph = graph
         self._times = ArrivalTimes()
         self._drained_ns = clock.now_ns()
-        self._complaints = _Complaints(name)
+        self._complaints = Complaints(name)
         port.ignore_types(sysex=False, timing=False, active_sense=False)
         port.set_error_callback(self._complaints)
 
@@ -128,6 +113,8 @@ class RtMidiOutput:
     """Sends at once, except that a burst rests before it would overrun the driver's ring. What a
     system that stands still would not take any more is dropped, and counts as a failure."""
 
+    latency_ns = 0
+
     def __init__(
         self,
         name: str,
@@ -145,7 +132,7 @@ class RtMidiOutput:
         self._burst_ends_s = 0.0
         self._period: int | None = None
         self._waiting_bytes = 0  # what the system has perhaps not taken yet
-        self._complaints = _Complaints(name)
+        self._complaints = Complaints(name)
         port.set_error_callback(self._complaints)
 
     @property
@@ -153,7 +140,7 @@ class RtMidiOutput:
         """Messages that were not sent."""
         return self._complaints.count
 
-    def send(self, message: bytes) -> None:
+    def send(self, message: bytes, at_ns: int | None = None) -> None:
         for end in self._cables.ends:
             end.send(message)
         self._pace()

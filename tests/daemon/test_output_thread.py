@@ -135,3 +135,60 @@ def test_stops_from_another_thread_leave_nothing_sounding() -> None:
             sounding.remove(message[1])
     assert sounding == set()
     assert output.sounding == 0
+
+
+class TimedPort(MemoryOutput):
+    """A port of a system that knows times: it remembers the time that each message is for."""
+
+    latency_ns = 2 * MS
+
+    def send(self, message: bytes, at_ns: int | None = None) -> int:
+        leaves_ns = max(at_ns or 0, self._clock.now_ns() + self.latency_ns)
+        self.sent.append((leaves_ns, message))
+        return leaves_ns
+
+
+def timed() -> tuple[ManualClock, TimedPort, Output]:
+    clock = ManualClock()
+    port = TimedPort("Out", clock)
+    return clock, port, Output(port, clock)
+
+
+def test_where_times_are_known_events_go_out_early_and_leave_at_theirs() -> None:
+    clock, port, output = timed()
+    assert output.latency_ns > port.latency_ns  # for this thread may be late itself
+    output.put(Strike(100 * MS, 1, 0, 60, 80))
+    assert output.pump() == 100 * MS - output.latency_ns
+    assert port.sent == []
+    clock.advance_to_ns(100 * MS - output.latency_ns)
+    assert output.pump() is None
+    assert port.sent == [(100 * MS, bytes((0x90, 60, 80)))]
+
+
+def test_what_is_on_its_way_is_told_when_it_has_left() -> None:
+    clock, _, output = timed()
+    output.put(Strike(100 * MS, 1, 0, 60, 80))
+    clock.advance_to_ns(96 * MS)
+    output.pump()
+    assert output.take_sent() == []
+    clock.advance_to_ns(100 * MS)
+    assert [told.sent_ns for told in output.take_sent()] == [100 * MS]
+
+
+def test_what_comes_too_late_is_told_to_have_left_late() -> None:
+    clock, _, output = timed()
+    clock.advance_to_ns(99 * MS)
+    output.put(Strike(100 * MS, 1, 0, 60, 80))
+    output.pump()
+    clock.advance_to_ns(110 * MS)
+    assert [told.sent_ns for told in output.take_sent()] == [101 * MS]
+
+
+def test_stop_ends_what_is_on_its_way_now() -> None:
+    clock, port, output = timed()
+    output.put(Strike(100 * MS, 1, 0, 60, 80))
+    clock.advance_to_ns(96 * MS)
+    output.pump()
+    output.stop()
+    assert port.sent[-1] == (98 * MS, bytes((0x80, 60, 0)))  # without a time: as soon as can be
+    assert output.sounding == 0

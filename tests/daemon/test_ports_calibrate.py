@@ -20,7 +20,7 @@ class Cable(MemoryOutput):
         self._delay_ns = delay_ns
         self._drops = drops
 
-    def send(self, message: bytes) -> None:
+    def send(self, message: bytes, at_ns: int | None = None) -> None:
         super().send(message)
         if not (self._drops and message[1] % self._drops == 0):
             self.end.push(message, self._now_ns() + self._delay_ns)

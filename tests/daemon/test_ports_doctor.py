@@ -152,6 +152,19 @@ def test_only_the_system_that_is_needed_is_missing(monkeypatch: pytest.MonkeyPat
     assert states == [State.ABSENT, State.ABSENT]
 
 
+def test_a_jack_client_that_was_not_built_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnosis, "apis_here", lambda: ("jack",))
+    monkeypatch.setattr(diagnosis, "unavailable", lambda api: None)
+    monkeypatch.setattr(diagnosis.jack_extension, "absence", "")
+    assert [f.state for f in diagnosis.midi_systems("auto")] == [State.OK]
+    monkeypatch.setattr(diagnosis.jack_extension, "absence", "no module named _jack")
+    monkeypatch.setattr(diagnosis.jack_extension, "remedy", "install a C++ compiler")
+    found = list(diagnosis.midi_systems("auto"))
+    assert [f.state for f in found] == [State.OK, State.ABSENT]
+    assert "no module named _jack" in found[1].what
+    assert "compiler" in found[1].remedy
+
+
 def test_without_any_system_one_thing_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     def none(api: str, clock: object) -> None:
         raise PortError("there is none")

@@ -10,17 +10,21 @@ from collections.abc import Iterator
 import pytest
 from real_programs import need_program
 from rwkv_music_daemon.clock import SystemClock
-from rwkv_music_daemon.ports.rtmidi import RtMidiSystem, open_system
+from rwkv_music_daemon.ports.base import MidiSystem
+from rwkv_music_daemon.ports.jack_system import JackSystem
+from rwkv_music_daemon.ports.rtmidi import RtMidiSystem
+from rwkv_music_daemon.ports.systems import open_system
 
-from benchmarks.rig import JackServer, Probe
+from benchmarks.rig import FrameProbe, JackServer, Probe
 from rwkv_music.errors import PortError
 
 PERIOD_NS = 64 / 48_000 * 1e9
 
 
-@pytest.fixture
-def system(jack_server: JackServer) -> Iterator[RtMidiSystem]:
-    system = RtMidiSystem("jack", SystemClock())
+@pytest.fixture(params=["our client", "python-rtmidi"])
+def system(jack_server: JackServer, request: pytest.FixtureRequest) -> Iterator[MidiSystem]:
+    ours = request.param == "our client"
+    system = JackSystem() if ours else RtMidiSystem("jack", SystemClock())
     yield system
     system.close()
 
@@ -39,7 +43,7 @@ def test_auto_takes_jack_where_it_runs_and_alsa_does_not(jack_server: JackServer
     assert open_system("auto", SystemClock()).api in ("alsa", "jack")
 
 
-def test_ports_are_called_what_the_configuration_says(system: RtMidiSystem) -> None:
+def test_ports_are_called_what_the_configuration_says(system: MidiSystem) -> None:
     source, target = system.open_input("RWKV Music In"), system.open_output("RWKV Music Out")
     assert [n.split(":")[1] for n in system.outputs() if "RWKV" in n] == ["RWKV Music In"]
     assert [n.split(":")[1] for n in system.inputs() if "RWKV" in n] == ["RWKV Music Out"]
@@ -49,7 +53,7 @@ def test_ports_are_called_what_the_configuration_says(system: RtMidiSystem) -> N
     assert not [n for n in (*system.inputs(), *system.outputs()) if "RWKV" in n]
 
 
-def test_everything_arrives_in_order_at_its_time(system: RtMidiSystem, probe: Probe) -> None:
+def test_everything_arrives_in_order_at_its_time(system: MidiSystem, probe: Probe) -> None:
     port = system.open_input("In")
     probe.play_to(next(n for n in system.outputs() if n.endswith(":In")))
     start_ns = time.monotonic_ns() + 100_000_000
@@ -65,7 +69,7 @@ def test_everything_arrives_in_order_at_its_time(system: RtMidiSystem, probe: Pr
     assert late[250] < 2 * PERIOD_NS + 1_000_000
 
 
-def test_what_comes_while_nobody_polls_is_kept(system: RtMidiSystem, probe: Probe) -> None:
+def test_what_comes_while_nobody_polls_is_kept(system: MidiSystem, probe: Probe) -> None:
     port = system.open_input("In")
     probe.play_to(next(n for n in system.outputs() if n.endswith(":In")))
     start_ns = time.monotonic_ns() + 100_000_000
@@ -79,7 +83,7 @@ def test_what_comes_while_nobody_polls_is_kept(system: RtMidiSystem, probe: Prob
 
 
 def test_clock_and_song_position_come_through_and_sysex_does_not(
-    system: RtMidiSystem, probe: Probe
+    system: MidiSystem, probe: Probe
 ) -> None:
     port = system.open_input("In")
     probe.play_to(next(n for n in system.outputs() if n.endswith(":In")))
@@ -91,7 +95,7 @@ def test_clock_and_song_position_come_through_and_sysex_does_not(
     assert [message for _, message in arrived] == messages[1:]
 
 
-def test_a_burst_of_4000_loses_nothing(system: RtMidiSystem, probe: Probe) -> None:
+def test_a_burst_of_4000_loses_nothing(system: MidiSystem, probe: Probe) -> None:
     port = system.open_output("Out")
     probe.listen_to(port.full_name)
     for k in range(4000):
@@ -104,7 +108,7 @@ def test_a_burst_of_4000_loses_nothing(system: RtMidiSystem, probe: Probe) -> No
     assert port.failures == 0
 
 
-def test_closing_at_once_loses_nothing(system: RtMidiSystem, probe: Probe) -> None:
+def test_closing_at_once_loses_nothing(system: MidiSystem, probe: Probe) -> None:
     port = system.open_output("Out")
     probe.listen_to(port.full_name)
     for pitch in range(128):
@@ -114,7 +118,7 @@ def test_closing_at_once_loses_nothing(system: RtMidiSystem, probe: Probe) -> No
     assert len(probe.heard()) == 128
 
 
-def test_connections_are_told_and_can_be_made(system: RtMidiSystem, probe: Probe) -> None:
+def test_connections_are_told_and_can_be_made(system: MidiSystem, probe: Probe) -> None:
     port = system.open_output("Out")
     assert port.connections() == ()
     system.connect(port.full_name, probe.listener)
@@ -123,7 +127,7 @@ def test_connections_are_told_and_can_be_made(system: RtMidiSystem, probe: Probe
     port.close()
 
 
-def test_an_output_to_an_existing_port(system: RtMidiSystem, probe: Probe) -> None:
+def test_an_output_to_an_existing_port(system: MidiSystem, probe: Probe) -> None:
     port = system.open_output_to(probe.listener)
     port.send(b"\xb0\x40\x00")
     port.close()
@@ -135,20 +139,104 @@ def test_an_output_to_an_existing_port(system: RtMidiSystem, probe: Probe) -> No
     assert heard == [b"\xb0\x40\x00"]
 
 
-def test_an_unknown_destination_names_what_there_is(system: RtMidiSystem, probe: Probe) -> None:
+def test_an_unknown_destination_names_what_there_is(system: MidiSystem, probe: Probe) -> None:
     with pytest.raises(PortError, match="Probe Listener:in"):
         system.open_output_to("nobody:in")
     with pytest.raises(PortError, match="nobody"):
         system.connect("nobody:out", probe.listener)
 
 
+@pytest.fixture
+def frames(jack_server: JackServer) -> Iterator[FrameProbe]:
+    with FrameProbe(jack_server.env, "Frames") as probe:
+        yield probe
+
+
+def test_what_is_sent_in_time_leaves_with_its_frame(
+    jack_server: JackServer, frames: FrameProbe
+) -> None:
+    system = JackSystem()
+    port = system.open_output("Out")
+    frames.listen_to(port.full_name)
+    start_ns = time.monotonic_ns() + 100_000_000
+    due = [start_ns + k * 7_000_000 + k * 13_000 for k in range(100)]
+    for k, at_ns in enumerate(due):
+        while time.monotonic_ns() < at_ns - 30_000_000:
+            time.sleep(0.001)
+        assert port.send(bytes((0x90, k, 64)), at_ns) >= at_ns
+    port.close()
+    heard = frames.heard()
+    system.close()
+    assert [message[1] for _, message in heard] == list(range(100))
+    # Two processes know a frame's time to some microseconds, unless the server stood still.
+    errors_ns = sorted(abs(t - at_ns) for (t, _), at_ns in zip(heard, due, strict=True))
+    assert errors_ns[50] < PERIOD_NS / 4
+
+
+def test_what_comes_has_the_time_of_its_frame(jack_server: JackServer, frames: FrameProbe) -> None:
+    system = JackSystem()
+    port = system.open_input("In")
+    frames.play_to(port.full_name)
+    start_ns = time.monotonic_ns() + 100_000_000
+    frames.play((start_ns + k * 3_130_000, bytes((0xB0, k % 128, k // 128))) for k in range(300))
+    arrived = drained(port, 300)
+    sent = frames.wait()
+    system.close()
+    assert [message for _, message in arrived] == [record.message for record in sent]
+    errors_ns = sorted(
+        abs(t - record.sent_ns) for (t, _), record in zip(arrived, sent, strict=True)
+    )
+    assert errors_ns[150] < PERIOD_NS / 4
+
+
+def test_a_note_that_is_ended_before_it_began_is_not_heard(
+    jack_server: JackServer, probe: Probe
+) -> None:
+    system = JackSystem()
+    port = system.open_output("Out")
+    probe.listen_to(port.full_name)
+    at_ns = time.monotonic_ns() + 200_000_000
+    port.send(bytes((0x90, 60, 64)), at_ns)
+    port.send(bytes((0x90, 64, 64)), at_ns)
+    port.send(bytes((0x80, 60, 0)))
+    port.send(bytes((0x90, 67, 64)))
+    port.close()
+    time.sleep(0.1)
+    system.close()
+    assert [message for _, message in probe.heard()] == [
+        bytes((0x90, 67, 64)),
+        bytes((0x90, 64, 64)),
+    ]
+
+
+def test_ports_come_and_go_while_others_play(jack_server: JackServer, probe: Probe) -> None:
+    system = JackSystem()
+    port = system.open_output("Out")
+    probe.listen_to(port.full_name)
+    for k in range(50):
+        other = system.open_input(f"In {k}")
+        port.send(bytes((0x90, k, 64)))
+        other.close()
+    port.close()
+    time.sleep(0.1)
+    names = system.outputs()
+    system.close()
+    assert [message[1] for _, message in probe.heard()] == list(range(50))
+    assert not [name for name in names if "In " in name]
+
+
 LOSS = """
 import time
 from rwkv_music.errors import PortError
 from rwkv_music_daemon.clock import SystemClock
+import sys
+from rwkv_music_daemon.ports.jack_system import JackSystem
 from rwkv_music_daemon.ports.rtmidi import RtMidiSystem
 
-system = RtMidiSystem("jack", SystemClock())
+def opened():
+    return JackSystem() if sys.argv[1] == "our client" else RtMidiSystem("jack", SystemClock())
+
+system = opened()
 source, target = system.open_input("In"), system.open_output("Out")
 print(system.alive(), flush=True)
 input()
@@ -156,7 +244,7 @@ ends_s = time.monotonic() + 5
 while system.alive() and time.monotonic() < ends_s:
     time.sleep(0.05)
 print(system.alive())
-for _ in range(5000):  # more than the driver can hold
+for _ in range(20_000):  # more than the driver can hold
     target.send(bytes((0x90, 60, 64)))
 assert target.failures > 0
 assert source.poll() == []
@@ -165,11 +253,11 @@ source.close()
 target.close()
 system.close()
 try:
-    RtMidiSystem("jack", SystemClock())
+    opened()
 except PortError as error:
     print(error, flush=True)
 input()
-again = RtMidiSystem("jack", SystemClock())
+again = opened()
 port = again.open_output("Out")
 print(port.full_name in again.inputs(), flush=True)
 port.close()
@@ -177,12 +265,13 @@ again.close()
 """
 
 
-def test_a_server_that_dies_is_noticed_and_its_successor_is_used() -> None:
+@pytest.mark.parametrize("through", ["our client", "python-rtmidi"])
+def test_a_server_that_dies_is_noticed_and_its_successor_is_used(through: str) -> None:
     need_program("jackd", "jackd2")
     with JackServer(period=64) as server:
         # In a process of its own: libjack answers some mistakes with a segmentation fault.
         process = subprocess.Popen(
-            [sys.executable, "-c", LOSS],
+            [sys.executable, "-c", LOSS, through],
             env=server.env,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -11,7 +11,7 @@ import pytest
 
 import rwkv_music
 from rwkv_music.engine import extension
-from rwkv_music.engine.source_stamp import source_stamp
+from rwkv_music.source_stamp import source_stamp, staleness
 
 NEEDS_NATIVE = pytest.mark.skipif(extension.module is None, reason="the native engine is not built")
 
@@ -51,13 +51,11 @@ def test_only_an_extension_of_other_sources_is_stale(tmp_path):
     (tmp_path / "a.cpp").write_bytes(b"one")
     fresh = SimpleNamespace(SOURCE_STAMP=source_stamp(tmp_path), __file__="_native.so")
     before_there_were_stamps = SimpleNamespace(__file__="_native.so")
-    assert extension.staleness(fresh, tmp_path) == ""
-    assert "_native.so was built from other" in extension.staleness(
-        before_there_were_stamps, tmp_path
-    )
-    assert extension.staleness(before_there_were_stamps, tmp_path / "not installed") == ""
+    assert staleness(fresh, tmp_path) == ""
+    assert "_native.so was built from other" in staleness(before_there_were_stamps, tmp_path)
+    assert staleness(before_there_were_stamps, tmp_path / "not installed") == ""
     (tmp_path / "a.cpp").write_bytes(b"two")
-    assert "_native.so was built from other" in extension.staleness(fresh, tmp_path)
+    assert "_native.so was built from other" in staleness(fresh, tmp_path)
 
 
 @NEEDS_NATIVE
