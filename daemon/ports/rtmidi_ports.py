@@ -16,7 +16,7 @@ from .jack_graph import abandon
 
 _POLL_MESSAGES = 512
 _SYSEX = 0xF0
-_FLUSH_S = 0.05
+_FLUSH_S, _LONGEST_FLUSH_S = 0.05, 0.5
 # The ring between us and JACK holds 16 KB, four more for each message, and is emptied once a
 # period. Into a full one the driver waits for ever, at our real-time priority.
 _RING_BYTES = 12_000
@@ -164,10 +164,19 @@ class RtMidiOutput:
         self._cables.connect(other)
 
     def close(self) -> None:
-        # The driver hands over at its next period; closing at once would swallow the last words.
-        time.sleep(_FLUSH_S)
+        self._flush()
         self._cables.close()
         _release(self._port, self._graph)
+
+    def _flush(self) -> None:
+        """The driver hands over at its next period; closing at once would swallow the last
+        words."""
+        before, ends_s = self._graph.period(), time.monotonic() + _LONGEST_FLUSH_S
+        time.sleep(_FLUSH_S)
+        while before is not None and self._graph.period() == before and self._graph.alive():
+            if time.monotonic() > ends_s:
+                break
+            time.sleep(_FLUSH_S)
 
     def _pace(self) -> None:
         now_s = time.monotonic()

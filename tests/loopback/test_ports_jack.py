@@ -160,17 +160,20 @@ def test_what_is_sent_in_time_leaves_with_its_frame(
     frames.listen_to(port.full_name)
     start_ns = time.monotonic_ns() + 100_000_000
     due = [start_ns + k * 7_000_000 + k * 13_000 for k in range(100)]
+    early = []  # on a busy machine we may be late ourselves
     for k, at_ns in enumerate(due):
         while time.monotonic_ns() < at_ns - 30_000_000:
             time.sleep(0.001)
         assert port.send(bytes((0x90, k, 64)), at_ns) >= at_ns
+        early.append(time.monotonic_ns() < at_ns - 4 * PERIOD_NS)
     port.close()
     heard = frames.heard()
     system.close()
     assert [message[1] for _, message in heard] == list(range(100))
     # Two processes know a frame's time to some microseconds, unless the server stood still.
-    errors_ns = sorted(abs(t - at_ns) for (t, _), at_ns in zip(heard, due, strict=True))
-    assert errors_ns[50] < PERIOD_NS / 4
+    there = zip(heard, due, early, strict=True)
+    errors_ns = sorted(abs(t - at_ns) for (t, _), at_ns, was_early in there if was_early)
+    assert errors_ns[len(errors_ns) // 2] < PERIOD_NS / 4
 
 
 def test_what_comes_has_the_time_of_its_frame(jack_server: JackServer, frames: FrameProbe) -> None:
