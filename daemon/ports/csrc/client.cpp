@@ -137,7 +137,7 @@ std::shared_ptr<Output> Client::open_output(const std::string& name) {
 
 void Client::open_port(const std::shared_ptr<Port>& port, const std::string& name,
                        unsigned long flag) {
-  const std::lock_guard<std::mutex> lock(asking_);
+  const std::lock_guard<std::timed_mutex> lock(asking_);
   if (gone_ || is_closed_) throw std::runtime_error("the JACK server has gone");
   std::atomic<Port*>* free_slot = nullptr;
   for (auto& slot : slots_) {
@@ -161,7 +161,8 @@ void Client::close_port(Port& port) {
   while (!port.is_done() && std::chrono::steady_clock::now() - begun < kStandsStill && !gone_) {
     std::this_thread::sleep_for(1ms);
   }
-  const std::lock_guard<std::mutex> lock(asking_);
+  const std::unique_lock<std::timed_mutex> lock(asking_, kStandsStill);
+  if (!lock) return;
   for (auto& slot : slots_) {
     if (slot.load() != &port) continue;
     if (!rest(2)) return;  // who hears us from a period ago has heard us; the port stays
@@ -178,8 +179,8 @@ void Client::close_port(Port& port) {
 }
 
 void Client::close() {
-  const std::lock_guard<std::mutex> lock(asking_);
-  if (is_closed_ || gone_) return;
+  const std::unique_lock<std::timed_mutex> lock(asking_, kStandsStill);
+  if (!lock || is_closed_ || gone_) return;
   is_closed_ = true;
   jack_.client_close(handle_);
 }
@@ -211,7 +212,7 @@ std::vector<std::string> Client::peers(const std::string& full_name) const {
 }
 
 void Client::connect(const std::string& source, const std::string& destination) {
-  const std::lock_guard<std::mutex> lock(asking_);
+  const std::lock_guard<std::timed_mutex> lock(asking_);
   if (gone_ || is_closed_) throw std::runtime_error("the JACK server has gone");
   for (const std::string& name : {source, destination}) {
     if (jack_.port_by_name(handle_, name.c_str()) == nullptr) {

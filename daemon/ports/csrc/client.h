@@ -67,7 +67,7 @@ class Output : public Port {
 
 // All methods may wait for the server, but for `alive`, `period_ns` and `next_ns`; any thread.
 // Those that say so throw std::runtime_error. A client whose server has gone is never closed, nor
-// are its ports: libjack does not survive that.
+// are its ports: libjack does not survive that. Nor is one whose server stands still.
 class Client {
  public:
   static constexpr std::size_t kMostPorts = 16;
@@ -106,7 +106,7 @@ class Client {
   const Libjack& jack_;
   Handle* handle_ = nullptr;
   // libjack talks to the server over one socket, one question at a time.
-  mutable std::mutex asking_;
+  std::timed_mutex asking_;
   bool is_active_ = false;
   bool is_closed_ = false;
   std::array<std::atomic<Port*>, kMostPorts> slots_{};  // what the server's thread serves
