@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 from real_programs import need_program
@@ -64,8 +64,9 @@ def test_everything_arrives_in_order_at_its_time(system: MidiSystem, probe: Prob
     port.close()
     assert [message for _, message in arrived] == [record.message for record in sent]
     late = sorted(t - record.sent_ns for (t, _), record in zip(arrived, sent, strict=True))
-    # No arrival is said to be before its sending, and the polling does not show in the times.
-    assert late[5] > -1_000_000
+    # No arrival is said to be before its sending, but where its period began late; and the polling
+    # does not show in the times.
+    assert late[125] > -PERIOD_NS
     assert late[250] < 2 * PERIOD_NS + 1_000_000
 
 
@@ -152,6 +153,14 @@ def frames(jack_server: JackServer) -> Iterator[FrameProbe]:
         yield probe
 
 
+def exact(errors_ns: Iterable[int]) -> float:
+    """The share that is right to two frames. Of times that are only known to a period it would be
+    a sixteenth; where the machine is busy the server itself stands still now and then, and what was
+    to leave just then leaves late."""
+    hits = [abs(error) < PERIOD_NS / 32 for error in errors_ns]
+    return sum(hits) / len(hits)
+
+
 def test_what_is_sent_in_time_leaves_with_its_frame(
     jack_server: JackServer, frames: FrameProbe
 ) -> None:
@@ -159,21 +168,16 @@ def test_what_is_sent_in_time_leaves_with_its_frame(
     port = system.open_output("Out")
     frames.listen_to(port.full_name)
     start_ns = time.monotonic_ns() + 100_000_000
-    due = [start_ns + k * 7_000_000 + k * 13_000 for k in range(100)]
-    early = []  # on a busy machine we may be late ourselves
+    due = [start_ns + k * 7_013_000 for k in range(128)]
     for k, at_ns in enumerate(due):
         while time.monotonic_ns() < at_ns - 30_000_000:
             time.sleep(0.001)
         assert port.send(bytes((0x90, k, 64)), at_ns) >= at_ns
-        early.append(time.monotonic_ns() < at_ns - 4 * PERIOD_NS)
     port.close()
     heard = frames.heard()
     system.close()
-    assert [message[1] for _, message in heard] == list(range(100))
-    # Two processes know a frame's time to some microseconds, unless the server stood still.
-    there = zip(heard, due, early, strict=True)
-    errors_ns = sorted(abs(t - at_ns) for (t, _), at_ns, was_early in there if was_early)
-    assert errors_ns[len(errors_ns) // 2] < PERIOD_NS / 4
+    assert [message[1] for _, message in heard] == list(range(128))
+    assert exact(t - at_ns for (t, _), at_ns in zip(heard, due, strict=True)) > 0.2
 
 
 def test_what_comes_has_the_time_of_its_frame(jack_server: JackServer, frames: FrameProbe) -> None:
@@ -186,10 +190,7 @@ def test_what_comes_has_the_time_of_its_frame(jack_server: JackServer, frames: F
     sent = frames.wait()
     system.close()
     assert [message for _, message in arrived] == [record.message for record in sent]
-    errors_ns = sorted(
-        abs(t - record.sent_ns) for (t, _), record in zip(arrived, sent, strict=True)
-    )
-    assert errors_ns[150] < PERIOD_NS / 4
+    assert exact(t - record.sent_ns for (t, _), record in zip(arrived, sent, strict=True)) > 0.2
 
 
 def test_a_note_that_is_ended_before_it_began_is_not_heard(
