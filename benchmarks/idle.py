@@ -8,8 +8,8 @@ what the service adds to the machine; RSS counts it in full in each; the third l
 segment of the JACK server (about 105 MB), which JACK maps and locks into every client and which
 the server holds in any case.
 
-The last row is the floor: two ports with nothing behind them, alone on a server of their own a
-minute earlier. JACK wakes every client once a period, and each wakes the next, which on a virtual
+The last row is for comparison: two ports of python-rtmidi with nothing behind them, alone on a
+server of their own a minute earlier. They are two clients of JACK's, the service is one. JACK wakes every client once a period, and each wakes the next, which on a virtual
 machine costs the most when that means another processor; so it matters who else is there.
 """
 

@@ -11,12 +11,10 @@ player's notes go on through every bar line, 2 to 50 hundredths of a beat apart.
 one bar; the triggers come at random moments, four fifths of them while one plays.
 
 The probe is a JACK client itself and reads places and arrivals in frames of the server's, so that
-nothing of itself stands in the figures: its own loopback is 0 frames. What remains beside the
-service are the ways through its two ports: what the probe sends is heard when that period of JACK's
-begins, a little before its frame, and what the service sends is heard when the next one begins. So
-even a perfect service would have errors all over one period, which is 1.33 ms long at 64 frames.
-`beyond` is the error less the loopback of the same part: the median time that a message takes
-through the ports of a program that sends it back at once.
+nothing of itself stands in the figures. What remains beside the service is the way round: of two
+programs that send to each other one is always a period of JACK's behind. `beyond` is the error less
+the loopback of the same part: the median time that a message takes through the ports of a program
+that sends it back in the same period, which is that one period.
 
 `stalls` counts the periods that the server missed, because it or the whole machine stood still;
 what was to sound just then is late for everybody. `calm` are the notes that had no stall in the two

@@ -18,7 +18,7 @@ _LEFT_OUT = "SuspendRefNum error"  # the server has not waited any longer for a 
 @dataclass(frozen=True, slots=True)
 class Stage:
     """What a performance needs. `loopback_ms`: the median time that a message takes through the
-    ports of a program that sends it back at once."""
+    ports of a program that sends it back in the same period."""
 
     server: JackServer
     probe: FrameProbe
