@@ -19,7 +19,7 @@ from .completion import Completion
 from .following import Following
 from .lead import Lead
 from .listener import Listener
-from .messages import Failed, Generated, Memory, Message, Proposed
+from .messages import Failed, Generated, InKey, Memory, Message, Proposed
 from .metronome import Metronome
 from .osc.arguments import OscError
 from .parameters import Generation, Value
@@ -223,6 +223,8 @@ class Conductor:
                 self.performer.take_note(message, now_ns)
             case Generated():
                 self.performer.take_end(message)
+            case InKey(request, key, scale):
+                self._publish("/rwkv/key", request, key, scale)
             case Failed(code, text, request):
                 self.report(code, text, "")
                 if self.performer.is_armed(request):

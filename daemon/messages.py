@@ -193,6 +193,16 @@ class Proposed:
 
 
 @dataclass(frozen=True, slots=True)
+class InKey:
+    """worker to io: the key that a completion in `key auto` keeps to from here on; `none` while too
+    little has been heard to tell."""
+
+    request: int
+    key: str
+    scale: str
+
+
+@dataclass(frozen=True, slots=True)
 class Generated:
     """worker to io: a take is complete, after so many revisions."""
 
@@ -310,6 +320,7 @@ Message = (
     | Hello
     | Ready
     | Proposed
+    | InKey
     | Generated
     | Failed
     | Ping

@@ -12,6 +12,7 @@ from rwkv_music.errors import RwkvMusicError
 from rwkv_music.model.protocol import MusicModel
 from rwkv_music.music import Meter
 from rwkv_music.sampling import Sampling
+from rwkv_music.session import Start
 
 from .messages import Compose, Composed, ComposeNotes
 
@@ -34,8 +35,8 @@ class Offline:
         """Some of what a composition is to follow."""
         self._notes.setdefault(message.job, []).extend(message.notes)
 
-    def begin(self, message: Compose, start: Any) -> None:
-        """All its notes have come; they follow the state `start` (None: the model's own). Raises
+    def begin(self, message: Compose, start: Start[Any] | None) -> None:
+        """All its notes have come; they follow `start` (None: the model's own state). Raises
         RwkvMusicError."""
         notes = self._notes.pop(message.job, [])
         self._jobs.append(_Job(self._model, message, notes, start))
@@ -56,7 +57,11 @@ class _Job:
     """A composition under way."""
 
     def __init__(
-        self, model: MusicModel[Any], message: Compose, notes: Sequence[BeatNote], start: Any
+        self,
+        model: MusicModel[Any],
+        message: Compose,
+        notes: Sequence[BeatNote],
+        start: Start[Any] | None,
     ) -> None:
         self.number, self.seed = message.job, message.seed
         meter = Meter.parse(message.meter)

@@ -14,7 +14,7 @@ from math import log
 import numpy as np
 from numpy.typing import NDArray
 
-from .keys import estimate_tonic, scale_classes, tonic_of
+from .keys import heard_tonic, scale_classes, tonic_of
 from .music import HIGHEST_PITCH, LOWEST_PITCH, Note
 from .sampling import UNCHANGED, Odds, Sampling, draw
 from .timebase import round_half_up
@@ -175,5 +175,5 @@ def _tonic(sampling: Sampling, heard: Sequence[float] | None) -> int | None:
     if sampling.key == "none":
         return None
     if sampling.key == "auto":
-        return None if heard is None else estimate_tonic(heard, sampling.scale)
+        return heard_tonic(heard, sampling.scale)
     return tonic_of(sampling.key)

@@ -206,7 +206,7 @@ _SPECS = (
     RequestSpec(
         "/rwkv/memory/save",
         (_NAME,),
-        "Keeps what the state has heard as a named memory.",
+        "Keeps what the state has heard as a named memory, and its notes for `key` auto.",
         reply="/rwkv/memory",
         patience_s=_WORK_S,
     ),

@@ -22,7 +22,7 @@ from rwkv_music.model.random_weights import random_weights
 from rwkv_music.model.rwkv import RwkvMusicModel
 from rwkv_music.model.scripted import ScriptedModel
 from rwkv_music.music import Note
-from rwkv_music.session import HeardNote, Session
+from rwkv_music.session import HeardNote, Session, Start
 from rwkv_music.tokenizer import load_vocabulary
 
 VOCABULARY = load_vocabulary()
@@ -80,7 +80,7 @@ def test_what_is_played_while_a_memory_loads_belongs_to_what_is_forgotten(tmp_pa
     assert list(r.conductor.assembler.bars) == []
     play_note(r, 3600, 65, 300)
     r.run_until_ns(ms(3990))
-    fresh = Session(ScriptedModel(), saved)
+    fresh = Session(ScriptedModel(), Start(saved))
     (bar,) = r.conductor.assembler.bars
     heard = [HeardNote(Note(n.onset, n.pitch, n.velocity, n.duration)) for n in bar.notes]
     fresh.hear(bar.serial, bar.meter, bar.tempo_bpm, heard, closed=False)
@@ -148,7 +148,8 @@ def test_the_memories_of_the_package_are_of_its_model() -> None:
     assert memories.own_names() == ()
     starts = [load_memory(memories.find(name) or Path(), model) for name in memories.names()]
     fresh = model.tensors_of(model.start())["state"]
-    states = [model.tensors_of(state)["state"] for state in (*starts, model.start())]
+    states = [model.tensors_of(start.state)["state"] for start in (*starts, Start(model.start()))]
+    assert not any(any(start.bar_weights) for start in starts)  # a manner is in no key
     assert all(np.isfinite(state).all() for state in states)
     assert [np.array_equal(state, fresh) for state in states] == [False, False, False, True]
 
@@ -211,7 +212,7 @@ def test_the_file_keeps_every_bit(tmp_path: Path) -> None:
     state = model.start()
     state.engine[:] = np.random.default_rng(0).standard_normal(len(state.engine))
     save_memory(tmp_path / "m.safetensors", model, state)
-    again = load_memory(tmp_path / "m.safetensors", model)
+    again = load_memory(tmp_path / "m.safetensors", model).state
     assert np.array_equal(again.engine, state.engine)
     assert np.array_equal(again.logits, state.logits)
 
