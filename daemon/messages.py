@@ -1,17 +1,13 @@
-"""Everything that crosses a pipe between the processes: frozen dataclasses, a JSON line each.
+"""Everything that the processes say to each other: frozen dataclasses.
 
-JSON, not pickle: a damaged or hostile line can be refused, it can never run code. Bars and steps
-are counted as in `assembler`: `bar` is the serial number of a bar heard, ascending for ever,
-while the transport's bars begin anew after a locate.
+Bars and steps are counted as in `assembler`: `bar` is the serial number of a bar heard, ascending
+for ever, while the transport's bars begin anew after a locate.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
-
-from rwkv_music.errors import WorkerError
 
 NoteTuple = tuple[int, int, int, int]  # onset, pitch, velocity, duration in steps
 Place = tuple[int, int]  # a bar of a completion, from 0, and a step in it
@@ -335,27 +331,3 @@ Message = (
     | WorkerState
     | Stop
 )
-
-_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in Message.__args__}
-_FIELDS = {name: tuple(f.name for f in fields(kind)) for name, kind in _KINDS.items()}
-
-
-def encode(message: Message) -> bytes:
-    """One line: the kind, then its fields in order."""
-    name = type(message).__name__
-    values = [name, *(getattr(message, field) for field in _FIELDS[name])]
-    return json.dumps(values, separators=(",", ":")).encode() + b"\n"
-
-
-def decode(line: bytes) -> Message:
-    """Raises WorkerError for a line that no process of ours wrote."""
-    try:
-        name, *values = json.loads(line)
-        message: Message = _KINDS[name](*(_frozen(value) for value in values))
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise WorkerError(f"message between processes: cannot read {line[:80]!r}") from error
-    return message
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value

@@ -17,8 +17,9 @@ from rwkv_music.timebase import NS_PER_MS
 
 from .beginning import load_start
 from .boot import read_boot
+from .lines import encode
 from .links import Link, call
-from .messages import Failed, Generate, Hear, Message, Ping, Pong, Proposed, Ready, Stop, encode
+from .messages import Failed, Generate, Hear, Message, Ping, Pong, Proposed, Ready, Stop
 from .parameters import Generation
 from .priority import MAKING, at_leisure, raise_priority
 from .worker import Worker
