@@ -135,6 +135,13 @@ class Compose:
 
 
 @dataclass(frozen=True, slots=True)
+class Dismiss:
+    """io to worker: nobody waits for this composition any more."""
+
+    job: int
+
+
+@dataclass(frozen=True, slots=True)
 class Composed:
     """worker to io: the notes that follow, or why there are none."""
 
@@ -310,6 +317,7 @@ Message = (
     | Cancel
     | ComposeNotes
     | Compose
+    | Dismiss
     | Composed
     | Memory
     | Forget

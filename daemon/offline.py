@@ -41,6 +41,11 @@ class Offline:
         notes = self._notes.pop(message.job, [])
         self._jobs.append(_Job(self._model, message, notes, start))
 
+    def dismiss(self, job: int) -> None:
+        """Leave a composition as it is."""
+        self._notes.pop(job, None)
+        self._jobs = deque(kept for kept in self._jobs if kept.number != job)
+
     def step(self) -> Composed | None:
         """Compute a step of the first one; the answer when it is done, or cannot be."""
         job = self._jobs[0]

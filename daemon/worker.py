@@ -27,6 +27,7 @@ from .messages import (
     Cancel,
     Compose,
     ComposeNotes,
+    Dismiss,
     Failed,
     Forget,
     Generate,
@@ -227,6 +228,8 @@ class Worker:
                 self._offline.take_notes(message)
             case Compose():
                 self._offline.begin(message, self.session.beginning)
+            case Dismiss(job):
+                self._offline.dismiss(job)
             case Memory():
                 self._remember(message)
             case Forget():
