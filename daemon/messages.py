@@ -40,6 +40,7 @@ class Generate:
     `until` is a bar of the completion, from 0, and a step in it: nothing at or beyond it is
     generated before an Allow. `wishes` are all parameters, of which the worker takes what concerns
     sampling. What another completion still has to do comes first: it sounds before this one.
+    What is proposed is edition `edition`: a completion may be asked for anew.
     """
 
     request: int
@@ -52,6 +53,7 @@ class Generate:
     seeds: tuple[int, ...]
     let_ring: bool
     wishes: dict[str, Any]
+    edition: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Replay:
     request: int
     take: int
     until: Place
+    edition: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ class Regenerate:
     until: Place
     let_ring: bool
     wishes: dict[str, Any]
+    edition: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +191,7 @@ class Ready:
 @dataclass(frozen=True, slots=True)
 class Proposed:
     """worker to io: a note of bar `bar` (0 the first) of a completion. `edition`: how often it had
-    been revised."""
+    been revised, or asked for anew."""
 
     request: int
     bar: int
@@ -207,7 +211,7 @@ class InKey:
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """worker to io: a take is complete, after so many revisions."""
+    """worker to io: a take is complete, in this edition."""
 
     request: int
     take: int

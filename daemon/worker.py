@@ -72,7 +72,7 @@ class _Performance:
     offer: _Offer
     take: int
     until: Place
-    edition: int = 0  # how often it was revised
+    edition: int  # how often it was revised, or asked for anew
     told: int = 0
     complete: bool = False  # and io knows it
 
@@ -206,12 +206,12 @@ class Worker:
                 self.session.unhear(bars)
             case Generate():
                 self._generate(message)
-            case Regenerate(request, seeds, until, let_ring, wishes):
+            case Regenerate(request, seeds, until, let_ring, wishes, edition):
                 last, sampling = self._last_offer(), sampling_of(wishes)
                 again = last.takes.again(seeds, sampling, let_ring)
-                self._make(_Offer(request, again, last.heard), sampling, until)
-            case Replay(request, take, until):
-                self._begin(_Performance(request, self._last_offer(), take, until))
+                self._make(_Offer(request, again, last.heard), sampling, until, edition)
+            case Replay(request, take, until, edition):
+                self._begin(_Performance(request, self._last_offer(), take, until, edition))
             case Revise():
                 self._revise(message)
             case Header(request, bar, meter, tempo_bpm):
@@ -255,12 +255,13 @@ class Worker:
             heard=heard,
         )
         takes = Takes(self._model, self.session.fork(), request, message.seeds)
-        self._make(_Offer(message.request, takes, heard), sampling, message.until)
+        offer = _Offer(message.request, takes, heard)
+        self._make(offer, sampling, message.until, message.edition)
 
-    def _make(self, offer: _Offer, sampling: Sampling, until: Place) -> None:
+    def _make(self, offer: _Offer, sampling: Sampling, until: Place, edition: int) -> None:
         self._offer = offer
         self._tell_key(offer.request, offer, sampling)
-        self._begin(_Performance(offer.request, offer, 0, until))
+        self._begin(_Performance(offer.request, offer, 0, until, edition))
 
     def _begin(self, performance: _Performance) -> None:
         self._performances = [*self._performances[-1:], performance]
