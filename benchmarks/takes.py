@@ -23,7 +23,8 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from rwkv_music_daemon.messages import Allow, Generate, Generated, Hear, encode
+from rwkv_music_daemon.lines import encode
+from rwkv_music_daemon.messages import Allow, Generate, Generated, Hear
 from rwkv_music_daemon.parameters import Generation
 from rwkv_music_daemon.worker import Worker
 

@@ -82,8 +82,7 @@ class Aside:
             self._remembered_again(answer)
             return
         if not answer.save and not answer.error:
-            self._conductor.forget(now_ns)
-            self._conductor.memory = replace(answer, again=True)
+            self._conductor.begin_in(replace(answer, again=True), now_ns)
         self.replies.extend(self._memories.finish(answer))
 
     def _remembered_again(self, answer: Memory) -> None:

@@ -118,9 +118,16 @@ def _question(completion: Completion, bar: AssembledBar) -> Message:
     let_ring = bool(completion.generation.let_ring)
     match completion.source:
         case Again(None):
-            return Regenerate(completion.request, completion.seeds, nothing_yet, let_ring, wishes)
+            return Regenerate(
+                completion.request,
+                completion.seeds,
+                nothing_yet,
+                let_ring,
+                wishes,
+                completion.edition,
+            )
         case Again(take) if take is not None:
-            return Replay(completion.request, take, nothing_yet)
+            return Replay(completion.request, take, nothing_yet, completion.edition)
     return Generate(
         request=completion.request,
         bar=bar.serial,
@@ -132,6 +139,7 @@ def _question(completion: Completion, bar: AssembledBar) -> Message:
         seeds=completion.seeds,
         let_ring=let_ring,
         wishes=wishes,
+        edition=completion.edition,
     )
 
 

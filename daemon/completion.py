@@ -15,6 +15,7 @@ from .transport import BarSpan, Transport
 
 MARGIN_NS = 4 * NS_PER_MS  # the io loop looks every 2 ms
 _ALWAYS = -(2**62)  # a step before all others
+_FROM_THE_START: Place = (-1, 0)  # revised from there on, nothing that was made holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Completion:
     generating: bool = False  # the worker was asked
     generated: bool = False  # the worker has made the last note
     asked_ns: int = 0
+    asked_edition: int = 0
     first_onset: int | None = None  # step of the first note that came
     cut_step: int | None = None  # where another takes its place; the worker has left it
     notes: int = 0  # that have sounded
@@ -76,8 +78,18 @@ class Completion:
 
     @property
     def edition(self) -> int:
-        """How often it was revised."""
+        """How often it was revised, or asked for anew."""
         return len(self.revisions)
+
+    def ask(self, now_ns: int) -> None:
+        """The worker is asked for it."""
+        self.generating, self.asked_ns = True, now_ns
+        self.asked_edition, self.first_onset = self.edition, None
+
+    def recall(self) -> None:
+        """The worker is asked no more: what it has made, and what is on its way, is nothing."""
+        self.generating = self.generated = False
+        self.revisions.append(_FROM_THE_START)
 
     @property
     def line_step(self) -> int:

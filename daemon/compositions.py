@@ -9,7 +9,7 @@ from typing import Any
 
 from rwkv_music.music import Meter
 
-from .messages import Compose, Composed, ComposeNotes
+from .messages import Compose, Composed, ComposeNotes, Dismiss
 from .osc.arguments import OscError
 from .osc.requests import MOST_CLIP_NOTES, MOST_COMPOSE_NOTES
 from .osc.subscribers import Address
@@ -35,17 +35,18 @@ class _Composition:
 
 
 class Compositions:
-    """By the caller's id; beginning an id again forgets what it had, and when there are too many,
-    the oldest that does not run makes room."""
+    """By the caller's id. Beginning an id again forgets what it had, running it again what it was
+    to be; when there are too many, the oldest that does not run makes room."""
 
     def __init__(self) -> None:
         self._compositions: dict[str, _Composition] = {}
         self._jobs = 0
-        self.pieces: deque[ComposeNotes | Compose] = deque()  # for the worker, one now and then
+        # For the worker, one now and then.
+        self.pieces: deque[ComposeNotes | Compose | Dismiss] = deque()
 
     def begin(self, ident: str, tempo_bpm: float, numerator: int, denominator: int) -> None:
         """Raises OscError 409 when too many run."""
-        self._compositions.pop(ident, None)
+        self._leave_job(self._compositions.pop(ident, None))
         if len(self._compositions) >= MOST_AT_ONCE:
             waiting = [i for i, c in self._compositions.items() if not c.running]
             if not waiting:
@@ -80,6 +81,7 @@ class Compositions:
             raise OscError(
                 412, f"{len(missing)} of {notes} notes are missing, the first is {missing[0]}"
             )
+        self._leave_job(composition)
         self._jobs += 1
         composition.job, composition.sender = self._jobs, sender
         for first in range(0, notes, NOTES_PER_MESSAGE):
@@ -118,6 +120,14 @@ class Compositions:
         for ident, composition in running.items():
             del self._compositions[ident]
             yield composition.sender, "/rwkv/error", (500, reason, "/rwkv/compose/run")
+
+    def _leave_job(self, composition: _Composition | None) -> None:
+        """Let the worker leave what it does for a composition that is begun or run again."""
+        if composition is None or composition.job is None:
+            return
+        job = composition.job
+        self.pieces = deque(piece for piece in self.pieces if piece.job != job)
+        self.pieces.append(Dismiss(job))
 
     def _find(self, ident: str) -> _Composition:
         if ident not in self._compositions:

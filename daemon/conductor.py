@@ -19,7 +19,7 @@ from .completion import Completion
 from .following import Following
 from .lead import Lead
 from .listener import Listener
-from .messages import Failed, Generated, Memory, Message, Proposed
+from .messages import Failed, Forget, Generated, InKey, Memory, Message, Proposed
 from .metronome import Metronome
 from .osc.arguments import OscError
 from .parameters import Generation, Value
@@ -166,10 +166,24 @@ class Conductor:
         self.stop(now_ns)
         self.listener.lift(now_ns)
 
-    def forget(self, now_ns: int) -> None:
-        """Stop, and forget everything heard; the worker goes back to its start by other ways."""
+    def reset(self, now_ns: int) -> None:
+        """Stop, and forget everything heard."""
         self.stop(now_ns)
-        self.memory = None
+        self._forget(None)
+        self.to_worker(Forget())
+
+    def begin_in(self, memory: Memory, now_ns: int) -> None:
+        """The worker stands where a memory was saved: end what plays, and forget everything heard.
+        What is armed stays armed and is made from there, but for a take of what was before."""
+        armed = self.performer.armed
+        if armed is not None and armed.cuts:
+            self.answers.disarm()
+        self.performer.end_early(now_ns)
+        self._forget(memory)
+        self._shown.tell()
+
+    def _forget(self, memory: Memory | None) -> None:
+        self.memory = memory
         self.to_worker(self.assembler.forget())
         self.listener.forget()
         self.performer.offered = None
@@ -223,6 +237,8 @@ class Conductor:
                 self.performer.take_note(message, now_ns)
             case Generated():
                 self.performer.take_end(message)
+            case InKey(request, key, scale):
+                self._publish("/rwkv/key", request, key, scale)
             case Failed(code, text, request):
                 self.report(code, text, "")
                 if self.performer.is_armed(request):

@@ -20,7 +20,6 @@ from .aside import Aside, Reply
 from .assembler import HISTORY_BARS
 from .conductor import Conductor
 from .learning import Learning
-from .messages import Forget
 from .midi_map import COMMANDS
 from .osc.arguments import OscError
 from .osc.encoding import Value
@@ -108,6 +107,8 @@ class Control:
                 self._queue(sender, address, *args)
         except (ParameterError, OscError) as error:
             self._queue(sender, "/rwkv/error", error.code, str(error), request.address)
+        except OSError as error:  # of the folders that some look into: no reason to end the music
+            self._queue(sender, "/rwkv/error", 500, str(error), request.address)
         self._conductor.follow_transport(now_ns)
 
     def tick(self, now_ns: int) -> None:
@@ -241,8 +242,7 @@ class Control:
         self._conductor.undo(now_ns)
 
     def _reset(self, now_ns: int) -> None:
-        self._conductor.forget(now_ns)
-        self._conductor.to_worker(Forget())
+        self._conductor.reset(now_ns)
 
     def _set(self, now_ns: int, name: str, value: Value) -> Iterator[tuple[Any, ...]]:
         yield f"/rwkv/param/{name}", self._conductor.set_parameter(name, value, now_ns)

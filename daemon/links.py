@@ -12,7 +12,8 @@ import socket
 
 from rwkv_music.errors import WorkerError
 
-from .messages import Hello, Message, decode, encode
+from .lines import decode, encode
+from .messages import Hello, Message
 
 _LOOPBACK = "127.0.0.1"
 _MOST_WAITING = 8 << 20  # bytes that a peer may leave unread

@@ -1,17 +1,13 @@
-"""Everything that crosses a pipe between the processes: frozen dataclasses, a JSON line each.
+"""Everything that the processes say to each other: frozen dataclasses.
 
-JSON, not pickle: a damaged or hostile line can be refused, it can never run code. Bars and steps
-are counted as in `assembler`: `bar` is the serial number of a bar heard, ascending for ever,
-while the transport's bars begin anew after a locate.
+Bars and steps are counted as in `assembler`: `bar` is the serial number of a bar heard, ascending
+for ever, while the transport's bars begin anew after a locate.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
-
-from rwkv_music.errors import WorkerError
 
 NoteTuple = tuple[int, int, int, int]  # onset, pitch, velocity, duration in steps
 Place = tuple[int, int]  # a bar of a completion, from 0, and a step in it
@@ -44,6 +40,7 @@ class Generate:
     `until` is a bar of the completion, from 0, and a step in it: nothing at or beyond it is
     generated before an Allow. `wishes` are all parameters, of which the worker takes what concerns
     sampling. What another completion still has to do comes first: it sounds before this one.
+    What is proposed is edition `edition`: a completion may be asked for anew.
     """
 
     request: int
@@ -56,6 +53,7 @@ class Generate:
     seeds: tuple[int, ...]
     let_ring: bool
     wishes: dict[str, Any]
+    edition: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +63,7 @@ class Replay:
     request: int
     take: int
     until: Place
+    edition: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +76,7 @@ class Regenerate:
     until: Place
     let_ring: bool
     wishes: dict[str, Any]
+    edition: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +139,13 @@ class Compose:
 
 
 @dataclass(frozen=True, slots=True)
+class Dismiss:
+    """io to worker: nobody waits for this composition any more."""
+
+    job: int
+
+
+@dataclass(frozen=True, slots=True)
 class Composed:
     """worker to io: the notes that follow, or why there are none."""
 
@@ -184,7 +191,7 @@ class Ready:
 @dataclass(frozen=True, slots=True)
 class Proposed:
     """worker to io: a note of bar `bar` (0 the first) of a completion. `edition`: how often it had
-    been revised."""
+    been revised, or asked for anew."""
 
     request: int
     bar: int
@@ -193,8 +200,18 @@ class Proposed:
 
 
 @dataclass(frozen=True, slots=True)
+class InKey:
+    """worker to io: the key that a completion in `key auto` keeps to from here on; `none` while too
+    little has been heard to tell."""
+
+    request: int
+    key: str
+    scale: str
+
+
+@dataclass(frozen=True, slots=True)
 class Generated:
-    """worker to io: a take is complete, after so many revisions."""
+    """worker to io: a take is complete, in this edition."""
 
     request: int
     take: int
@@ -304,12 +321,14 @@ Message = (
     | Cancel
     | ComposeNotes
     | Compose
+    | Dismiss
     | Composed
     | Memory
     | Forget
     | Hello
     | Ready
     | Proposed
+    | InKey
     | Generated
     | Failed
     | Ping
@@ -324,27 +343,3 @@ Message = (
     | WorkerState
     | Stop
 )
-
-_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in Message.__args__}
-_FIELDS = {name: tuple(f.name for f in fields(kind)) for name, kind in _KINDS.items()}
-
-
-def encode(message: Message) -> bytes:
-    """One line: the kind, then its fields in order."""
-    name = type(message).__name__
-    values = [name, *(getattr(message, field) for field in _FIELDS[name])]
-    return json.dumps(values, separators=(",", ":")).encode() + b"\n"
-
-
-def decode(line: bytes) -> Message:
-    """Raises WorkerError for a line that no process of ours wrote."""
-    try:
-        name, *values = json.loads(line)
-        message: Message = _KINDS[name](*(_frozen(value) for value in values))
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise WorkerError(f"message between processes: cannot read {line[:80]!r}") from error
-    return message
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value

@@ -12,6 +12,7 @@ from rwkv_music.errors import RwkvMusicError
 from rwkv_music.model.protocol import MusicModel
 from rwkv_music.music import Meter
 from rwkv_music.sampling import Sampling
+from rwkv_music.session import Start
 
 from .messages import Compose, Composed, ComposeNotes
 
@@ -34,11 +35,16 @@ class Offline:
         """Some of what a composition is to follow."""
         self._notes.setdefault(message.job, []).extend(message.notes)
 
-    def begin(self, message: Compose, start: Any) -> None:
-        """All its notes have come; they follow the state `start` (None: the model's own). Raises
+    def begin(self, message: Compose, start: Start[Any] | None) -> None:
+        """All its notes have come; they follow `start` (None: the model's own state). Raises
         RwkvMusicError."""
         notes = self._notes.pop(message.job, [])
         self._jobs.append(_Job(self._model, message, notes, start))
+
+    def dismiss(self, job: int) -> None:
+        """Leave a composition as it is."""
+        self._notes.pop(job, None)
+        self._jobs = deque(kept for kept in self._jobs if kept.number != job)
 
     def step(self) -> Composed | None:
         """Compute a step of the first one; the answer when it is done, or cannot be."""
@@ -56,7 +62,11 @@ class _Job:
     """A composition under way."""
 
     def __init__(
-        self, model: MusicModel[Any], message: Compose, notes: Sequence[BeatNote], start: Any
+        self,
+        model: MusicModel[Any],
+        message: Compose,
+        notes: Sequence[BeatNote],
+        start: Start[Any] | None,
     ) -> None:
         self.number, self.seed = message.job, message.seed
         meter = Meter.parse(message.meter)

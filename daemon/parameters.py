@@ -110,7 +110,11 @@ class Generation:
     min_p: float = _number(0.0, 0, 1, "Leave out what is less likely than this share of the best.")
     repetition_penalty: float = _number(1.0, 1, 2, "Above 1, what was just played is less likely.")
     seed: int = _number(-1, -1, _LARGEST_SEED, "The same seed plays the same; -1 is new each time.")
-    key: str = _choice(KEYS, "Tonic to keep to; auto follows what is heard, none leaves it free.")
+    key: str = _choice(
+        KEYS,
+        "Tonic to keep to; none leaves it free. auto: that of the last 16 bars and, in the first"
+        " four, of the loaded memory; free while fewer than three different notes were heard.",
+    )
     scale: str = _choice(SCALES, "Scale on the tonic of `key`.")
     pitch_low: int = _number(LOWEST_PITCH, LOWEST_PITCH, HIGHEST_PITCH, "Lowest note played.")
     pitch_high: int = _number(HIGHEST_PITCH, LOWEST_PITCH, HIGHEST_PITCH, "Highest note played.")

@@ -136,7 +136,7 @@ class Performer:
         if completion.generating:
             self._asking.cancel(completion)
             self._voices.end_of(completion, steps_to_beats(completion.start_step))
-            completion.generating = False
+            completion.recall()
 
     # --- time ----------------------------------------------------------------------------------
 
@@ -172,8 +172,7 @@ class Performer:
                 if number + 1 == completion.first.number and completion.first_step == 0:
                     self._assembler.close(ends, tempo)
         bar = self._assembler.bar(completion.first, tempo)
-        completion.generating, completion.asked_ns = True, now_ns
-        completion.revisions.clear()
+        completion.ask(now_ns)
         self._let_end(completion)
         self._asking.ask(completion, bar, self.offered, now_ns)
         if completion.source != Again(completion.take):
@@ -234,7 +233,7 @@ class Performer:
         cut = completion.cut_step
         if planned is None or (cut is not None and planned.start_step >= cut):
             return
-        if message.edition == 0:
+        if message.edition == completion.asked_edition:
             self._measure_lead(completion, planned.start_step, now_ns)
         self._voices.plan(completion, planned)
         self._voices.release(now_ns)

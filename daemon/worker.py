@@ -14,10 +14,12 @@ from typing import Any
 
 from rwkv_music.continuation import CompletionRequest, Revision
 from rwkv_music.errors import RwkvMusicError, WorkerError
+from rwkv_music.keys import heard_tonic, name_of
 from rwkv_music.memory import load_memory, save_memory
 from rwkv_music.model.protocol import MusicModel
 from rwkv_music.music import Meter, Note
-from rwkv_music.session import HeardNote, Session
+from rwkv_music.sampling import Sampling
+from rwkv_music.session import HeardNote, Session, Start
 from rwkv_music.takes import Takes
 
 from .messages import (
@@ -25,12 +27,14 @@ from .messages import (
     Cancel,
     Compose,
     ComposeNotes,
+    Dismiss,
     Failed,
     Forget,
     Generate,
     Generated,
     Header,
     Hear,
+    InKey,
     Memory,
     Message,
     Place,
@@ -49,11 +53,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Offer:
-    """The takes of one request, and which of them io knows to be complete."""
+    """The takes of one request, and what io knows: which of them are complete, and their key in
+    `key auto`. heard: how long each pitch class sounded before them."""
 
     request: int
     takes: Takes[Any]
+    heard: tuple[float, ...]
     reported: set[int] = field(default_factory=set)
+    told_key: tuple[str, str] | None = None
 
 
 @dataclass(slots=True)
@@ -65,17 +72,19 @@ class _Performance:
     offer: _Offer
     take: int
     until: Place
-    edition: int = 0  # how often it was revised
+    edition: int  # how often it was revised, or asked for anew
     told: int = 0
     complete: bool = False  # and io knows it
 
 
 class Worker:
-    """Hears bars and continues them, from the state `start` on. `send` takes each answer. One
-    thread."""
+    """Hears bars and continues them, from `start` on. `send` takes each answer. One thread."""
 
     def __init__(
-        self, model: MusicModel[Any], send: Callable[[Message], None], start: Any = None
+        self,
+        model: MusicModel[Any],
+        send: Callable[[Message], None],
+        start: Start[Any] | None = None,
     ) -> None:
         self._model = model
         self._send = send
@@ -197,11 +206,12 @@ class Worker:
                 self.session.unhear(bars)
             case Generate():
                 self._generate(message)
-            case Regenerate(request, seeds, until, let_ring, wishes):
-                again = self._last_offer().takes.again(seeds, sampling_of(wishes), let_ring)
-                self._make(_Offer(request, again), until)
-            case Replay(request, take, until):
-                self._begin(_Performance(request, self._last_offer(), take, until))
+            case Regenerate(request, seeds, until, let_ring, wishes, edition):
+                last, sampling = self._last_offer(), sampling_of(wishes)
+                again = last.takes.again(seeds, sampling, let_ring)
+                self._make(_Offer(request, again, last.heard), sampling, until, edition)
+            case Replay(request, take, until, edition):
+                self._begin(_Performance(request, self._last_offer(), take, until, edition))
             case Revise():
                 self._revise(message)
             case Header(request, bar, meter, tempo_bpm):
@@ -218,6 +228,8 @@ class Worker:
                 self._offline.take_notes(message)
             case Compose():
                 self._offline.begin(message, self.session.beginning)
+            case Dismiss(job):
+                self._offline.dismiss(job)
             case Memory():
                 self._remember(message)
             case Forget():
@@ -230,26 +242,38 @@ class Worker:
         self.session.hear(message.bar, meter, message.tempo_bpm, notes, closed=message.closed)
 
     def _generate(self, message: Generate) -> None:
+        sampling, heard = sampling_of(message.wishes), self.session.heard_weights()
         request = CompletionRequest(
             bars=message.bars,
             meter=Meter.parse(message.meter),
             tempo_bpm=message.tempo_bpm,
-            sampling=sampling_of(message.wishes),
+            sampling=sampling,
             first_step=message.first_step,
             opened=self.session.is_open(message.bar),
             after=self.session.last_note(message.bar),
             let_ring=message.let_ring,
-            heard=self.session.heard_weights(),
+            heard=heard,
         )
         takes = Takes(self._model, self.session.fork(), request, message.seeds)
-        self._make(_Offer(message.request, takes), message.until)
+        offer = _Offer(message.request, takes, heard)
+        self._make(offer, sampling, message.until, message.edition)
 
-    def _make(self, offer: _Offer, until: Place) -> None:
+    def _make(self, offer: _Offer, sampling: Sampling, until: Place, edition: int) -> None:
         self._offer = offer
-        self._begin(_Performance(offer.request, offer, 0, until))
+        self._tell_key(offer.request, offer, sampling)
+        self._begin(_Performance(offer.request, offer, 0, until, edition))
 
     def _begin(self, performance: _Performance) -> None:
         self._performances = [*self._performances[-1:], performance]
+
+    def _tell_key(self, request: int, offer: _Offer, sampling: Sampling) -> None:
+        """Say which key `key auto` is, if it is news."""
+        told = None
+        if sampling.key == "auto":
+            told = name_of(heard_tonic(offer.heard, sampling.scale)), sampling.scale
+        if told is not None and told != offer.told_key:
+            self._send(InKey(request, *told))
+        offer.told_key = told
 
     def _performance(self, request: int) -> _Performance | None:
         return next((p for p in self._performances if p.request == request), None)
@@ -272,6 +296,7 @@ class Worker:
                     pass
                 self._leave(other.request)
         sampling = sampling_of(message.wishes)
+        self._tell_key(message.request, offer, sampling)
         offer.takes.revise(Revision(message.bar, message.step, sampling, message.let_ring))
         performance.edition, performance.complete = message.edition, False
         performance.told = min(performance.told, len(offer.takes.takes[performance.take].notes))
@@ -281,7 +306,8 @@ class Worker:
         path = Path(message.path)
         try:
             if message.save:
-                save_memory(path, self._model, self.session.fork())
+                weights = self.session.bar_weights()
+                save_memory(path, self._model, self.session.fork(), bar_weights=weights)
             else:
                 self.session.reset(load_memory(path, self._model))
                 self._forget_takes()

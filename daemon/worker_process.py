@@ -17,8 +17,9 @@ from rwkv_music.timebase import NS_PER_MS
 
 from .beginning import load_start
 from .boot import read_boot
+from .lines import encode
 from .links import Link, call
-from .messages import Failed, Generate, Hear, Message, Ping, Pong, Ready, Stop, encode
+from .messages import Failed, Generate, Hear, Message, Ping, Pong, Proposed, Ready, Stop
 from .parameters import Generation
 from .priority import MAKING, at_leisure, raise_priority
 from .worker import Worker
@@ -38,19 +39,21 @@ def first_chord_ns(model: MusicModel[Any], generation: Generation) -> int:
     that a request goes through, which is warm then, and something for the way."""
     bar = Hear(0, "4/4", 120.0, ((0, 60, 80, 12, False),), closed=True)
     wishes = asdict(generation)
-    answers: list[bytes] = []
+    notes: list[bytes] = []
 
     def send(answer: Message) -> None:
-        answers.append(encode(answer))
+        line = encode(answer)
+        if isinstance(answer, Proposed):
+            notes.append(line)
 
     longest = 0
     for attempt in range(_ATTEMPTS):
-        answers.clear()
+        notes.clear()
         worker = Worker(model, send)
         worker.handle([bar])
         began = time.perf_counter_ns()
         worker.handle([Generate(1, 1, 1, 0, "4/4", 120.0, (1, 0), (attempt,), False, wishes)])
-        while len(answers) < _CHORD_NOTES and worker.perform():
+        while len(notes) < _CHORD_NOTES and worker.perform():
             pass
         taken = time.perf_counter_ns() - began
         longest = max(longest, taken if attempt else 0)  # the first one only warms the caches

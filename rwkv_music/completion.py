@@ -14,6 +14,7 @@ from .midi_files import Reading, parse_midi, read_bytes, write_atomically
 from .model.protocol import MusicModel
 from .music import STEPS_PER_BEAT, Phrase
 from .sampling import Sampling
+from .session import Start
 
 Progress = Callable[[], None]
 TRACK_NAME = "RWKV Music"
@@ -36,7 +37,7 @@ def complete_file(
     sampling: Sampling | None = None,
     seed: int = 0,
     *,
-    start: Any = None,
+    start: Start[Any] | None = None,
     context_bars: int | None = None,
     reading: Reading | None = None,
     progress: Progress | None = None,
@@ -44,7 +45,7 @@ def complete_file(
     """Write a copy of a MIDI file with `bars` bars more, in the meter and tempo of its last bar.
 
     The file's own events stay as they are, to the byte; the continuation is a track of its own
-    from the next bar line on. `start`: the state to begin in (None: the model's own).
+    from the next bar line on. `start`: where to begin (None: in the model's own state).
     `context_bars`: so many of its last bars are heard, 1 or more (None: all). `reading`: what the
     file holds, where it was read already. `progress` is called after each bar that was heard or
     made. Raises MidiFileError; then nothing has been written.
@@ -87,12 +88,12 @@ def continue_phrase(
     sampling: Sampling | None = None,
     seed: int = 0,
     progress: Progress | None = None,
-    start: Any = None,
+    start: Start[Any] | None = None,
 ) -> Phrase:
     """Exactly `bars` bars that follow a phrase of one bar or more; a note starts in the first of
     them, and none sounds beyond the last. They are as they sound: a key struck again ends its
-    earlier note. The same seed gives the same bars. `start`: the state before the phrase, where it
-    is not the model's own."""
+    earlier note. The same seed gives the same bars. `start`: where it begins before the phrase
+    (None: in the model's own state)."""
     last = heard[-1]
     steps = composing(model, heard, bars, last.meter, last.tempo_bpm, sampling, seed, start)
     while True:

@@ -19,7 +19,7 @@ from .music import (
     cut_overlaps,
 )
 from .sampling import Sampling
-from .session import HeardNote, Session
+from .session import HeardNote, Session, Start
 from .tempo import tempo_class, tempo_of_class
 from .timebase import beats_to_steps, steps_to_beats
 
@@ -34,12 +34,12 @@ def composing(
     tempo_bpm: float,
     sampling: Sampling | None = None,
     seed: int = 0,
-    start: Any = None,
+    start: Start[Any] | None = None,
 ) -> Generator[bool, None, Phrase]:
     """Exactly `bars` bars of `meter` that follow `heard`; a note starts in the first of them, and
     none sounds beyond the last. They are as they sound: a key struck again ends its earlier note.
-    The same seed gives the same bars. `start`: the state before `heard`, which stays as it is; the
-    model's own where there is none.
+    The same seed gives the same bars. `start`: where it begins before `heard`, in the model's
+    own state where there is none.
 
     Each `next` hears a bar or computes a step; it yields whether a bar is done with it. The bars
     are what the generator returns.

@@ -14,7 +14,7 @@ from math import log
 import numpy as np
 from numpy.typing import NDArray
 
-from .keys import estimate_tonic, scale_classes, tonic_of
+from .keys import heard_tonic, scale_classes, tonic_of
 from .music import HIGHEST_PITCH, LOWEST_PITCH, Note
 from .sampling import UNCHANGED, Odds, Sampling, draw
 from .timebase import round_half_up
@@ -67,7 +67,10 @@ class Constraints:
         tonic = _tonic(sampling, heard)
         if tonic is not None:
             keeping["key"] = np.isin(pitches % 12, list(scale_classes(tonic, sampling.scale)))
-        self._avoid = tuple(beginning for beginning in avoid if beginning)
+        # What follows the notes so far in what is to be avoided, by those notes.
+        self._avoid: dict[Beginning, list[tuple[int, int]]] = {}
+        for *before, last in filter(None, avoid):
+            self._avoid.setdefault(tuple(before), []).append(last)
         others = {"polyphony": sampling.polyphony > 0, "novelty": bool(self._avoid)}
         held = {*keeping, *(name for name, holds in others.items() if holds)}
         self._attempts = list(_attempts(keeping, held))
@@ -136,12 +139,8 @@ class Constraints:
 
     def _same_again(self, position: int) -> list[int]:
         """Pitches, from the lowest on, that would make the beginning the same as one to avoid."""
-        same = set()
-        for beginning in self._avoid:
-            *before, (onset, pitch) = beginning
-            if self._begun == before and position == onset:
-                same.add(pitch - LOWEST_PITCH)
-        return sorted(same)
+        last = self._avoid.get(tuple(self._begun), ())
+        return sorted({pitch - LOWEST_PITCH for onset, pitch in last if onset == position})
 
     def _free(self, ranges: Ranges, position: int, v: Vocabulary) -> Ranges:
         """The ranges without the places where an onset would be one voice too many."""
@@ -175,5 +174,5 @@ def _tonic(sampling: Sampling, heard: Sequence[float] | None) -> int | None:
     if sampling.key == "none":
         return None
     if sampling.key == "auto":
-        return None if heard is None else estimate_tonic(heard, sampling.scale)
+        return heard_tonic(heard, sampling.scale)
     return tonic_of(sampling.key)

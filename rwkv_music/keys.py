@@ -31,6 +31,11 @@ SCALES: dict[str, tuple[int, ...]] = {
     "chromatic": tuple(range(12)),
 }
 
+# The usual name of each pitch class as a tonic, C first.
+_NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+NOTHING_HEARD = (0.0,) * 12  # the weights of silence
+_TELLING_CLASSES = 3  # as in a chord; fewer are in many keys
+
 # How well listeners find that each pitch class fits a key (Krumhansl and Kessler, 1982).
 _MAJOR_FIT = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
 _MINOR_FIT = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
@@ -48,6 +53,11 @@ def tonic_of(key: str) -> int:
     if key not in TONICS:
         raise ConfigError(f"key: got {key!r}, expected none, auto or one of {', '.join(TONICS)}")
     return TONICS[key]
+
+
+def name_of(tonic: int | None) -> str:
+    """The key's name as a parameter: `none` for no tonic."""
+    return "none" if tonic is None else _NAMES[tonic]
 
 
 def pitch_class_weights(notes: Iterable[Note]) -> tuple[float, ...]:
@@ -72,6 +82,14 @@ def estimate_tonic(weights: Sequence[float], scale: str = "major") -> int | None
         return sum(weight * fit[(place - tonic) % 12] for place, weight in enumerate(heard))
 
     return max(range(12), key=fits)
+
+
+def heard_tonic(weights: Sequence[float] | None, scale: str = "major") -> int | None:
+    """The tonic that `key auto` keeps to; None while too little was heard to tell: fewer than
+    three pitch classes."""
+    if weights is None or sum(weight > 0 for weight in weights) < _TELLING_CLASSES:
+        return None
+    return estimate_tonic(weights, scale)
 
 
 def key_classes(notes: Iterable[Note]) -> frozenset[int]:

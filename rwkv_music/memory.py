@@ -3,35 +3,47 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 
 from .errors import CheckpointError
+from .keys import NOTHING_HEARD
 from .model.protocol import MusicModel
 from .model.tensor_file import TensorFile, write_tensor_file
+from .session import Start
 
 S = TypeVar("S")
 
 FORMAT = "rwkv-music-memory-1"
+_WEIGHTS = "pitch_classes"  # the fact that says how long each sounds in a bar, in steps, C first
 
 
 def save_memory(
-    path: Path, model: MusicModel[S], state: S, facts: Mapping[str, Any] | None = None
+    path: Path,
+    model: MusicModel[S],
+    state: S,
+    facts: Mapping[str, Any] | None = None,
+    bar_weights: Sequence[float] = NOTHING_HEARD,
 ) -> None:
-    """Write a state, whole or not at all. Raises CheckpointError."""
+    """Write a state, whole or not at all. `bar_weights`: of what it has heard, for `key auto` (see
+    `Start`). Raises CheckpointError."""
+    facts = dict(facts or {})
+    if any(bar_weights):
+        facts[_WEIGHTS] = [round(weight, 3) for weight in bar_weights]
     metadata = {
         "format": FORMAT,
         "model": model.name,
         "fingerprint": model.fingerprint,
-        "facts": json.dumps(dict(facts or {})),
+        "facts": json.dumps(facts),
     }
     write_tensor_file(path, model.tensors_of(state), metadata, bfloat16=False)
 
 
-def load_memory(path: Path, model: MusicModel[S]) -> S:
-    """The state that a file keeps. Raises CheckpointError when there is none, or when it is the
-    state of another model."""
+def load_memory(path: Path, model: MusicModel[S]) -> Start[S]:
+    """Where a session begins that begins from this file. Raises CheckpointError when it is no
+    memory, or one of another model."""
     file = TensorFile(path)
     if file.metadata.get("format") != FORMAT:
         raise CheckpointError(f"{path}: no memory; it was not saved by /rwkv/memory/save")
@@ -42,6 +54,19 @@ def load_memory(path: Path, model: MusicModel[S]) -> S:
             " or save the memory again"
         )
     try:
-        return model.state_of({name: file.read(name) for name in file.entries})
+        state = model.state_of({name: file.read(name) for name in file.entries})
+        return Start(state, _bar_weights(file.metadata.get("facts", "{}")))
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
+
+
+def _bar_weights(facts: str) -> tuple[float, ...]:
+    """Those that the facts of a file tell; nothing where they tell none. Raises CheckpointError for
+    nonsense."""
+    try:
+        weights = tuple(map(float, json.loads(facts).get(_WEIGHTS, NOTHING_HEARD)))
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise CheckpointError(f"its facts cannot be read: {error}; save it again") from error
+    if len(weights) != 12 or not all(isfinite(weight) and weight >= 0 for weight in weights):
+        raise CheckpointError(f"its fact {_WEIGHTS}: expected 12 numbers from 0; save it again")
+    return weights

@@ -14,13 +14,23 @@ from typing import Generic, TypeVar
 
 from .errors import TokenError
 from .hearing import MEMORY_BARS, SILENT_BARS
-from .keys import pitch_class_weights
+from .keys import NOTHING_HEARD, pitch_class_weights
 from .model.protocol import MusicModel
 from .music import HIGHEST_PITCH, LONGEST_STEPS, LOWEST_PITCH, Meter, Note
 
 S = TypeVar("S")
 
 _NOTES_PER_MARK = 8  # a snapshot along the current bar after so many notes
+_FADING_BARS = 4  # while so many are heard, what was before the beginning tells less and less
+
+
+@dataclass(frozen=True, slots=True)
+class Start(Generic[S]):
+    """Where a session begins: a state, and how long each pitch class sounded in a bar of what that
+    state has heard, on the average, in steps; none where that is not known."""
+
+    state: S
+    bar_weights: tuple[float, ...] = NOTHING_HEARD
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +73,19 @@ class _HeardBar(Generic[S]):
 class Session(Generic[S]):
     """Hears bars in ascending order of their numbers, of which the last 16 can be told again.
 
-    `start` is the state before anything was heard, the model's own where there is none;
-    `beginning` that in which it stands since the last `reset`, which is not to be moved on.
+    `start` is where it is before anything was heard, the model's own state where there is none;
+    `beginning` where it has been since the last `reset`: a state that is not to be moved on.
     """
 
-    def __init__(self, model: MusicModel[S], start: S | None = None) -> None:
+    def __init__(self, model: MusicModel[S], start: Start[S] | None = None) -> None:
         self._model = model
         self._start = start
         self.reset()
 
-    def reset(self, state: S | None = None) -> None:
-        """Forget everything that was heard; with `state`, stand there instead of at the start."""
-        self.beginning = self._start if state is None else state
-        begun = self.beginning
-        self._state = self._model.start() if begun is None else self._model.fork(begun)
+    def reset(self, beginning: Start[S] | None = None) -> None:
+        """Forget everything that was heard; with `beginning`, stand there, not at the start."""
+        self.beginning = begun = self._start if beginning is None else beginning
+        self._state = self._model.start() if begun is None else self._model.fork(begun.state)
         self._bars: list[_HeardBar[S]] = []
         self._forgotten = -1  # the last bar that can no more be told again
         self._silent = SILENT_BARS  # silence before the first note is not heard
@@ -172,8 +181,21 @@ class Session(Generic[S]):
         return () if bar is None else tuple(bar.fed)
 
     def heard_weights(self) -> tuple[float, ...]:
-        """How long each pitch class sounded in the bars that can be told again, in steps."""
-        return pitch_class_weights(heard.note for bar in self._bars for heard in bar.told)
+        """How long each pitch class sounded in the bars that can be told again, in steps; while
+        those are fewer than four, so many of the bars before the beginning count as well."""
+        heard = pitch_class_weights(heard.note for bar in self._bars for heard in bar.told)
+        bars, weights = self._before()
+        return tuple(now + bars * then for now, then in zip(heard, weights, strict=True))
+
+    def bar_weights(self) -> tuple[float, ...]:
+        """The same for one bar, on the average: what a `Start` from here on is to know."""
+        bars = max(len(self._bars) + self._before()[0], 1)
+        return tuple(weight / bars for weight in self.heard_weights())
+
+    def _before(self) -> tuple[int, tuple[float, ...]]:
+        """How many bars from before the beginning still count, and what each of them was like."""
+        weights = NOTHING_HEARD if self.beginning is None else self.beginning.bar_weights
+        return max(_FADING_BARS - len(self._bars), 0) if any(weights) else 0, weights
 
     def _append(self, number: int, meter: Meter, tempo_bpm: float) -> None:
         if self._bars:

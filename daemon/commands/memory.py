@@ -87,7 +87,7 @@ def make(
             notes = map(HeardNote, bar.notes)
             session.hear(number, bar.meter, bar.tempo_bpm, notes, closed=True)
     facts = {"files": [midi.name for midi in paths], "bars": len(together)}
-    save_memory(path, model, session.fork(), facts)
+    save_memory(path, model, session.fork(), facts, session.bar_weights())
     click.echo(f"{path}: {counted(len(together), 'bar')} heard by {model.name}")
 
 

@@ -83,6 +83,12 @@ _EVENTS = (
     _spec("/rwkv/note/heard", _NOTE, "At its note-off."),
     _spec("/rwkv/note/played", "i request, " + _NOTE, "At its note-on, the planned length."),
     _spec(
+        "/rwkv/key",
+        "i request, s key, s scale",
+        "With `key` auto: the key that a completion keeps to from here on; none while too little"
+        " was heard to tell.",
+    ),
+    _spec(
         "/rwkv/take",
         "i request, i take, i bars, i notes, i seed",
         "When it is complete; once more if new parameters change it while it plays.",

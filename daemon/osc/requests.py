@@ -206,7 +206,7 @@ _SPECS = (
     RequestSpec(
         "/rwkv/memory/save",
         (_NAME,),
-        "Keeps what the state has heard as a named memory.",
+        "Keeps what the state has heard as a named memory, and its notes for `key` auto.",
         reply="/rwkv/memory",
         patience_s=_WORK_S,
     ),
@@ -214,7 +214,8 @@ _SPECS = (
         "/rwkv/memory/load",
         (_NAME,),
         "Forgets everything heard, and stands where a named memory was saved, also after the"
-        " model's process was started again; until `/rwkv/reset`.",
+        " model's process was started again; until `/rwkv/reset`. What plays ends; what is armed"
+        " stays armed and is made from the memory.",
         reply="/rwkv/memory",
         patience_s=_WORK_S,
     ),
@@ -253,7 +254,8 @@ _SPECS = (
             parameter_argument(PARAMETERS["bars"]),
             Arg("seed", "i", optional=True, minimum=-1, maximum=LARGEST_INT),
         ),
-        "412 when notes are missing (send them again), else the completion.",
+        "412 when notes are missing (send them again), else the completion; run again meanwhile,"
+        " an id gets its new answer only.",
         reply="/rwkv/compose/done",
         patience_s=_WORK_S,
     ),

@@ -51,7 +51,7 @@ def test_a_memory_is_the_state_after_the_files(memories: Path, tmp_path: Path) -
     said = memory("make", "two pieces", DEMO, other, "--bars", "2", *numpy)
     assert "4 bars heard by starter (numpy" in said
     model = load_model("", "numpy")
-    kept = model.tensors_of(load_memory(memories / "two pieces.safetensors", model))
+    kept = model.tensors_of(load_memory(memories / "two pieces.safetensors", model).state)
     expected = state_after(read_phrase(DEMO)[:2] * 2)
     assert all(np.array_equal(kept[name], expected[name]) for name in expected)
 

@@ -21,6 +21,7 @@ from rwkv_music.memory import load_memory
 from rwkv_music.model.config import ModelConfig
 from rwkv_music.model.random_weights import random_weights
 from rwkv_music.model.rwkv import RwkvMusicModel
+from rwkv_music.model.scripted import ScriptedModel
 from rwkv_music.music import Meter
 from rwkv_music.sampling import Sampling
 from rwkv_music.tokenizer import load_vocabulary
@@ -124,6 +125,29 @@ def test_more_than_are_served_at_once_are_409_until_one_is_done() -> None:
     r.run_until_ns(ms(600))
     done = [args[0] for address, args in r.replies() if address == "/rwkv/compose/done"]
     assert done == [*(f"clip {number}" for number in range(MOST_AT_ONCE)), "one more"]
+
+
+@pytest.mark.parametrize("begins", [True, False])
+def test_what_is_run_again_is_not_computed_twice(begins: bool) -> None:
+    """An impatient user, or a script in a loop: the last answer need not wait for the others."""
+    transport = Transport(120.0, None, "internal")
+    r = Rehearsal(ScriptedModel(), Generation(), transport, worker_ns=ms(1))
+    compose(r, "other", NOTES, 1, 1)
+    compose(r, "clip", NOTES, 64, 2)
+    for seed in range(3, 40):
+        r.run_until_ns(r.clock.now_ns() + ms(10))
+        if begins:
+            compose(r, "clip", NOTES, 64, seed)
+        else:
+            r.ask("/rwkv/compose/run", "clip", len(NOTES), 64, seed)
+    r.run_until_ns(r.clock.now_ns() + ms(10))
+    assert len(r.worker._offline._jobs) <= 2
+    assert r.aside.busy
+    r.run_until_ns(r.clock.now_ns() + ms(3000))
+    done = [args for address, args in r.replies() if address == "/rwkv/compose/done"]
+    assert done == [("other", 4, 1), ("clip", 64 * 4, 39)]
+    assert not r.aside.busy
+    assert r.worker._offline._notes == {}
 
 
 def test_what_was_begun_first_and_never_run_makes_room() -> None:

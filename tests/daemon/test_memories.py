@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from performances import fresh_state
 from rwkv_music_daemon.memories import Memories, shipped_memories
 from rwkv_music_daemon.osc.arguments import OscError
 from rwkv_music_daemon.rehearsal import Rehearsal
 from rwkv_music_daemon.transport import Transport
 from rwkv_music_daemon.worker import Worker
-from session_stage import lift, ms, play_note, press
+from session_stage import events, lift, ms, play_note, press
 
 from rwkv_music.engine.numpy_engine import NumpyEngine
 from rwkv_music.memory import load_memory, save_memory
@@ -22,7 +23,7 @@ from rwkv_music.model.random_weights import random_weights
 from rwkv_music.model.rwkv import RwkvMusicModel
 from rwkv_music.model.scripted import ScriptedModel
 from rwkv_music.music import Note
-from rwkv_music.session import HeardNote, Session
+from rwkv_music.session import HeardNote, Session, Start
 from rwkv_music.tokenizer import load_vocabulary
 
 VOCABULARY = load_vocabulary()
@@ -80,11 +81,46 @@ def test_what_is_played_while_a_memory_loads_belongs_to_what_is_forgotten(tmp_pa
     assert list(r.conductor.assembler.bars) == []
     play_note(r, 3600, 65, 300)
     r.run_until_ns(ms(3990))
-    fresh = Session(ScriptedModel(), saved)
+    fresh = Session(ScriptedModel(), Start(saved))
     (bar,) = r.conductor.assembler.bars
     heard = [HeardNote(Note(n.onset, n.pitch, n.velocity, n.duration)) for n in bar.notes]
     fresh.hear(bar.serial, bar.meter, bar.tempo_bpm, heard, closed=False)
     assert r.worker.session.fork() == fresh.fork()
+
+
+@pytest.mark.parametrize("late_ms", [0, 100, 1400, 1470])  # the next line is 1,500 ms away
+@pytest.mark.parametrize("order", ["load, trigger", "trigger, load"])
+def test_what_is_armed_while_a_memory_loads_is_played_from_the_memory(
+    tmp_path: Path, order: str, late_ms: float
+) -> None:
+    """Asked for before or after: it is not lost, and it is asked for anew."""
+    r = rehearsal(tmp_path)
+    ask(r, "/rwkv/memory/save", "nothing")
+    r._worker_ns = ms(2)
+    play_note(r, 100, 60, 300)
+    r.run_until_ns(ms(2500 + late_ms))
+    for word in order.split(", "):
+        r.ask(*(["/rwkv/memory/load", "nothing"] if word == "load" else ["/rwkv/trigger", 1]))
+    r.run_until_ns(ms(9000))
+    answers = dict(r.replies())
+    request, _ = answers["/rwkv/accepted"]
+    assert answers["/rwkv/memory"] == ("nothing",)
+    (done,) = events(r, "/rwkv/done")
+    assert (done[0], done[2]) == (request, 4)
+    assert next(beat for _, beat, *_ in events(r, "/rwkv/note/played")) in (8.0, 12.0)
+    assert r.worker.session.fork() == fresh_state(r, ScriptedModel())
+
+
+def test_a_take_that_is_armed_is_gone_with_what_was_offered(tmp_path: Path) -> None:
+    r = rehearsal(tmp_path)
+    ask(r, "/rwkv/memory/save", "nothing")
+    r.ask("/rwkv/trigger", 1, 2)
+    r.run_until_ns(ms(5000))
+    r.ask("/rwkv/take/next")
+    assert r.conductor.state == "armed"
+    r.ask("/rwkv/memory/load", "nothing")
+    r.run_until_ns(ms(5100))
+    assert r.conductor.state == "listening"
 
 
 def restart(r: Rehearsal, model: Any) -> None:
@@ -148,7 +184,8 @@ def test_the_memories_of_the_package_are_of_its_model() -> None:
     assert memories.own_names() == ()
     starts = [load_memory(memories.find(name) or Path(), model) for name in memories.names()]
     fresh = model.tensors_of(model.start())["state"]
-    states = [model.tensors_of(state)["state"] for state in (*starts, model.start())]
+    states = [model.tensors_of(start.state)["state"] for start in (*starts, Start(model.start()))]
+    assert not any(any(start.bar_weights) for start in starts)  # a manner is in no key
     assert all(np.isfinite(state).all() for state in states)
     assert [np.array_equal(state, fresh) for state in states] == [False, False, False, True]
 
@@ -211,7 +248,7 @@ def test_the_file_keeps_every_bit(tmp_path: Path) -> None:
     state = model.start()
     state.engine[:] = np.random.default_rng(0).standard_normal(len(state.engine))
     save_memory(tmp_path / "m.safetensors", model, state)
-    again = load_memory(tmp_path / "m.safetensors", model)
+    again = load_memory(tmp_path / "m.safetensors", model).state
     assert np.array_equal(again.engine, state.engine)
     assert np.array_equal(again.logits, state.logits)
 
@@ -222,3 +259,14 @@ def test_who_waits_for_a_memory_is_told_that_the_worker_died(tmp_path: Path) -> 
     r.aside.worker_lost()
     ((address, args),) = r.replies()
     assert (address, args[0], args[2]) == ("/rwkv/error", 500, "/rwkv/memory/save")
+
+
+@pytest.mark.parametrize("deed", ["save", "load"])
+def test_a_folder_that_the_system_refuses_is_500_and_the_music_goes_on(
+    tmp_path: Path, deed: str
+) -> None:
+    r = rehearsal(tmp_path / ("x" * 300))
+    address, args = ask(r, f"/rwkv/memory/{deed}", "verse")
+    assert (address, args[0], args[2]) == ("/rwkv/error", 500, f"/rwkv/memory/{deed}")
+    assert "too long" in args[1]
+    assert r.transport.playing

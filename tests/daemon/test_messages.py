@@ -9,7 +9,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rwkv_music_daemon.messages import Forget, Hear, Message, Ping, decode, encode
+from rwkv_music_daemon.lines import decode, encode
+from rwkv_music_daemon.messages import Forget, Hear, Message, Ping
 
 from rwkv_music.errors import WorkerError
 

@@ -89,7 +89,8 @@ def test_a_service_begins_from_a_memory_of_the_package(tmp_path: Path) -> None:
     model = load_model("", "numpy")
     config = from_dict({"model": {"memory": "pop"}, "service": {"data_dir": str(tmp_path)}})
     start = load_start(config, model)
-    assert not np.array_equal(start.engine, model.start().engine)
+    assert start is not None
+    assert not np.array_equal(start.state.engine, model.start().engine)
     with pytest.raises(CheckpointError, match="cannot understand"):
         load_start(config, ScriptedModel())
 

@@ -96,3 +96,27 @@ def test_a_completion_that_fails_ends_and_releases_its_notes() -> None:
     r.conductor.worker(Failed(500, "no token is left", 1), r.clock.now_ns())
     assert r.conductor.state == "listening"
     assert hung(r) == set()
+
+
+@pytest.mark.parametrize("early_ms", [39, 37, 33, 29, 25, 21])
+def test_what_was_made_before_an_undo_is_not_played_with_what_is_made_after_it(
+    early_ms: float,
+) -> None:
+    """What is armed is asked for again, in time for its line; a note of the first asking is still
+    on its way."""
+    transport = Transport(60.0, None, "internal")
+    transport.play(0)
+    r = Rehearsal(
+        ScriptedModel("steps"), Generation(bars=1, horizon_beats=4), transport, worker_ns=ms(4)
+    )
+    r.conductor.trigger(r.clock.now_ns())
+    r.run_until_ns(ms(9000))
+    r.conductor.trigger(r.clock.now_ns())
+    r.run_until_ns(ms(12_000 - early_ms))
+    assert r.conductor.performer.needs_worker
+    r.conductor.undo(r.clock.now_ns())
+    r.run_until_ns(ms(18_000))
+    played = [beat for request, beat, *_ in events(r, "/rwkv/note/played") if request == 2]
+    assert played == [12 + step / 12 for step in range(48)]
+    assert [args[0] for args in events(r, "/rwkv/take")] == [1, 2]
+    assert r.worker.session.fork() == fresh_state(r, ScriptedModel("steps"))

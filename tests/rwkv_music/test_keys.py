@@ -7,7 +7,9 @@ from rwkv_music.keys import (
     SCALES,
     TONICS,
     estimate_tonic,
+    heard_tonic,
     key_classes,
+    name_of,
     pitch_class_weights,
     scale_classes,
     tonic_of,
@@ -94,3 +96,16 @@ def test_a_transposed_piece_has_the_transposed_key(weights, steps, scale):
         assert here is not None
         assert there == (here + steps) % 12
     assert (here is None) == (there is None)
+
+
+@pytest.mark.parametrize(
+    ("pitches", "tonic"), [((), None), ((62,), None), ((62, 69, 74), None), ((62, 66, 69), 2)]
+)
+def test_auto_knows_no_key_before_three_different_notes(pitches, tonic):
+    assert heard_tonic(weights_of(*pitches)) == tonic
+    assert heard_tonic(None) is None
+
+
+def test_every_tonic_has_a_name_that_is_a_key():
+    assert [TONICS[name_of(tonic)] for tonic in range(12)] == list(range(12))
+    assert name_of(None) == "none"

@@ -69,7 +69,7 @@ def test_from_midi_files_to_a_model_and_a_memory(tmp_path):
         "personalize", midis / "1.mid", midis / "2.mid", "-m", out, "-o", memory, "--steps", 1
     )
     assert "from 2 pieces" in said
-    assert load_memory(memory, player).engine.any()
+    assert load_memory(memory, player).state.engine.any()
 
 
 def test_an_error_of_ours_names_the_place(tmp_path):

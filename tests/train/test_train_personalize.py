@@ -59,7 +59,7 @@ def test_the_memory_is_the_state_that_the_model_would_be_in(tmp_path):
     states = [torch.randn(1, 64, 64, generator=generator) * 0.3 for _ in range(2)]
     path = tmp_path / "me.safetensors"
     write_memory(path, weights, states, {"pieces": 5})
-    loaded = load_memory(path, music(weights))
+    loaded = load_memory(path, music(weights)).state
     trained = model_of(weights).eval()
     with torch.no_grad():
         logits, ends = trained(torch.tensor([[V.bos]]), started(states, weights.config, 1))

@@ -40,7 +40,7 @@ def test_a_style_with_pieces_enough_becomes_a_memory_of_the_model(data, tmp_path
     (table,) = make_memories(weights, data, folder, FEW, said.append)
     assert [path.name for path in folder.iterdir()] == ["pop.safetensors"]
     music = RwkvMusicModel(NumpyEngine(weights), V, "model", weights.fingerprint)
-    assert load_memory(folder / "pop.safetensors", music).engine.any()
+    assert load_memory(folder / "pop.safetensors", music).state.engine.any()
     assert table.heads == ("memory", "pop")
     (none, without), (pop, within) = table.rows
     assert (none, pop) == ("none", "pop")
