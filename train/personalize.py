@@ -225,8 +225,8 @@ def _scaled(states: States, share: float) -> States:
 
 def _length(states: Sequence[Tensor]) -> Tensor:
     """Euclidean, of all layers together."""
-    lengths = torch.stack([state.norm() for state in states])
-    return torch.linalg.vector_norm(lengths).clamp_min(1e-20)
+    lengths: Tensor = torch.stack([state.norm() for state in states])
+    return lengths.square().sum().sqrt().clamp_min(1e-20)
 
 
 def tuning(
