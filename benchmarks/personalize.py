@@ -2,17 +2,18 @@
 against the memory of others.
 
     python -m benchmarks.personalize --midi FOLDER [--model FILE] [--composers 6] [--no-others]
-        [--unchecked] [--json FILE]
+        [--json FILE]
 
 FOLDER holds MIDI files and a manifest.csv with the columns path, split and composer. For each
-composer who has a validation piece and five training pieces, drawn at random: the initial state is
-tuned on the five, and the loss of the validation piece, which the model has never seen, is
-measured from the zero state and from the tuned one, in windows that begin anywhere without context:
-in short ones of 128 tokens, four to eight bars, and in long ones of 512, where the gain is
-soon thinned out: what is heard outweighs what a state begins with. `others`: the short ones from a
-state tuned on one piece each of five other composers, which tells what is the composer's and what
-any piano music would do (--no-others: not measured). Where `train personalize` would write nothing,
-since the pieces do not help each other, the loss is that without; --unchecked leaves that look out.
+composer who has a validation piece and five training pieces, drawn at random: what the command does
+by itself is done with the five (each kept aside once, to see whether and how much they help each
+other), and the loss of the validation piece, which the model has never seen, is measured from the
+zero state and from the state that came out, over the first 8, 16 and 32 bars after beginnings that
+are spread over the piece, without context. What is heard outweighs what a state begins with: the
+more bars, the less is gained on the average of them. `others`: the 8 bars from a state made of one
+piece each of five other composers, which tells what is the composer's and what any music would do
+(--no-others: not measured). Where `train personalize` would write nothing, since the pieces do not
+help each other, the loss is that without.
 """
 
 from __future__ import annotations
@@ -20,14 +21,15 @@ from __future__ import annotations
 import argparse
 import csv
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
-from rwkv_music_train.personalize import Tuned, TuneOptions, loss_from, tune_state, tuning
+from rwkv_music_train.personalize import Tuned, loss_from, tune_state
 from rwkv_music_train.pieces import Piece
 from rwkv_music_train.prepare import PrepareOptions, read_all
 from rwkv_music_train.weights import model_of
-from rwkv_music_train.windows import Window, validation_windows
+from rwkv_music_train.windows import Window, cut_window
 
 from rwkv_music.errors import ConfigError
 from rwkv_music.model.weights import Weights, load_weights
@@ -37,7 +39,8 @@ from .engine import default_weights
 from .figures import machine, table, write
 
 PIECES = 5
-WINDOWS = {128: 24, 512: 8}  # tokens of a window, and how many of them at most
+WINDOWS = {8: 24, 16: 12, 32: 6}  # bars of a window, and how many of them at most
+_LONGEST = 8192  # tokens of a window
 _UNKNOWN = {"", "anonymous", "traditional", "anon.", "unknown"}
 
 
@@ -64,86 +67,75 @@ def read(folder: Path, paths: list[str]) -> list[Piece]:
     return pieces
 
 
-def tuned(
-    weights: Weights, pieces: list[Piece], options: TuneOptions, checked: bool
-) -> Tuned | None:
-    """What the pieces give; None where they do not help each other."""
-    if not checked:
-        *_, states = tuning(model_of(weights).eval().requires_grad_(False), pieces, options)
-        return Tuned(states, options.steps)
+def tuned(weights: Weights, pieces: list[Piece]) -> Tuned | None:
+    """What the command makes of the pieces; None where it refuses them."""
     try:
-        return tune_state(weights, pieces, options)
+        return tune_state(weights, pieces)
     except ConfigError:
         return None
 
 
+def windows_of(piece: Piece, bars: int, count: int) -> list[Window]:
+    """Up to `count` windows of so many bars, their beginnings spread evenly over the piece."""
+    last = max(len(piece.bars) - 1 - bars, 0)
+    starts = np.unique(np.linspace(0, last, min(count, last // bars + 1)).round().astype(int))
+    bos = load_vocabulary().bos
+    return [cut_window(piece, int(start), 0, bars, _LONGEST, bos) for start in starts]
+
+
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    vocabulary = load_vocabulary()
     weights = load_weights(options.model) if options.model else default_weights()
     model = model_of(weights).eval()
     found = composers(options.midi)
     rng = np.random.default_rng(options.seed)
     names = [str(name) for name in rng.permutation(sorted(found))[: options.composers]]
-    tune = TuneOptions(steps=options.steps, rate=options.rate)
 
     def drawn(name: str, split: str, count: int) -> list[str]:
         return [str(path) for path in rng.permutation(found[name][split])[:count]]
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in names:
-        sixth = read(options.midi, drawn(name, "valid", 1))
+        (sixth,) = read(options.midi, drawn(name, "valid", 1))
         own = read(options.midi, drawn(name, "train", PIECES))
         rest = [other for other in found if other != name]
         others = [drawn(str(other), "train", 1)[0] for other in rng.permutation(rest)[:PIECES]]
-        windows = {
-            length: validation_windows(sixth, vocabulary, length, 0, count)
-            for length, count in WINDOWS.items()
-        }
-
-        def losses(found: Tuned | None, windows: dict[int, list[Window]] = windows) -> list[float]:
-            states = found.states if found else None
-            return [loss_from(model, some, states)[0] for some in windows.values()]
-
-        mine = tuned(weights, own, tune, options.checked)
-        (short, long), (short_after, long_after) = losses(None), losses(mine)
-        against = None
+        windows = {bars: windows_of(sixth, bars, count) for bars, count in WINDOWS.items()}
+        started = perf_counter()
+        mine = tuned(weights, own)
+        seconds = perf_counter() - started
+        row: dict[str, Any] = {"composer": name, "piece": Path(sixth.path).stem[:24]}
+        for bars, some in windows.items():
+            without = loss_from(model, some, None)[0]
+            row[f"bars_{bars}"] = without
+            row[f"lower_{bars}"] = without - loss_from(model, some, mine.states)[0] if mine else 0.0
         if options.others:
-            theirs = tuned(weights, read(options.midi, others), tune, options.checked)
-            against = losses(theirs)[0]
-        rows.append(
-            {
-                "composer": name,
-                "piece": Path(sixth[0].path).stem[:24],
-                "without": short,
-                "five": short_after,
-                "others": against,
-                "lower_by": short - short_after,
-                "lower_by_long": long - long_after,
-                "expected": mine.gain if mine else None,
-                "steps": mine.steps if mine else 0,
-            }
-        )
+            theirs = tuned(weights, read(options.midi, others))
+            states = theirs.states if theirs else None
+            row["lower_8_by_others"] = row["bars_8"] - loss_from(model, windows[8], states)[0]
+        row |= {
+            "expected": mine.gain if mine else None,
+            "share": mine.share if mine else None,
+            "steps": mine.steps if mine else None,
+            "seconds": seconds,
+        }
+        rows.append(row)
         print(table(rows[-1:]), flush=True)
-    gains, long_gains = ([row[key] for row in rows] for key in ("lower_by", "lower_by_long"))
-    return {
+    result: dict[str, Any] = {
         "benchmark": "personalize",
         "machine": machine(),
         "model": Path(weights.source).name,
-        "steps": options.steps,
-        "rate": options.rate,
-        "checked": options.checked,
         "rows": rows,
-        "written": sum(row["steps"] > 0 for row in rows),
-        "lower": sum(gain > 0 for gain in gains),
-        "higher": sum(gain < 0 for gain in gains),
-        "mean_lower_by": float(np.mean(gains)),
-        "standard_error": standard_error(gains),
-        "mean_lower_by_long": float(np.mean(long_gains)),
-        "standard_error_long": standard_error(long_gains),
-        "mean_lower_by_than_others": float(np.mean([row["others"] - row["five"] for row in rows]))
-        if options.others
-        else None,
+        "written": sum(row["steps"] is not None for row in rows),
     }
+    for key in [key for key in rows[0] if key.startswith("lower_")]:
+        gains = [row[key] for row in rows]
+        result[key] = {
+            "lower": sum(gain > 0 for gain in gains),
+            "higher": sum(gain < 0 for gain in gains),
+            "mean": float(np.mean(gains)),
+            "standard_error": standard_error(gains),
+        }
+    return result
 
 
 def standard_error(values: list[float]) -> float:
@@ -158,29 +150,19 @@ def main() -> None:
     made.add_argument("--midi", type=Path, required=True, help="MIDI files with a manifest.csv")
     made.add_argument("--model", help="weights; without them, the shipped model")
     made.add_argument("--composers", type=int, default=6)
-    made.add_argument("--steps", type=int, default=TuneOptions().steps)
-    made.add_argument("--rate", type=float, default=TuneOptions().rate)
     made.add_argument("--no-others", dest="others", action="store_false", help="in half the time")
-    made.add_argument(
-        "--unchecked",
-        dest="checked",
-        action="store_false",
-        help="all steps on all pieces, none kept aside: a sixth of the time",
-    )
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--json", type=Path, help="write the figures here, too")
     options = made.parse_args()
     result = measure(options)
     print(table(result["rows"]))
-    print(
-        f"of {len(result['rows'])} composers {result['written']} were given a memory; lower on"
-        f" {result['lower']} pieces, higher on {result['higher']}, on the average by"
-        f" {result['mean_lower_by']:.4f} +- {result['standard_error']:.4f} nats a target (long"
-        f" windows: {result['mean_lower_by_long']:.4f} +- {result['standard_error_long']:.4f})"
-    )
-    if options.others:
-        than_others = result["mean_lower_by_than_others"]
-        print(f"and by {than_others:.4f} more than with other composers' pieces")
+    print(f"of {len(result['rows'])} composers {result['written']} were given a memory")
+    for key, means in result.items():
+        if key.startswith("lower_"):
+            print(
+                f"{key}: lower on {means['lower']} pieces, higher on {means['higher']}, on the"
+                f" average by {means['mean']:.4f} +- {means['standard_error']:.4f} nats a target"
+            )
     write(result, options.json)
 
 

@@ -16,7 +16,7 @@ from rwkv_music.tokenizer import Vocabulary
 from .completions import complete_pieces
 from .evaluate import Loss, Targets, Teller, losses_by_part, told, windows_by_set
 from .last_bar import LastBar
-from .likeness import Likeness, likeness
+from .likeness import Likeness, Scalar, likeness
 from .model import Rwkv7
 from .ngram import NGram
 from .passages import passages, with_imprecise_context
@@ -184,7 +184,7 @@ def sampling_table(
             f"{sampling.temperature:g}",
             f"{sampling.top_p:g}",
             f"**{alike.distance:.3f}**" if sampling == best else f"{alike.distance:.3f}",
-            *(f"{scalar.off:+.2f}" for scalar in alike.scalars.values()),
+            *map(_off, alike.scalars.values()),
             *(f"{each.made / max(each.halves, 1e-9) - 1:+.0%}" for each in alike.overlaps.values()),
         )
         for sampling, alike in found.items()
@@ -192,10 +192,14 @@ def sampling_table(
     return Table(about, heads, rows)
 
 
+def _off(scalar: Scalar) -> str:
+    """A dash where the true ones are all alike, as with a single piece: nothing to measure by."""
+    return f"{scalar.off:+.2f}" if scalar.spread > 0 else "-"
+
+
 def _likeness_tables(alike: Likeness, bars: int, count: int) -> list[Table]:
     scalars = [
-        (name, f"{x.made:.3f}", f"{x.true:.3f}", f"{x.off:+.2f}")
-        for name, x in alike.scalars.items()
+        (name, f"{x.made:.3f}", f"{x.true:.3f}", _off(x)) for name, x in alike.scalars.items()
     ]
     overlaps = [
         (name, f"{x.made:.3f}", f"{x.halves:.3f}", f"{x.made / max(x.halves, 1e-9) - 1:+.1%}")

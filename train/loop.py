@@ -96,7 +96,8 @@ class Trainer:
         with self._signals():
             while progress.step < options.steps and not self._stopping():
                 meter.add(*self.step())
-                if progress.step % options.log_every == 0:
+                last = progress.step == options.steps  # what came of the run is always told
+                if last or progress.step % options.log_every == 0:
                     self._log(
                         {
                             "step": progress.step,
@@ -107,7 +108,7 @@ class Trainer:
                         },
                         report,
                     )
-                if progress.step % options.validate_every == 0 and self.validation:
+                if (last or progress.step % options.validate_every == 0) and self.validation:
                     self._validate(report)
                     if self.ranks.first:
                         draw(self)

@@ -22,7 +22,11 @@ from .model import LayerState, Rwkv7
 # Parts that stay in a processor's cache, and keep a GPU busy.
 WHOLE_BYTES = {"cpu": 16 << 20, "cuda": 64 << 20}
 PART_BYTES = {"cpu": 4 << 20, "cuda": 32 << 20}
-FEWEST_COLUMNS = 512
+# A part's columns are a multiple of this, which holds whole blocks of 128, 256 and 384 terms: those
+# that matrix products add up before they round. So the parts' sums are rounded where those of one
+# product are; with other borders the gradients were 1.0e-6 to 1.6e-6 from those of all logits
+# instead of 2e-7.
+COLUMNS = 768
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ def head_loss(
         device = hidden_RC.device.type
         part = PART_BYTES.get(device, PART_BYTES["cpu"])
         whole = rows * vocabulary * 4 <= WHOLE_BYTES.get(device, WHOLE_BYTES["cpu"])
-        columns = vocabulary if whole else max(part // (4 * rows), FEWEST_COLUMNS)
+        columns = vocabulary if whole else max(part // (4 * rows) // COLUMNS, 1) * COLUMNS
     if columns >= vocabulary:
         logits_RV = F.linear(hidden_RC, weight_VC)
         exact = torch.promote_types(logits_RV.dtype, torch.float32)
@@ -163,7 +167,10 @@ class _HeadLoss(torch.autograd.Function):
             place_R = place_R.clamp(0, chance_RV.shape[1] - 1)
             chance_RV.index_put_((rows_R, place_R), minus_R, accumulate=True)
             d_logits_RV = chance_RV.to(dtype)
-            d_hidden_RC += d_logits_RV @ part_VC
+            if dtype == d_hidden_RC.dtype:
+                d_hidden_RC.addmm_(d_logits_RV, part_VC)  # goes on with the sum, as one product
+            else:
+                d_hidden_RC += d_logits_RV @ part_VC
             if d_weight_VC is not None:
                 d_weight_VC[first : first + columns] = d_logits_RV.T @ x_RC
         return d_hidden_RC.to(hidden_RC.dtype), d_weight_VC, None, None, None

@@ -1,6 +1,6 @@
 """Named memories that come with a model: a manner each, learnt from the pieces of some sets.
 
-Each is an initial state that was tuned with the model frozen (see `personalize`), so it holds no
+Each is a state that was learnt with the model frozen (see `personalize`), so it holds no
 piece, only what makes the model expect music of that kind.
 """
 
@@ -28,7 +28,7 @@ STYLES: Mapping[str, tuple[str, ...]] = {
     "classical": ("chopin_first_editions", "mutopia_piano", "polish_scores"),
     "song": ("openscore_lieder",),
 }
-TUNING = TuneOptions(steps=24, transpose=6)
+TUNING = TuneOptions()
 MOST_PIECES = 300
 _COMPARED = 24  # windows of each style
 
@@ -64,7 +64,12 @@ def make_memories(
             continue
         found[name] = tuned.states
         about = f"tuned on {len(chosen)} pieces of {', '.join(sets)}"
-        facts = {"made_by": "train memories", "about": about, "steps": tuned.steps}
+        facts = {
+            "made_by": "train memories",
+            "about": about,
+            "share": tuned.share,
+            "steps": tuned.steps,
+        }
         write_memory(path, weights, found[name], facts)
         say(f"{path}: {about}")
     return [_compared(model_of(weights).eval(), found, valid, vocabulary)] if found else []

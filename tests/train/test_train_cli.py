@@ -1,5 +1,8 @@
 """The commands from a folder of MIDI files to a playable model."""
 
+import json
+import re
+
 import pytest
 
 torch = pytest.importorskip("torch", reason="training needs torch: pip install .[train]")
@@ -35,12 +38,16 @@ def test_from_midi_files_to_a_model_and_a_memory(tmp_path):
     )
     checkpoint = tmp_path / "run" / "checkpoint.safetensors"
     foretold = run("estimate", "-c", config, "--measure")
-    assert "memory" in foretold
+    assert re.search(r"memory +\d+ MB, each process", foretold)
+    assert re.search(r"the run +\d+ s for 2 steps", foretold)
     assert "measured" in foretold
     assert "all of it works" in run("run", "-c", config, "--fast-dev-run")
     assert not checkpoint.exists()
     assert "train export" in run("run", "-c", config)
-    assert len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) == 2
+    *steps, last = map(json.loads, (tmp_path / "run" / "log.jsonl").read_text().splitlines())
+    assert [line["step"] for line in steps] == [1, 2]
+    assert last["step"] == 2  # judged at its end, whatever run.validate_every is
+    assert last["validation_loss"] > 0
     short = ("--length", 128, "--ngram", 3, "--passages", 2, "--strung", 1024)
     table = run("eval", checkpoint, "--data", data, *short, "--completions", 1)
     for expected in ("bits a note", "3-gram", "the last bar again", "4/4", "pitch classes"):

@@ -8,6 +8,7 @@ pytest.importorskip("torch", reason="training needs torch: pip install .[train]"
 
 from rwkv_music_train.completions import Completion
 from rwkv_music_train.evaluate import Loss
+from rwkv_music_train.judge import _likeness_tables
 from rwkv_music_train.likeness import (
     density,
     in_key,
@@ -97,3 +98,12 @@ def test_the_distance_counts_deviations_and_shortness():
 
 def test_bits_a_note():
     assert Loss(np.log(2), 40, 10).bits_a_note == pytest.approx(4)
+
+
+def test_where_the_true_ones_are_all_alike_nothing_says_how_far_off_the_models_are():
+    one = Completion("x", (A,), (B,), (A,))
+    table, _ = _likeness_tables(likeness([one, one]), 1, 2)
+    assert [row[-1] for row in table.rows] == ["-"] * len(table.rows)
+    several = likeness([Completion("x", (A, A), (B,), (A,)), Completion("y", (B,), (A,), (EMPTY,))])
+    table, _ = _likeness_tables(several, 1, 2)
+    assert "-" not in [row[-1] for row in table.rows if row[0] == "notes a beat"]

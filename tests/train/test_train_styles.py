@@ -19,7 +19,7 @@ from rwkv_music.model.rwkv import RwkvMusicModel  # noqa: E402
 from rwkv_music.tokenizer import load_vocabulary  # noqa: E402
 
 V = load_vocabulary()
-FEW = TuneOptions(steps=8, batch=2, length=64, rate=3.0, check_every=4)
+FEW = TuneOptions(steps=8, batch=2, length=64, rate=0.1, check_every=4)
 
 
 @pytest.fixture

@@ -138,22 +138,29 @@ def import_(weights: Path, out: Path, new_tokens: bool) -> None:
 @click.argument("midi", type=_place, nargs=-1, required=True)
 @click.option("-o", "--out", type=_file, required=True, help="The memory that the daemon loads.")
 @click.option("-m", "--model", type=_file, help="The model; without it, the shipped one.")
-@click.option("--steps", type=_some, default=16, show_default=True, help="More for more pieces.")
+@click.option(
+    "--steps",
+    type=click.IntRange(min=0),
+    default=12,
+    show_default=True,
+    help="Of tuning, at most; 0 leaves the state as it was heard.",
+)
 @click.option(
     "--rate",
     type=click.FloatRange(0, min_open=True),
-    default=1.5,
+    default=0.004,
     show_default=True,
-    help="How far the state moves in the first step.",
+    help="How far the state moves in the first step, as a share of its length.",
 )
 def personalize(
     midi: tuple[Path, ...], out: Path, model: Path | None, steps: int, rate: float
 ) -> None:
-    """Tune an initial state on a handful of pieces.
+    """Learn an initial state from a handful of pieces.
 
     MIDI are files, or folders of them. The model stays as it is; the daemon loads OUT as a memory,
-    with the same model. Of three pieces or more each is kept aside once, to see how much the others
-    help with it: that says when enough is learnt. Where they do not help, nothing is written.
+    with the same model. The state begins as what the pieces leave in it when they are heard, and is
+    tuned on them. Of three pieces or more each is kept aside once, to see how much the others help
+    with it: that says when enough is learnt. Where they do not help, nothing is written.
 
     Example: train personalize my-pieces/*.mid -o ~/.local/share/rwkv-music/memories/me.safetensors
     """
@@ -170,7 +177,7 @@ def personalize(
     with Progress(*Progress.get_default_columns(), TextColumn("loss {task.fields[loss]:.3f}")) as b:
         options = TuneOptions(steps=steps, rate=rate)
         total = most_steps(len(pieces), options)
-        task = b.add_task("tuning", total=total, loss=float("nan"))
+        task = b.add_task("learning", total=total, loss=float("nan"))
         tuned = tune_state(
             weights, pieces, options, lambda loss: b.update(task, advance=1, loss=loss)
         )
@@ -179,6 +186,7 @@ def personalize(
     facts = {
         "made_by": "train personalize",
         "pieces": len(pieces),
+        "share": tuned.share,
         "steps": tuned.steps,
         "rate": rate,
         "gains": list(tuned.gains),
@@ -189,7 +197,8 @@ def personalize(
         better = sum(gain > 0 for gain in tuned.gains)
         click.echo(
             f"what was kept aside was told better in {better} of {len(tuned.gains)} cases, by"
-            f" {tuned.gain:.4f} nats a token on the average, after {tuned.steps} steps"
+            f" {tuned.gain:.4f} nats a token on the average, from {tuned.share:.0%} of the heard"
+            f" state and {tuned.steps} steps of tuning"
         )
     else:
         click.echo("too few pieces to see whether they help each other; three will do")

@@ -121,21 +121,33 @@ def estimate(
     device = choose_device(settings.run.device)
     shape = shape_of(settings.model)
     made = make(settings, shape, device, processes=processes, share_of_rate=share)
-    giga = 1e9
     click.echo(f"parameters         {made.parameters / 1e6:.1f} M")
-    click.echo(f"weights            {made.weights / giga:.2f} GB")
-    click.echo(f"gradients          {made.gradients / giga:.2f} GB")
-    click.echo(f"optimiser          {made.optimiser / giga:.2f} GB")
-    click.echo(f"kept for backward  {made.kept / giga:.2f} GB")
-    click.echo(f"in passing         {made.passing / giga:.2f} GB")
-    click.echo(f"memory             {made.memory / giga:.2f} GB, each process")
+    click.echo(f"weights            {_size(made.weights)}")
+    click.echo(f"gradients          {_size(made.gradients)}")
+    click.echo(f"optimiser          {_size(made.optimiser)}")
+    click.echo(f"kept for backward  {_size(made.kept)}")
+    click.echo(f"in passing         {_size(made.passing)}")
+    click.echo(f"memory             {_size(made.memory)}, each process")
     click.echo(f"operations a step  {made.operations / 1e12:.3f} T, each process")
     click.echo(f"matrix rate here   {made.rate / 1e12:.3f} T/s ({device.type})")
     click.echo(f"a step             {made.step_s:.3f} s at {share:.0%} of it")
-    click.echo(f"the run            {made.total_s / 3600:.1f} h for {settings.run.steps} steps")
+    click.echo(f"the run            {_time(made.total_s)} for {settings.run.steps} steps")
     if measure:
         seconds, peak = measure_steps(settings)
-        click.echo(f"measured           {seconds:.3f} s a step, {peak / giga:.2f} GB")
+        click.echo(f"measured           {seconds:.3f} s a step, {_size(peak)}")
+
+
+def _size(count: float) -> str:
+    """Bytes, in the unit in which the number is easily read."""
+    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+
+
+def _time(seconds: float) -> str:
+    """Seconds, likewise."""
+    for unit, name in ((3600, "h"), (60, "min")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.1f} {name}"
+    return f"{seconds:.0f} s"
 
 
 @click.command()
