@@ -9,8 +9,9 @@ its own and reads places and arrivals in frames of the server's. The place of a 
 which the tick of its beat was sent, or the point between ticks. The lateness of a note-on is its
 arrival, minus its place, minus the loopback: the median time that a message takes through the ports
 of a program that sends it back in the same period, which is one period: of two programs that send
-to each other, one is always that far behind. `stalls` counts the periods that the server missed, because it or the whole machine
-stood still; `calm` are the notes that had none in the two beats before them.
+to each other, one is always that far behind. `stalls` counts the periods that the server missed,
+because it or the whole machine stood still; `calm` are the notes that had none in the two beats
+before them.
 
 Every cell has a server and a service of its own. One in which the server went on without a client
 that was not done in time (`left_out`; then messages are lost before anybody sees them) is made

@@ -9,8 +9,9 @@ segment of the JACK server (about 105 MB), which JACK maps and locks into every 
 the server holds in any case.
 
 The last row is for comparison: two ports of python-rtmidi with nothing behind them, alone on a
-server of their own a minute earlier. They are two clients of JACK's, the service is one. JACK wakes every client once a period, and each wakes the next, which on a virtual
-machine costs the most when that means another processor; so it matters who else is there.
+server of their own a minute earlier. They are two clients of JACK's, the service is one. JACK wakes
+every client once a period, and each wakes the next, which on a virtual machine costs the most when
+that means another processor; so it matters who else is there.
 """
 
 from __future__ import annotations
