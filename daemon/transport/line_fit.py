@@ -99,6 +99,11 @@ class TickWindow:
         self._ticks: deque[tuple[int, int]] = deque(maxlen=size)
         self._before: list[tuple[int, int]] = []
 
+    @property
+    def ticks(self) -> list[tuple[int, int]]:
+        """The last ones, but none from before a change."""
+        return list(self._ticks)
+
     def __len__(self) -> int:
         return len(self._ticks)
 

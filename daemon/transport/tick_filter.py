@@ -1,21 +1,24 @@
 """From jittering tick times to a steady line through them.
 
 Ticks are numbered by counting, which is what keeps MIDI clock exact over an hour; their times only
-say where the numbers are. The line through them is a least-squares fit over as long a window as
-one tempo explains. A tick that is far off is not believed before its successors have shown what it
-was: late, doubled, the first after a dropped one or after a pause, or the first of another tempo.
-Of ticks that come all at once, as they do when a machine has stood still, only the last one's time
-says anything; all of them count.
+say where the numbers are. Where a driver puts ticks off to its next period, the line through them
+is the middle of all that are near enough to every tick; else, and until that is known, it is a
+least-squares fit over as long a window as one tempo explains. A tick that is far off is not
+believed before its successors have shown what it was: late, doubled, the first after a dropped one
+or after a pause, or the first of another tempo. Of ticks that come all at once, as they do when a
+machine has stood still, only the last one's time says anything; all of them count.
 """
 
 from __future__ import annotations
 
 from .line_fit import TickWindow, misfit_ns2
+from .tick_corridor import TickCorridor
 from .tick_noise import TickNoise
 from .tick_places import Placement, place
 from .timeline import Line
 
 _WINDOW = 48  # two beats
+_CORRIDOR_TRIED = 12  # every so many ticks, as long as there is none
 _STEADY = 12  # ticks that make a line good enough to doubt a tick for it
 _SHORTEST_NS, _LONGEST_NS = 2.4e6, 1e9  # of a tick: what is beyond is no music
 _UNLIKELY_TICKS = 0.3  # a tick after so much of one has waited somewhere, or it has to last
@@ -44,6 +47,7 @@ class TickFilter:
         self._last_ns = 0
         self._line = Line(0, -1.0, ns_per_tick)
         self._window = TickWindow(_WINDOW)
+        self._corridor = TickCorridor()
         self._noise = TickNoise()
         self._doubted: list[int] = []
         self._prior_ns, self._prior_doubt = ns_per_tick, _FROM_NOWHERE
@@ -104,6 +108,7 @@ class TickFilter:
         self._believed = self.index
         self._doubted.clear()
         self._window.clear()
+        self._corridor.clear()
         self._noise.interrupt()
         if self._line.beat >= 0:
             self._prior_ns, self._prior_doubt = self._line.ns_per_beat, doubt
@@ -123,11 +128,13 @@ class TickFilter:
             # Those before were late, and came with this one.
             count = self._waited if self._waited < _BURST else 1
             self._window.drop_latest(count)
+            self._corridor.drop_latest(count)
             self._noise.drop_latest(count)
         if not len(self._window):
             self._line = Line(t_ns, float(number), self._line.ns_per_beat)
         self._believed, self._believed_ns = number, t_ns
         self._window.add(number, t_ns)
+        self._corridor.add(number, t_ns)
         self._noise.add(t_ns)
 
     def _is_at_once(self, t_ns: int) -> bool:
@@ -136,6 +143,16 @@ class TickFilter:
         return t_ns - self._believed_ns < shortest_ns
 
     def _fit(self) -> None:
+        line = self._corridor.line(self._believed) or self._fit_window()
+        ns_per_tick = min(max(line.ns_per_beat, _SHORTEST_NS), _LONGEST_NS)
+        if self.steady:
+            self._settled_ns = ns_per_tick
+        else:
+            ns_per_tick = max(ns_per_tick, (1 - _LIKELY_CHANGE) * self._settled_ns)
+        self._line = Line(line.t_ns, line.beat, ns_per_tick)
+
+    def _fit_window(self) -> Line:
+        """By least squares, where no corridor holds."""
         noise = self._noise.ns, self._noise.range_ns
         change = self._window.change(self._line, *noise)
         change = change or self._window.change_before(self._line, *noise)
@@ -143,17 +160,20 @@ class TickFilter:
             self._window.divide(change.count)
             self._prior_ns = max(change.ns_per_tick, _SHORTEST_NS)
             self._prior_doubt = _FROM_TICKS if change.same_tempo else _FROM_BEFORE
+            if not change.same_tempo:
+                self._corridor.change()
+                if found := self._corridor.line(self._believed):
+                    return found
         if len(self._window) == _WINDOW:
             weight = 0.0
         else:
             weight = (self._noise.ns / (self._prior_doubt * self._prior_ns)) ** 2
         line = self._window.line(self._line, self._prior_ns, weight)
-        ns_per_tick = min(max(line.ns_per_beat, _SHORTEST_NS), _LONGEST_NS)
-        if self.steady:
-            self._settled_ns = ns_per_tick
-        else:
-            ns_per_tick = max(ns_per_tick, (1 - _LIKELY_CHANGE) * self._settled_ns)
-        self._line = Line(line.t_ns, line.beat, ns_per_tick)
+        if len(self._window) == _WINDOW and not self._believed % _CORRIDOR_TRIED:
+            lateness_ns = self._noise.lateness_ns
+            if lateness_ns is not None:
+                self._corridor.begin(line, self._window.ticks, lateness_ns)
+        return line
 
     def _resolve(self) -> None:
         """Find out what the doubted ticks were, if that can be told by now."""
@@ -231,4 +251,6 @@ class TickFilter:
         self._noise.interrupt()
         for t_ns in times:
             self._believe(self._believed + 1, t_ns)
+        if kept:
+            self._corridor.change()
         self._fit()

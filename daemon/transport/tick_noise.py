@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections import deque
 
 
@@ -18,6 +19,8 @@ class TickNoise:
     _KEPT, _FEW = 128, 48
     _UNKNOWN_NS, _LEAST_NS, _MOST_NS = 1.5e6, 1e5, 6e6
     _ACCIDENTS = 0.03
+    _COARSE_NS, _BEYOND_NS = 6e5, 2.5e5
+    _MIDDLE, _IN_THE_MIDDLE = (0.3, 0.7), 0.1
 
     def __init__(self) -> None:
         self._range_ns = 0.0
@@ -33,6 +36,18 @@ class TickNoise:
     @property
     def range_ns(self) -> float:
         return self.ns * 12**0.5
+
+    @property
+    def lateness_ns(self) -> float | None:
+        """By how much ticks are late at most, but for a few, where a driver puts them off to its
+        next period. None where that is not seen: then hardly a difference is half a period."""
+        ordered = sorted(self._differences)
+        if len(ordered) < self._FEW - 2 or self._range_ns < self._COARSE_NS:
+            return None
+        low, high = (bisect(ordered, share * self._range_ns) for share in self._MIDDLE)
+        if high - low > self._IN_THE_MIDDLE * len(ordered):
+            return None
+        return self._range_ns + self._BEYOND_NS
 
     def interrupt(self) -> None:
         """The next tick does not follow the last."""
