@@ -16,7 +16,7 @@ from itertools import pairwise
 from .timeline import Line
 
 _MOST_CHANGE = 0.3  # of the tempo; a larger one needs no corridor to be seen
-_LATE = 0.005  # how likely a tick is beyond the range, beside a place within it
+_LATE = 0.0005  # how likely a tick is beyond the range, beside a place within it
 _LEAST_SHARE = 1e-5  # of a corridor beside the likeliest one
 _FROM_LINE = 3.0  # how far off a line's slope is, in ranges over its ticks
 _REGAINED = 0.1  # of the doubt that a missed tick leaves, by one that is not missed
