@@ -12,7 +12,7 @@ from .timeline import Line
 
 _EXPLAINED = 0.05  # the share of ticks that may be missed from the first
 _POSSIBLE, _SURE = 6, 12  # ticks since the first missed one, which another tempo explains
-_KEPT = 64  # ticks
+_KEPT, _EARLIEST = 64, 16  # ticks; places of a change, before the first missed ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,4 +91,4 @@ class TickCorridor:
         past = list(self._past)
         places = [(one.number, next_.before) for one, next_ in pairwise(past) if next_.before.hold]
         ticks = [(tick.number, tick.t_ns) for tick in past]
-        return self._now and self._now.changed(places, ticks)
+        return self._now and self._now.changed(places[-_EARLIEST:], ticks)
