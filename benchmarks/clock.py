@@ -30,7 +30,6 @@ from statistics import median
 from typing import Any
 
 from rwkv_music_daemon.clock import SystemClock
-from rwkv_music_daemon.ports.base import Arrival
 from rwkv_music_daemon.ports.systems import open_system
 from rwkv_music_daemon.transport import Transport, take_midi
 
@@ -51,6 +50,8 @@ _STALLED_NS = 1.5e9  # the transport needs so long to get over a pause
 _POLL_S = 0.002
 _ARDOUR = Path(__file__).parent / "rig" / "ardour_clock.lua"
 _MOST_STARTS = 5  # Ardour does not always come up
+
+Arrival = tuple[int, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +89,13 @@ def measure(recording: Recording) -> Errors:
     parts: list[dict[int, float]] = [{} for _ in range(len(changed) + 1)]
     worst = dict.fromkeys(changed, 0.0)
     asked, tick = _SETTLED_BEATS, -1
-    for t_ns, message, slip_ns in recording.arrivals:
+    for t_ns, message in recording.arrivals:
         while asked < len(beat_ns) and beat_ns[asked] - _ASKED_NS <= t_ns:
             if not any(beat <= asked < beat + 2 for beat in changed):
                 part = parts[sum(beat <= asked for beat in changed)]
                 part[asked] = (transport.ns_at(asked) - beat_ns[asked]) / 1e6
             asked += 1
-        take_midi(transport, t_ns, message, slip_ns)
+        take_midi(transport, t_ns, message)
         tick = -1 if message[0] == START else tick + (message[0] == TICK)
         for beat, bpm in steps[1:]:
             if beat in worst and beat + 2 <= tick / TICKS_PER_BEAT < beat + 3:
@@ -145,9 +146,9 @@ def synthetic(steps: list[Step], period_ms: float, jitter_ms: float, seed: int) 
             at_ns = math.ceil((true_ns - phase_ns) / period_ns) * period_ns + phase_ns
         at_ns += random.expovariate(1 / jitter_ms) * 1e6 if jitter_ms else 0.0
         told.append(max(at_ns, told[-1] if told else 0.0))
-    arrivals = [(round(t), bytes((TICK,)), 0) for t in told]
+    arrivals = [(round(t), bytes((TICK,))) for t in told]
     return Recording(
-        [(arrivals[0][0] - 1_000_000, bytes((START,)), 0), *arrivals],
+        [(arrivals[0][0] - 1_000_000, bytes((START,))), *arrivals],
         ticks_ns[::TICKS_PER_BEAT],
         steps,
     )

@@ -162,12 +162,12 @@ class IoLoop:
     # --- MIDI ----------------------------------------------------------------------------------
 
     def _take_midi(self, arrivals: list[Arrival]) -> None:
-        for t_ns, message, slip_ns in arrivals:
+        for t_ns, message in arrivals:
             self._last_input_ns = t_ns
             if not is_message(message):
                 self.conductor.listener.ignore("malformed")
             elif message[0] >= SYSTEM:
-                take_midi(self.conductor.transport, t_ns, message, slip_ns)
+                take_midi(self.conductor.transport, t_ns, message)
                 self.conductor.follow_transport(t_ns)
             else:
                 self.control.midi(t_ns, message)

@@ -24,7 +24,7 @@ from .osc.framing import Message as OscMessage
 from .osc.table import match
 from .output_thread import Output
 from .parameters import Generation
-from .ports.base import Timed
+from .ports.base import Arrival
 from .ports.memory import MemoryOutput
 from .transport import Transport
 from .worker import Worker
@@ -85,7 +85,7 @@ class Rehearsal:
         self.conductor.worker_up(model.name)
 
     @property
-    def sent(self) -> list[Timed]:
+    def sent(self) -> list[Arrival]:
         """What went out, with its times."""
         return self.port.sent
 

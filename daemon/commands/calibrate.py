@@ -66,7 +66,7 @@ def measure(output: OutputPort, source: InputPort, clock: Clock, notes: int) -> 
             output.send(bytes((_NOTE_OFF, pitch, 0)), at_ns)
             sent += 1
             next_ns += _GAP_NS
-        for t_ns, message, _ in source.poll():
+        for t_ns, message in source.poll():
             if len(message) == 3 and message[0] == _NOTE_ON and message[1] in sent_ns:
                 delays_ms.append((t_ns - sent_ns.pop(message[1])) / 1e6)
         clock.wait_until_ns(clock.now_ns() + _POLL_NS)

@@ -32,7 +32,7 @@ from ..messages import Failed, Stop
 from ..osc.client import OscClient
 from ..osc.server import OscServer
 from ..output_thread import Output, OutputThread
-from ..ports.base import INPUT_NAME, OUTPUT_NAME, Timed
+from ..ports.base import INPUT_NAME, OUTPUT_NAME, Arrival
 from ..ports.memory import MemoryInput, MemoryOutput
 from ..rehearsal import Rehearsal
 from ..transport import Transport
@@ -57,7 +57,7 @@ class Outcome:
 
     model: str
     bars: tuple[AssembledBar, ...]
-    sent: list[Timed]
+    sent: list[Arrival]
     events: list[Event]
     place_ns: Callable[[float], int]
     first_note_ns: int | None = None  # from asking the model to its first note
@@ -67,7 +67,7 @@ class Outcome:
         self.hanging = hanging_notes(self.sent)
 
 
-def hanging_notes(sent: list[Timed]) -> int:
+def hanging_notes(sent: list[Arrival]) -> int:
     """How many notes sound after all these messages."""
     sounding: set[tuple[int, int]] = set()
     for _, message in sent:

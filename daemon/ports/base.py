@@ -7,10 +7,7 @@ from typing import Protocol
 INPUT_NAME = "RWKV Music In"
 OUTPUT_NAME = "RWKV Music Out"
 
-Timed = tuple[int, bytes]  # (clock nanoseconds, one raw MIDI message)
-# The same of one that has come, and by how many nanoseconds the MIDI system's own time has fallen
-# behind the clock so far: who sends in time with the system has stood still as often as that has.
-Arrival = tuple[int, bytes, int]
+Arrival = tuple[int, bytes]  # (arrival in clock nanoseconds, one raw MIDI message)
 
 
 class InputPort(Protocol):

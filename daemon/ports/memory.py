@@ -9,7 +9,7 @@ from collections.abc import Callable
 from rwkv_music.errors import PortError
 
 from ..clock import Clock
-from .base import Arrival, Timed
+from .base import Arrival
 
 
 class MemoryInput:
@@ -29,8 +29,7 @@ class MemoryInput:
     def push(self, message: bytes, t_ns: int | None = None) -> None:
         """Let a message arrive at `t_ns`, or now. Times must not go back. Any thread."""
         with self._lock:
-            arrives_ns = self._clock.now_ns() if t_ns is None else t_ns
-            self._waiting.append((arrives_ns, bytes(message), 0))
+            self._waiting.append((self._clock.now_ns() if t_ns is None else t_ns, bytes(message)))
 
     def poll(self) -> list[Arrival]:
         now_ns = self._clock.now_ns()
@@ -60,7 +59,7 @@ class MemoryOutput:
     ) -> None:
         self.name = self.full_name = name
         self.closed = False
-        self.sent: list[Timed] = []
+        self.sent: list[Arrival] = []
         self.listeners: list[str] = []
         self.others = others
         self._clock = clock

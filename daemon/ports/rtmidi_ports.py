@@ -105,7 +105,7 @@ class RtMidiInput:
             polled_ns = self._clock.now_ns()
             t_ns = self._times.arrival_ns(delta_s, self._drained_ns, polled_ns)
             if message and message[0] != _SYSEX:
-                arrived.append((t_ns, bytes(message), 0))
+                arrived.append((t_ns, bytes(message)))
         return arrived
 
 

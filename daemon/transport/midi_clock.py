@@ -29,7 +29,6 @@ class MidiClock:
         self._resume_beat = 0.0
         self._tick_0_beat = 0.0  # the beat of the filter's tick 0
         self._last_ns: int | None = None
-        self._slip_ns = 0  # the ticks' own time, which the filter has, lies so far behind ours
 
     @property
     def tempo_bpm(self) -> float:
@@ -48,7 +47,7 @@ class MidiClock:
     def line(self, t_ns: int) -> Line:
         line = self._filter.line
         return Line(
-            line.t_ns + self._slip_ns,
+            line.t_ns,
             self._tick_0_beat + line.beat / TICKS_PER_BEAT,
             line.ns_per_beat * TICKS_PER_BEAT,
         )
@@ -59,18 +58,16 @@ class MidiClock:
             return False
         return now_ns - self._last_ns <= max(_DEAD_NS, _DEAD_TICKS * self._filter.ns_per_tick)
 
-    def tick(self, t_ns: int, slip_ns: int = 0) -> None:
-        """One has come; so far the system that brings them has stood still for `slip_ns`, and who
-        sends them with it: to them nothing happened."""
+    def tick(self, t_ns: int) -> None:
         if not self.alive(t_ns):
             self._filter.restart()
         if self.paused and self._last_ns is not None and t_ns - self._last_ns > _LONGEST_PAUSE_NS:
             self.stop()
-        self._last_ns, self._slip_ns = t_ns, slip_ns
+        self._last_ns = t_ns
         if self._next_beat is None:
-            self._filter.tick(t_ns - slip_ns)
+            self._filter.tick(t_ns)
         else:
-            self._filter.tick_on_beat(t_ns - slip_ns)
+            self._filter.tick_on_beat(t_ns)
             self._tick_0_beat = self._next_beat - self._filter.index / TICKS_PER_BEAT
             self._next_beat = None
             self.running, self.paused = True, False

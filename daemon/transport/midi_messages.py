@@ -5,12 +5,11 @@ from __future__ import annotations
 from .transport import Transport
 
 
-def take_midi(transport: Transport, t_ns: int, message: bytes, slip_ns: int = 0) -> None:
-    """Tell the transport what a system message says; others are nobody's business here. `slip_ns`:
-    by how much the time of the system that brought it lies behind the clock."""
+def take_midi(transport: Transport, t_ns: int, message: bytes) -> None:
+    """Tell the transport what a system message says; others are nobody's business here."""
     match message[0]:
         case 0xF8:
-            transport.midi_tick(t_ns, slip_ns)
+            transport.midi_tick(t_ns)
         case 0xFA:
             transport.midi_start(t_ns)
         case 0xFB:

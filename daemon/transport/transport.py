@@ -96,9 +96,8 @@ class Transport:
 
     # --- told by MIDI clock ---
 
-    def midi_tick(self, t_ns: int, slip_ns: int = 0) -> None:
-        """One has come, through a system whose time lies so far behind the clock."""
-        self._midi.tick(t_ns, slip_ns)
+    def midi_tick(self, t_ns: int) -> None:
+        self._midi.tick(t_ns)
         if self._sources.allows(self._midi) and (self._midi.running or self._midi.steady):
             self._set_tempo(self._midi.tempo_bpm, t_ns)
         self._settle(t_ns)

@@ -26,9 +26,9 @@ def test_a_message_arrives_at_its_time() -> None:
     port.push(NOTE)
     port.push(b"\xf8", 20)
     port.push(b"\xfc", 30)
-    assert port.poll() == [(0, NOTE, 0)]
+    assert port.poll() == [(0, NOTE)]
     clock.advance_to_ns(25)
-    assert port.poll() == [(20, b"\xf8", 0)]
+    assert port.poll() == [(20, b"\xf8")]
     assert port.poll() == []
 
 
@@ -64,7 +64,7 @@ def test_connections() -> None:
 def test_existing_ports_of_others() -> None:
     system = MemorySystem(ManualClock())
     system.add_source("keys:out").push(NOTE)
-    assert system.open_input_from("keys:out").poll() == [(0, NOTE, 0)]
+    assert system.open_input_from("keys:out").poll() == [(0, NOTE)]
     system.open_output_to(system.add_destination("synth:in").name).send(NOTE)
     assert system.destinations["synth:in"].sent == [(0, NOTE)]
     assert "keys:out" in system.inputs()

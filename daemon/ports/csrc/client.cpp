@@ -39,15 +39,14 @@ std::vector<Message> Input::poll() {
   return arrived;
 }
 
-void Input::process(void* buffer, const Cycle& cycle) {
+void Input::process(void* buffer, Frames, std::int64_t begin_ns, double ns_a_frame) {
   const Libjack& jack = libjack();
   const std::uint32_t count = jack.midi_get_event_count(buffer);
   for (std::uint32_t index = 0; index < count; ++index) {
     MidiEvent event;
     if (jack.midi_event_get(&event, buffer, index) != 0) continue;
     if (event.size == 0 || event.size > kLongest || event.buffer[0] == 0xF0) continue;
-    Message message{cycle.begin_ns + std::llround(event.time * cycle.ns_a_frame),
-                    cycle.slip_ns,
+    Message message{begin_ns + std::llround(event.time * ns_a_frame),
                     static_cast<std::uint8_t>(event.size),
                     {}};
     std::memcpy(message.bytes, event.buffer, event.size);
@@ -61,7 +60,7 @@ bool Output::send(const Message& message) {
   return true;
 }
 
-void Output::process(void* buffer, const Cycle& cycle) {
+void Output::process(void* buffer, Frames period, std::int64_t begin_ns, double ns_a_frame) {
   const Libjack& jack = libjack();
   jack.midi_clear_buffer(buffer);
   std::uint64_t came = 0;
@@ -71,9 +70,9 @@ void Output::process(void* buffer, const Cycle& cycle) {
   Frames last = 0;
   for (; written < waiting_.count(); ++written) {
     const Message& message = waiting_[written];
-    const std::int64_t after_ns = message.at_ns > cycle.begin_ns ? message.at_ns - cycle.begin_ns : 0;
-    const long long frame = std::llround(after_ns / cycle.ns_a_frame);
-    if (frame >= static_cast<long long>(cycle.period)) break;
+    const bool is_timed = message.at_ns > begin_ns;
+    const auto frame = is_timed ? std::llround((message.at_ns - begin_ns) / ns_a_frame) : 0;
+    if (frame >= static_cast<long long>(period)) break;
     last = std::max(last, static_cast<Frames>(frame));
     // A full buffer: the rest leaves with the next period.
     if (jack.midi_event_write(buffer, last, message.bytes, message.size) != 0) break;
@@ -110,14 +109,13 @@ int Client::process(Frames period, void* argument) {
   const Frames since = jack.frames_since_cycle_start(client.handle_);
   const std::int64_t began_ns = now_ns() - std::llround(since * ns_a_frame);
   const std::int64_t begin_ns = client.times_->begin_ns(frame, period, began_ns);
-  const Cycle cycle{period, begin_ns, client.times_->slip_ns(), ns_a_frame};
   client.begin_ns_ = begin_ns;
   client.period_ns_ = std::llround(period * ns_a_frame);
   for (const auto& slot : client.slots_) {
     Port* port = slot.load();
     if (port == nullptr) continue;
     void* buffer = jack.port_get_buffer(port->handle_, period);
-    if (buffer != nullptr) port->process(buffer, cycle);
+    if (buffer != nullptr) port->process(buffer, period, begin_ns, ns_a_frame);
   }
   ++client.periods_;
   return 0;

@@ -21,13 +21,6 @@ namespace rwkv_music::jack {
 
 class Client;
 
-// One turn of the server's.
-struct Cycle {
-  Frames period;
-  std::int64_t begin_ns, slip_ns;
-  double ns_a_frame;
-};
-
 // A port of ours. The server's thread has one end of the ring, whoever polls or sends the other.
 class Port {
  public:
@@ -38,7 +31,7 @@ class Port {
 
  protected:
   friend class Client;
-  virtual void process(void* buffer, const Cycle& cycle) = 0;
+  virtual void process(void* buffer, Frames period, std::int64_t begin_ns, double ns_a_frame) = 0;
   virtual bool is_done() const { return true; }
 
   PortHandle* handle_ = nullptr;
@@ -54,7 +47,7 @@ class Input : public Port {
   std::uint64_t lost() const { return lost_; }
 
  private:
-  void process(void* buffer, const Cycle& cycle) override;
+  void process(void* buffer, Frames period, std::int64_t begin_ns, double ns_a_frame) override;
 
   std::atomic<std::uint64_t> lost_{0};
 };
@@ -65,7 +58,7 @@ class Output : public Port {
   bool send(const Message& message);
 
  private:
-  void process(void* buffer, const Cycle& cycle) override;
+  void process(void* buffer, Frames period, std::int64_t begin_ns, double ns_a_frame) override;
   bool is_done() const override { return left_ == sent_; }
 
   Waiting waiting_;  // the server's thread alone knows it

@@ -5,15 +5,13 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 
 namespace rwkv_music::jack {
 
 // A period is never begun early, but often late, by whatever else the machine does. So a frame is
 // where it would be had none of the latest periods begun late. (The server's own estimate is a
 // filter that needs seconds to forget one late period.) When the server comes too late for a period
-// its frames stand still, for as long as it likes, and the clock does not: then all begins anew, and
-// has slipped by so much.
+// its frames stand still, for as long as it likes, and the clock does not: then all begins anew.
 class FrameTimes {
  public:
   static constexpr std::size_t kLatest = 32;  // periods, of which some have begun on time
@@ -30,12 +28,8 @@ class FrameTimes {
     const std::int64_t zero_ns = seen_ns - in_ns(frames_);
     if (count_ > 0 && zero_ns > least() + in_ns(period)) count_ = 0;
     zeros_ns_[count_++ % kLatest] = zero_ns;
-    if (!first_ns_) first_ns_ = zero_ns;
     return in_ns(frames_) + least();
   }
-
-  // By how much the frames lie behind what they were at first.
-  std::int64_t slip_ns() const { return count_ == 0 ? 0 : least() - *first_ns_; }
 
  private:
   std::int64_t in_ns(std::int64_t frames) const {
@@ -49,7 +43,6 @@ class FrameTimes {
 
   std::int64_t rate_;
   std::array<std::int64_t, kLatest> zeros_ns_{};  // of frame 0
-  std::optional<std::int64_t> first_ns_;  // what frame 0 was at first
   std::size_t count_ = 0;  // of the periods since all began anew
   std::int64_t frames_ = 0;
   std::uint32_t last_frame_ = 0;

@@ -10,7 +10,6 @@ constexpr std::int64_t kNow = INT64_MIN;
 
 struct Message {
   std::int64_t at_ns;
-  std::int64_t slip_ns;  // of the server's frames when it arrived
   std::uint8_t size;
   std::uint8_t bytes[kLongest];
 

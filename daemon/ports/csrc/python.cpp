@@ -7,7 +7,6 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -18,20 +17,19 @@ namespace py = pybind11;
 namespace rwkv_music::jack {
 namespace {
 
-using Timed = std::pair<std::int64_t, py::bytes>;
-using Arrival = std::tuple<std::int64_t, py::bytes, std::int64_t>;
+using Arrival = std::pair<std::int64_t, py::bytes>;
 
 Message made(const std::string& raw, std::optional<std::int64_t> at_ns) {
   if (raw.empty() || raw.size() > kLongest) {
     throw py::value_error("a message has one to three bytes, got " + std::to_string(raw.size()));
   }
-  Message message{at_ns.value_or(kNow), 0, static_cast<std::uint8_t>(raw.size()), {}};
+  Message message{at_ns.value_or(kNow), static_cast<std::uint8_t>(raw.size()), {}};
   std::copy(raw.begin(), raw.end(), message.bytes);
   return message;
 }
 
-py::bytes raw(const Message& message) {
-  return py::bytes(reinterpret_cast<const char*>(message.bytes), message.size);
+Arrival told(const Message& message) {
+  return {message.at_ns, py::bytes(reinterpret_cast<const char*>(message.bytes), message.size)};
 }
 
 // A port keeps its client.
@@ -48,9 +46,7 @@ struct Opened {
 
 std::vector<Arrival> poll(Opened<Input>& input) {
   std::vector<Arrival> arrived;
-  for (const Message& message : input.port->poll()) {
-    arrived.emplace_back(message.at_ns, raw(message), message.slip_ns);
-  }
+  for (const Message& message : input.port->poll()) arrived.push_back(told(message));
   return arrived;
 }
 
@@ -62,11 +58,9 @@ std::optional<std::int64_t> send(Opened<Output>& output, const std::string& raw,
   return std::max(message.at_ns, output.client->next_ns());
 }
 
-std::vector<Timed> list(const Waiting& waiting) {
-  std::vector<Timed> all;
-  for (std::size_t k = 0; k < waiting.count(); ++k) {
-    all.emplace_back(waiting[k].at_ns, raw(waiting[k]));
-  }
+std::vector<Arrival> list(const Waiting& waiting) {
+  std::vector<Arrival> all;
+  for (std::size_t k = 0; k < waiting.count(); ++k) all.push_back(told(waiting[k]));
   return all;
 }
 
@@ -120,8 +114,7 @@ PYBIND11_MODULE(_jack, module) {
   py::class_<FrameTimes>(module, "FrameTimes")
       .def(py::init<std::uint32_t>(), py::arg("rate"))
       .def("begin_ns", &FrameTimes::begin_ns, py::arg("frame"), py::arg("period"),
-           py::arg("seen_ns"))
-      .def_property_readonly("slip_ns", &FrameTimes::slip_ns);
+           py::arg("seen_ns"));
 }
 
 }  // namespace rwkv_music::jack
