@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect
 from collections import deque
 
 
@@ -20,11 +19,12 @@ class TickNoise:
     _UNKNOWN_NS, _LEAST_NS, _MOST_NS = 1.5e6, 1e5, 6e6
     _ACCIDENTS = 0.03
     _COARSE_NS, _BEYOND_NS = 6e5, 2.5e5
-    _MIDDLE, _IN_THE_MIDDLE = (0.3, 0.7), 0.1
+    _SEEN, _OTHER, _NEARLY, _MOST_ODD = 2, 0.3, 0.2, 0.15
 
     def __init__(self) -> None:
         self._range_ns = 0.0
         self._times: deque[int] = deque(maxlen=3)
+        self._gaps: deque[int] = deque(maxlen=self._KEPT)
         self._differences: deque[int] = deque(maxlen=self._KEPT)
 
     @property
@@ -40,14 +40,19 @@ class TickNoise:
     @property
     def lateness_ns(self) -> float | None:
         """By how much ticks are late at most, but for a few, where a driver puts them off to its
-        next period. None where that is not seen: then hardly a difference is half a period."""
-        ordered = sorted(self._differences)
-        if len(ordered) < self._FEW - 2 or self._range_ns < self._COARSE_NS:
+        next period. None where that is not seen: then the gaps between ticks are of two lengths,
+        one period apart. A tick that is late by accident makes one gap longer and the next one
+        shorter, and a clock that slips makes some longer by anything."""
+        if len(self._gaps) < self._FEW or self._range_ns < self._COARSE_NS:
             return None
-        low, high = (bisect(ordered, share * self._range_ns) for share in self._MIDDLE)
-        if high - low > self._IN_THE_MIDDLE * len(ordered):
+        usual_ns = sorted(self._gaps)[len(self._gaps) // 2]
+        other_ns = [gap - usual_ns for gap in self._gaps]
+        other_ns = sorted(gap for gap in other_ns if abs(gap) > self._OTHER * self._range_ns)
+        if len(other_ns) < self._SEEN:
             return None
-        return self._range_ns + self._BEYOND_NS
+        period_ns = other_ns[len(other_ns) // 2]
+        odd = sum(abs(gap - period_ns) > self._NEARLY * abs(period_ns) for gap in other_ns)
+        return self._range_ns + self._BEYOND_NS if odd <= self._MOST_ODD * len(other_ns) else None
 
     def interrupt(self) -> None:
         """The next tick does not follow the last."""
@@ -57,9 +62,13 @@ class TickNoise:
         """So many told their time wrong."""
         for _ in range(min(count, len(self._differences))):
             self._differences.pop()
+        for _ in range(min(count, len(self._gaps))):
+            self._gaps.pop()
         self._times.clear()
 
     def add(self, t_ns: int) -> None:
+        if self._times:
+            self._gaps.append(t_ns - self._times[-1])
         self._times.append(t_ns)
         if len(self._times) == 3:
             first, second, third = self._times

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
+from itertools import pairwise
 
 import pytest
 from clock_ticks import COARSE_MS, follow, percentile
@@ -10,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rwkv_music_daemon.transport.corridor import Corridors
 from rwkv_music_daemon.transport.tick_corridor import TickCorridor
+from rwkv_music_daemon.transport.tick_noise import TickNoise
 from rwkv_music_daemon.transport.timeline import Line
 
 RANGE_NS, TICK_NS = 5e6, 20e6
@@ -112,3 +115,29 @@ def test_a_step_is_known_two_beats_later_whatever_the_periods_hide(
         phases += [ms for beat, ms in followed.line_errors_ms.items() if beat >= 42]
         assert followed.went_back == 0
     assert percentile(phases, 0.99) < 2
+
+
+def noise_of(gaps_ms: list[float]) -> TickNoise:
+    noise, t_ns = TickNoise(), 0
+    for gap_ms in gaps_ms:
+        noise.add(t_ns)
+        t_ns += round(gap_ms * 1e6)
+    return noise
+
+
+def test_periods_are_seen_whether_ticks_nearly_fit_in_them_or_not() -> None:
+    for tick_periods in (3.02, 3.4, 3.5, 3.97):
+        told = [math.ceil(k * tick_periods) * COARSE_MS for k in range(130)]
+        lateness_ns = noise_of([after - before for before, after in pairwise(told)]).lateness_ns
+        assert lateness_ns is not None
+        assert lateness_ns >= COARSE_MS * 1e6
+
+
+def test_accidents_are_no_periods() -> None:
+    for seed in range(20):
+        draw = random.Random(seed)
+        late = [draw.uniform(0, 5) if draw.random() < 0.05 else 0.0 for _ in range(130)]
+        gaps = [20 + after - before for before, after in pairwise(late)]
+        assert noise_of(gaps).lateness_ns is None
+        slips = [20 + (draw.uniform(0, 5) if draw.random() < 0.1 else 0.0) for _ in range(130)]
+        assert noise_of(slips).lateness_ns is None
