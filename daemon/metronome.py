@@ -10,7 +10,7 @@ from rwkv_music.timebase import NS_PER_MS
 from .parameters import Generation
 from .scheduler import CLICK, Event, Release, Strike
 from .transport import Transport
-from .voices import RELEASE_NS, Sounds
+from .voices import Sounds, release_ns
 
 _BAR_PITCH, _BEAT_PITCH = 76, 77  # General MIDI's high and low wood block
 _BAR_VELOCITY, _BEAT_VELOCITY = 110, 80
@@ -32,21 +32,16 @@ class Metronome:
 
     def tick(self, now_ns: int, generation: Generation) -> None:
         """Send the clicks of the next milliseconds, if they are wished for; a count-in is."""
-        counts = generation.count_in and self._transport.beat_at(now_ns + self._early_ns) < 0
-        if generation.metronome or counts:
-            self._sounds.put(*self._due(now_ns, generation.metronome_channel - 1))
+        horizon = self._transport.beat_at(now_ns + release_ns(self._sounds))
+        if generation.metronome or (generation.count_in and horizon < 0):
+            self._sounds.put(*self._due(now_ns, horizon, generation.metronome_channel - 1))
         else:
             self.restart()
 
-    @property
-    def _early_ns(self) -> int:
-        return RELEASE_NS + self._sounds.latency_ns
-
-    def _due(self, now_ns: int, channel: int) -> Iterator[Event]:
+    def _due(self, now_ns: int, horizon: float, channel: int) -> Iterator[Event]:
         first = self._first_beat(self._transport.beat_at(now_ns - _LATE_NS))
         if self._next_beat is None or self._next_beat < first:
             self._next_beat = first
-        horizon = self._transport.beat_at(now_ns + self._early_ns)
         while self._next_beat < horizon:
             at_ns = self._transport.ns_at(self._next_beat)
             span = self._transport.bar_at(self._next_beat)

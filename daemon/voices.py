@@ -29,6 +29,11 @@ class Sounds(Protocol):
     def take_sent(self) -> list[Sent]: ...
 
 
+def release_ns(sounds: Sounds) -> int:
+    """So long before its time a note or a click goes to the output."""
+    return RELEASE_NS + sounds.latency_ns
+
+
 @dataclass(slots=True)
 class _Part:
     """The notes of a completion that are still to begin or to end."""
@@ -71,8 +76,7 @@ class Voices:
 
     @property
     def release_ns(self) -> int:
-        """So long before its time a note goes to the output."""
-        return RELEASE_NS + self._sounds.latency_ns
+        return release_ns(self._sounds)
 
     def plan(self, completion: Completion, note: PlannedNote) -> None:
         """Let a note sound on its step."""

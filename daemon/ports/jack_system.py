@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from itertools import count
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from rwkv_music.errors import PortError
 
@@ -17,7 +17,8 @@ from .jack_graph import abandon, close
 if TYPE_CHECKING:
     from ._jack import Client, Input, Output
 
-_Port = TypeVar("_Port", "JackInput", "JackOutput")
+_Own = TypeVar("_Own", "JackInput", "JackOutput")
+_Raw = TypeVar("_Raw", "Input", "Output")
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ class JackSystem:
             abandon(self._client)
 
     @staticmethod
-    def _connected(port: _Port, other: str) -> _Port:
+    def _connected(port: _Own, other: str) -> _Own:
         try:
             port.connect(other)
         except PortError as error:
@@ -103,16 +104,25 @@ class JackSystem:
         return port
 
 
-class JackInput:
-    """Arrivals have the times of the frames in which they came."""
-
-    def __init__(self, name: str, port: Input, client: Client) -> None:
+class _Port(Generic[_Raw]):
+    def __init__(self, name: str, port: _Raw, client: Client) -> None:
         self.name = name
         self.full_name = port.full_name
-        self._port = port
+        self._port: _Raw = port
         self._client = client
-        self._lost = 0
         self._complaints = Complaints(name)
+
+    def connections(self) -> tuple[str, ...]:
+        return tuple(self._client.peers(self.full_name))
+
+    def close(self) -> None:
+        self._port.close()
+
+
+class JackInput(_Port["Input"]):
+    """Arrivals have the times of the frames in which they came."""
+
+    _lost = 0
 
     def poll(self) -> list[Arrival]:
         arrived = self._port.poll()
@@ -121,28 +131,15 @@ class JackInput:
             self._complaints(None, f"{self._lost} messages came too fast and are lost")
         return arrived
 
-    def connections(self) -> tuple[str, ...]:
-        return tuple(self._client.peers(self.full_name))
-
     def others(self) -> tuple[str, ...]:
         return tuple(self._client.sources())
 
     def connect(self, other: str) -> None:
         _connect(self._client, other, self.full_name)
 
-    def close(self) -> None:
-        self._port.close()
 
-
-class JackOutput:
+class JackOutput(_Port["Output"]):
     """What is sent a period before its time leaves with its frame."""
-
-    def __init__(self, name: str, port: Output, client: Client) -> None:
-        self.name = name
-        self.full_name = port.full_name
-        self._port = port
-        self._client = client
-        self._complaints = Complaints(name)
 
     @property
     def latency_ns(self) -> int:
@@ -159,17 +156,11 @@ class JackOutput:
             self._complaints(None, "the MIDI system stands still: a message is dropped")
         return leaves_ns
 
-    def connections(self) -> tuple[str, ...]:
-        return tuple(self._client.peers(self.full_name))
-
     def others(self) -> tuple[str, ...]:
         return tuple(self._client.destinations())
 
     def connect(self, other: str) -> None:
         _connect(self._client, self.full_name, other)
-
-    def close(self) -> None:
-        self._port.close()
 
 
 def _connect(client: Client, source: str, destination: str) -> None:

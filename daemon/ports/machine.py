@@ -97,9 +97,9 @@ class MachinePorts:
     def _open(self) -> None:
         self._system = open_system(self._config.api, self._clock)
         try:
-            # The output first: of clients that die together JACK drops the first to come first, and
-            # who listens to the output hears nobody until that is dropped. (JackGraph takes care
-            # that its own client is the last.)
+            # The output first: where each port is a client of its own (python-rtmidi), JACK drops
+            # those that die together in the order in which they came, and who listens to the output
+            # hears nobody until that is dropped. (JackGraph's own client is the last to come.)
             self._output = self._system.open_output(self._config.output)
             self._input = self._system.open_input(self._config.input)
             if self._config.clock_input not in ("", self._config.input):
