@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rwkv_music.errors import ConfigError
 from rwkv_music.model.weights import Weights
 from rwkv_music.sampling import Sampling
@@ -129,15 +131,19 @@ def completions(weights: Weights, data: Path, effort: Effort) -> list[Table]:
 
 def copying(weights: Weights, data: Path, count: int) -> Table:
     """What the model plays, looked for in its training data."""
-    shares = measure_copying(player_of(weights), data, completions=count)
+    both = measure_copying(player_of(weights), data, completions=count)
     about = (
         f"{count} completions of 8 bars after 8: the share of their runs of notes that stand"
-        " somewhere in the training data, in some key; and of the true continuations' runs."
+        " somewhere in the training data, in some key, and the longest run of each that does, in"
+        " notes; and the same of the true continuations."
     )
     rows = [
-        (f"runs of {length} notes", f"{made:.2%}", f"{true:.2%}")
-        for length, (made, true) in shares.items()
+        (f"runs of {length} notes", *(f"{copied.shares[length]:.2%}" for copied in both))
+        for length in both[0].shares
     ]
+    for name, percent in (("median", 50), ("nine of ten below", 90), ("of all", 100)):
+        notes = (f"{np.percentile(copied.longest, percent):.0f}" for copied in both)
+        rows.append((f"longest run: {name}", *notes))
     return Table(about, ("", "model", "real pieces"), rows)
 
 

@@ -7,7 +7,8 @@ pieces that the model has not seen, continued by their composers, share with the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,39 +21,74 @@ from rwkv_music.tokenizer import Vocabulary, encode_phrase, load_vocabulary
 
 from .completions import complete_pieces
 from .note_table import NoteTable
-from .pieces import Piece, read_split
+from .pieces import read_split
 
-Runs = NDArray[np.uint64]
+Tokens = NDArray[np.generic]
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: spreads the bits
 
 
-def runs_of(tokens: NDArray[np.generic], vocabulary: Vocabulary, length: int) -> Runs:
-    """A 64-bit hash of every run of `length` notes in whole bars."""
+class Runs:
+    """All runs of a number of notes, first of one, in each of some pieces of whole bars."""
+
+    def __init__(self, pieces: Iterable[Tokens], vocabulary: Vocabulary) -> None:
+        moves = [_moves(tokens, vocabulary) for tokens in pieces]
+        self.notes = 1
+        self.sizes = np.array([len(piece) for piece in moves])
+        self._moves = np.concatenate(moves)
+        self._starts = np.arange(len(self._moves))
+        self.pieces = np.repeat(np.arange(len(moves)), self.sizes)  # of each run
+        self.hashes = np.zeros(len(self._moves), np.uint64)  # of each run
+        self._ends = np.cumsum(self.sizes)
+
+    def lengthen(self) -> None:
+        """One note more for each run; those that end with their piece are no more."""
+        self.notes += 1
+        self.keep(self._starts + self.notes <= self._ends[self.pieces])
+        mixed = (self.hashes ^ self._moves[self._starts + self.notes - 2]) * _MULTIPLIER
+        self.hashes = mixed ^ (mixed >> np.uint64(29))
+
+    def keep(self, wanted: NDArray[np.bool_]) -> None:
+        """Forget all other runs, and what they would grow into."""
+        self._starts, self.pieces = self._starts[wanted], self.pieces[wanted]
+        self.hashes = self.hashes[wanted]
+
+
+def _moves(tokens: Tokens, vocabulary: Vocabulary) -> NDArray[np.uint64]:
+    """From each note to the next, of which the last has none."""
     table = NoteTable(tokens.astype(np.int64), vocabulary)
-    onset = table.line + table.onset
-    moves = (np.diff(onset) * 256 + np.diff(table.pitch) + 128).astype(np.uint64)
-    count = max(len(moves) - length + 2, 0)
-    hashes = np.zeros(count, np.uint64)
-    for i in range(length - 1):
-        hashes = (hashes ^ moves[i : i + count]) * _MULTIPLIER
-        hashes ^= hashes >> np.uint64(29)
-    return hashes
+    steps = np.diff(table.line + table.onset, append=0)
+    return np.asarray(steps * 256 + np.diff(table.pitch, append=0) + 128).astype(np.uint64)
 
 
-class KnownRuns:
-    """The runs of a training set."""
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """The share of runs that are known, by their length, and the longest known run of each phrase,
+    in notes."""
 
-    def __init__(self, pieces: list[Piece], vocabulary: Vocabulary, length: int) -> None:
-        self._vocabulary, self._length = vocabulary, length
-        self._runs = np.unique(
-            np.concatenate([runs_of(piece.tokens, vocabulary, length) for piece in pieces])
-        )
+    shares: dict[int, float]
+    longest: NDArray[np.int64]
 
-    def found(self, tokens: NDArray[np.generic]) -> tuple[int, int]:
-        """How many of the bars' runs are known, and how many there are."""
-        runs = runs_of(tokens, self._vocabulary, self._length)
-        places = np.minimum(np.searchsorted(self._runs, runs), len(self._runs) - 1)
-        return int((self._runs[places] == runs).sum()), len(runs)
+
+def find_copied(
+    phrases: Sequence[Tokens],
+    train: Iterable[Tokens],
+    vocabulary: Vocabulary,
+    lengths: tuple[int, ...] = (8, 16),
+) -> Copied:
+    """What of the phrases stands in the training data. Only what is known is made longer."""
+    known, asked = Runs(train, vocabulary), Runs(phrases, vocabulary)
+    shares: dict[int, float] = {}
+    longest = np.minimum(asked.sizes, 1)
+    while len(asked.hashes) or asked.notes < max(lengths):
+        known.lengthen()
+        asked.lengthen()
+        known.keep(np.isin(known.hashes, asked.hashes))
+        asked.keep(np.isin(asked.hashes, known.hashes))
+        longest[asked.pieces] = asked.notes
+        if asked.notes in lengths:
+            total = np.maximum(asked.sizes - asked.notes + 1, 0).sum()
+            shares[asked.notes] = len(asked.hashes) / max(int(total), 1)
+    return Copied(shares, longest)
 
 
 def measure_copying(
@@ -62,30 +98,19 @@ def measure_copying(
     completions: int,
     context_bars: int = 8,
     bars: int = 8,
-    lengths: tuple[int, ...] = (8, 16),
     sampling: Sampling | None = None,
     progress: Callable[[], None] = lambda: None,
-) -> dict[int, tuple[float, float]]:
-    """By length of run: the share of known runs in completions, and in the true continuations."""
+) -> tuple[Copied, Copied]:
+    """Of completions, and of the true continuations."""
     vocabulary = load_vocabulary()
     valid = read_split(data, "valid", vocabulary)
-    made: list[NDArray[np.int64]] = []
-    true: list[NDArray[np.int64]] = []
+    made: list[Tokens] = []
+    true: list[Tokens] = []
     for completion in complete_pieces(
         player, valid, completions, context_bars=context_bars, bars=bars, sampling=sampling
     ):
         made.append(np.array(encode_phrase(completion.made)))
         true.append(np.array(encode_phrase(completion.truth)))
         progress()
-    train = read_split(data, "train", vocabulary)
-    shares: dict[int, tuple[float, float]] = {}
-    for length in lengths:
-        known = KnownRuns(train, vocabulary, length)
-        shares[length] = (_share(known, made), _share(known, true))
-    return shares
-
-
-def _share(known: KnownRuns, phrases: list[NDArray[np.int64]]) -> float:
-    counts = np.array([known.found(tokens) for tokens in phrases])
-    found, total = counts.sum(axis=0)
-    return float(found / max(total, 1))
+    train = [piece.tokens for piece in read_split(data, "train", vocabulary)]
+    return find_copied(made, train, vocabulary), find_copied(true, train, vocabulary)
