@@ -115,6 +115,13 @@ def test_what_the_service_says_is_to_be_seen(page: Browser, service: OscService)
     page.wait_for("document.getElementById('bars').value === '6'")
     offered = "[...document.getElementById('bars').options].map((one) => Number(one.value))"
     assert page.run(offered) == [1, 2, 4, 6, 8, 16, 32, 64]
+    shown = "document.getElementById('tonality').innerText === '{}'".format
+    service.server.publish("/rwkv/param/key", "Eb")
+    page.wait_for(shown("Eb major"))
+    service.server.publish("/rwkv/param/key", "auto")
+    page.wait_for(shown("auto, free"))
+    service.server.publish("/rwkv/key", 3, "D", "minor")
+    page.wait_for(shown("auto, D minor"))
     service.server.publish("/rwkv/turn", "player", 2)
     page.wait_for("document.getElementById('turn').innerText === 'you, 2'")
     service.server.publish("/rwkv/done", 3, 4, 17, 1, 0, 2.345)
