@@ -35,7 +35,7 @@ class Effort:
     length: int = 1024
     context_bars: int = 4
     ngram: int = 5
-    passages: int = 32
+    passages: int = 96
     strung: int = 100_352
     completions: int = 60
     drawn: int = 40

@@ -14,7 +14,7 @@ from rwkv_music.sampling import Sampling
 from rwkv_music.tokenizer import Vocabulary
 
 from .completions import complete_pieces
-from .evaluate import Loss, Targets, Teller, losses_by_part, told, windows_by_set
+from .evaluate import Floats, Loss, Targets, Teller, losses_by_part, told, windows_by_set
 from .last_bar import LastBar
 from .likeness import Likeness, Scalar, likeness
 from .model import Rwkv7
@@ -100,10 +100,15 @@ def context_tables(
     first = next(iter(tellers))
     played = f"{first}, context played imprecisely"
     rows[played] = []
+    of_places: list[Floats] = []  # the first one's nats of each passage, after each context
     for bars in contexts:
         windows = [place.after(bars, vocabulary) for place in places]
+        targets = Targets.of(windows, vocabulary)
         for name, teller in tellers.items():
-            rows[name].append(told(teller, windows, vocabulary))
+            told_nats = teller.nats(windows)
+            rows[name].append(targets.loss(np.concatenate(told_nats), vocabulary))
+            if name == first:
+                of_places.append(np.array([passage.sum() for passage in told_nats]))
         shaky = [with_imprecise_context(w, vocabulary, IMPRECISE_SHARE) for w in windows]
         rows[played].append(told(tellers[first], shaky, vocabulary))
     loss = rows[first][0]
@@ -115,12 +120,20 @@ def context_tables(
     heads = ("bars of context", *map(str, contexts))
     if len(contexts) > 1:
         shortest, at = contexts[0], max(i for i, bars in enumerate(contexts) if bars <= 16)
-        gain = 1 - rows[first][at].nats / max(rows[first][0].nats, 1e-9)
-        about += f" {first.capitalize()}: {gain:.1%} less after {contexts[at]} bars than after"
-        about += f" {shortest}."
+        gain, error = _gain(of_places[0], of_places[at])
+        about += f" {first.capitalize()}: {gain:.1%} ± {error:.1%} less after {contexts[at]} bars"
+        about += f" than after {shortest}."
     bits = [(name, *(f"{x.bits_a_note:.2f}" for x in each)) for name, each in rows.items()]
     nats = [(f"{name}: nats", *(f"{x.nats:.3f}" for x in rows[name])) for name in (first, played)]
     return [Table(about, heads, bits + nats)]
+
+
+def _gain(before: Floats, after: Floats) -> tuple[float, float]:
+    """The share by which the sum of `after` is less, and its standard error, that of a ratio of
+    means over the same passages."""
+    whole = max(float(before.sum()), 1e-9)
+    gain = 1 - float(after.sum()) / whole
+    return gain, float(np.sqrt(np.square(before - after - gain * before).sum())) / whole
 
 
 def strung_table(

@@ -31,7 +31,7 @@ _against = click.option("--against", type=_file, multiple=True, help="Another mo
 @click.option("--windows", type=_any, default=0, help="How many, spread evenly; 0 takes them all.")
 @click.option("--ngram", type=_any, default=5, show_default=True, help="Order; 0: no baselines.")
 @click.option(
-    "--passages", type=_any, default=32, show_default=True, help="Told after 2 to 64 bars; 0: none."
+    "--passages", type=_any, default=96, show_default=True, help="Told after 2 to 64 bars; 0: none."
 )
 @click.option(
     "--strung", type=_any, default=100_352, show_default=True, help="Tokens of a state; 0: none."
