@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
@@ -71,8 +71,7 @@ class Trainer:
         self._states: list[list[LayerState]] = []  # for each part of a step, where its rows stand
         self._resume()
         if run.compile:
-            for block in self.model.blocks:
-                block.compile()
+            _compile(self.model.blocks)
         self._objective: torch.nn.Module = Objective(self.model)
         if self.ranks.count > 1:
             self._objective = DistributedDataParallel(self._objective)
@@ -289,6 +288,16 @@ class _Meter:
         }
         self._begin()
         return figures
+
+
+def _compile(blocks: Iterable[torch.nn.Module]) -> None:
+    """All blocks share one code, which is compiled for the first, the last and those between, for
+    training and for judging, and anew when shapes turn out to vary: PyTorch would stop at eight."""
+    import torch._dynamo
+
+    torch._dynamo.config.recompile_limit = 32
+    for block in blocks:
+        block.compile()
 
 
 def _tensors(state: LayerState) -> tuple[torch.Tensor, ...]:
