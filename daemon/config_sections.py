@@ -107,7 +107,12 @@ class MonitorConfig:
 class ServiceConfig:
     """The service on this machine."""
 
-    data_dir: str = setting(place, "Folder of what it remembers; empty: the system's place.", "")
+    data_dir: str = setting(
+        place,
+        "Folder of what it remembers; empty: ~/.local/share/rwkv-music, on macOS"
+        " ~/Library/Application Support/rwkv-music, on Windows %LOCALAPPDATA%\\rwkv-music.",
+        "",
+    )
 
     @property
     def data_path(self) -> Path:

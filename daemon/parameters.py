@@ -113,7 +113,8 @@ class Generation:
     key: str = _choice(
         KEYS,
         "Tonic to keep to; none leaves it free. auto: that of the last 16 bars and, in the first"
-        " four, of the loaded memory; free while fewer than three different notes were heard.",
+        " four, of the loaded memory, if that was once heard; free while fewer than three"
+        " different notes were.",
     )
     scale: str = _choice(SCALES, "Scale on the tonic of `key`.")
     pitch_low: int = _number(LOWEST_PITCH, LOWEST_PITCH, HIGHEST_PITCH, "Lowest note played.")

@@ -121,7 +121,7 @@ def _parameters() -> Iterator[str]:
 def _messages(title: str, intro: str, specs: Iterable[MessageSpec]) -> Iterator[str]:
     yield f"\n## {title}\n\n{intro}\n\n| address | arguments | meaning, moment |\n|---|---|---|\n"
     for spec in specs:
-        if spec.address.rpartition("/")[2] not in PARAMETERS:
+        if spec.address.removeprefix("/rwkv/param/") not in PARAMETERS:
             arguments = _signature(spec.args, spec.repeated)
             yield f"| `{spec.address}` | {arguments} | {spec.help} |\n"
     yield "| `/rwkv/param/NAME` | value | The value of a parameter, in its type. |\n"

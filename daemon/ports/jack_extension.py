@@ -17,7 +17,8 @@ try:
 except ImportError as error:
     module = None  # type: ignore[assignment]
     if sys.platform != "win32":
-        absence, remedy = str(error), "install a C++ compiler and reinstall rwkv-music"
+        absence = str(error)
+        remedy = "install a C++ compiler and Python's headers, and reinstall rwkv-music"
 else:
     if absence := staleness(module, SOURCES):
         remedy = "reinstall rwkv-music"

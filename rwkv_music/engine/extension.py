@@ -14,7 +14,8 @@ absence, remedy = "", ""
 try:
     from . import _native as module
 except ImportError as error:
-    absence, remedy = str(error), "install a C++ compiler and reinstall rwkv-music"
+    absence = str(error)
+    remedy = "install a C++ compiler and Python's headers, and reinstall rwkv-music"
     module = None  # type: ignore[assignment]
 else:
     if absence := staleness(module, SOURCES):
