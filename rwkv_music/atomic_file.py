@@ -5,14 +5,17 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+ABANDONED_S = 3600  # a part that was last written to so long before another is nobody's
 
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A path beside `path` to write to, which takes its place when the block ends well, and is
-    removed when it does not. What was left there by a process that crashed is removed first.
+    removed when it does not. What processes that crashed have left there is removed: of this number
+    before, of others afterwards, if it is an hour older than the new file.
     Only a file gives way: a device or a folder stays. Raises OSError."""
     target = Path(path)
     if target.exists() and not target.is_file():
@@ -22,5 +25,20 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         yield part
         os.replace(part, target)
+        with suppress(OSError):  # what is written is written
+            _remove_abandoned(target)
     finally:
         part.unlink(missing_ok=True)
+
+
+def flush(path: Path) -> None:
+    """Have what was written to a file on the disk. Raises OSError."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _remove_abandoned(target: Path) -> None:
+    beginning, oldest_s = f".{target.name}.", target.stat().st_mtime - ABANDONED_S
+    for path in target.parent.glob("*.part"):
+        if path.name.startswith(beginning) and path.lstat().st_mtime < oldest_s:
+            path.unlink(missing_ok=True)

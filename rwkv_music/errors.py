@@ -24,6 +24,10 @@ class CheckpointError(RwkvMusicError):
     """Weights that are damaged, foreign, or do not fit the tokenizer or the machine."""
 
 
+class TrainingError(RwkvMusicError):
+    """A run that cannot go on."""
+
+
 class PortError(RwkvMusicError):
     """A MIDI port or a network port that cannot be had."""
 

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from rwkv_music.atomic_file import replacing
+from rwkv_music.atomic_file import flush, replacing
 from rwkv_music.errors import CheckpointError
 from rwkv_music.model.config import ModelConfig
 from rwkv_music.tokenizer import load_vocabulary
@@ -63,6 +63,7 @@ def save_run(
     try:
         with replacing(path) as part:
             save_file(stored, part, metadata)
+            flush(part)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path}: cannot be written ({error}); is the disk full?") from error
 

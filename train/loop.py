@@ -3,7 +3,7 @@ many."""
 
 from __future__ import annotations
 
-import json
+import math
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +14,7 @@ from types import FrameType
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
-from rwkv_music.errors import CheckpointError, ConfigError
+from rwkv_music.errors import CheckpointError, ConfigError, TrainingError
 from rwkv_music.tokenizer import load_vocabulary
 
 from .checkpoint import Progress, load_run, save_run
@@ -27,6 +27,7 @@ from .optimiser import make_optimiser, rate_at, set_rate
 from .pieces import read_split
 from .ranks import Ranks
 from .reading import make_reader
+from .run_log import RunLog
 from .weights import new_model
 from .windows import validation_windows
 
@@ -47,6 +48,7 @@ class Trainer:
     def __init__(self, config: TrainConfig, ranks: Ranks | None = None) -> None:
         self.config, self.ranks = config, ranks or Ranks()
         self.folder = Path(config.run.folder)
+        self._log = RunLog(self.folder / "log.jsonl")
         self.progress = Progress(validation=[])
         if config.run.threads:
             torch.set_num_threads(config.run.threads)
@@ -97,7 +99,7 @@ class Trainer:
                 meter.add(*self.step())
                 last = progress.step == options.steps  # what came of the run is always told
                 if last or progress.step % options.log_every == 0:
-                    self._log(
+                    self._tell(
                         {
                             "step": progress.step,
                             **meter.read(),
@@ -146,14 +148,20 @@ class Trainer:
         self._states = after
         # Read once all parts are under way: a GPU need not wait for this process between them.
         (nats,) = self.ranks.summed(sum(part.item() for part in sums))
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optimiser.clip)
+        clip = self.config.optimiser.clip
+        norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip))
+        if not math.isfinite(norm):
+            raise TrainingError(
+                f"step {step}: the gradient is {norm} and would have spoilt all weights; the last"
+                " checkpoint is as it was: try a lower optimiser.rate, or run.precision=float32"
+            )
         set_rate(self.optimiser, rate_at(step, options.steps, self.config.optimiser))
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         self.progress.step += 1
         self.progress.tokens += read
         self.progress.targets += targets
-        return nats, targets, read, float(norm)
+        return nats, targets, read, norm
 
     def save(self) -> None:
         """Write the checkpoint. Called by all processes, written by the first."""
@@ -206,13 +214,12 @@ class Trainer:
             )
             if self.progress.validation is not None:
                 self.progress.validation.append((self.progress.step, loss))
-            self._log({"step": self.progress.step, "validation_loss": loss}, report)
+            self._tell({"step": self.progress.step, "validation_loss": loss}, report)
         self.ranks.wait()
 
-    def _log(self, figures: Figures, report: Report) -> None:
+    def _tell(self, figures: Figures, report: Report) -> None:
         if self.ranks.first:
-            with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(figures) + "\n")
+            self._log.add(figures)
             report(figures)
 
     def _resume(self) -> None:
@@ -226,6 +233,8 @@ class Trainer:
             )
         stored.restore(self.model, self.optimiser)
         self.progress = stored.progress
+        if self.ranks.first:
+            self._log.forget_after(self.progress.step)
         if stored.states and self.reader.carries:
             self._states = self._own_states(stored.states)
 

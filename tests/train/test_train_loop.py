@@ -1,6 +1,7 @@
 """A run learns, resumes to the bit, stops on a signal, and can be exported."""
 
 import itertools
+import json
 import os
 import signal
 
@@ -21,7 +22,7 @@ from rwkv_music_train.weights import export_weights, load_model  # noqa: E402
 from rwkv_music_train.windows import cut_window, validation_windows  # noqa: E402
 from training_samples import piece, prepared, tiny_config  # noqa: E402
 
-from rwkv_music.errors import CheckpointError  # noqa: E402
+from rwkv_music.errors import CheckpointError, TrainingError  # noqa: E402
 from rwkv_music.model.weights import load_weights  # noqa: E402
 from rwkv_music.tokenizer import load_vocabulary  # noqa: E402
 
@@ -203,3 +204,34 @@ def test_a_failed_save_leaves_the_last_checkpoint(data, tmp_path, monkeypatch):
         trainer.save()
     assert load_run(trainer.checkpoint).progress.step == 1
     assert [p.name for p in (tmp_path / "run").iterdir()] == ["checkpoint.safetensors"]
+
+
+def test_a_gradient_that_is_no_number_ends_the_run_and_spoils_nothing(data, tmp_path):
+    trainer = Trainer(tiny_config(data, tmp_path / "run"))
+    trainer.step()
+    trainer.save()
+    kept = {name: p.clone() for name, p in trainer.model.named_parameters()}
+    trainer.model.blocks[0].ln1.bias.register_hook(lambda gradient: gradient * float("nan"))
+    with pytest.raises(TrainingError, match=r"step 1: the gradient is nan .*lower optimiser\.rate"):
+        trainer.step()
+    assert all(torch.equal(p, kept[name]) for name, p in trainer.model.named_parameters())
+    assert load_run(trainer.checkpoint).progress.step == 1
+
+
+def test_a_run_that_crashed_tells_no_step_twice(data, tmp_path):
+    def figures():
+        return [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+
+    settings = ("run.steps=6", "run.log_every=1", "run.save_every=2", "run.validate_every=100")
+    crashing = Trainer(tiny_config(data, tmp_path, *settings))
+
+    def crash(told):
+        if told["step"] == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        crashing.run(crash)
+    with (tmp_path / "log.jsonl").open("a") as file:
+        file.write('{"step": 5, "lo')
+    assert Trainer(tiny_config(data, tmp_path, *settings)).run(lambda told: None)
+    assert [told["step"] for told in figures() if "loss" in told] == [1, 2, 3, 4, 5, 6]
