@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import logging
 import os
 import threading
@@ -61,7 +62,7 @@ class JackGraph:
             try:
                 port = client.get_port_by_name(full_name)
                 return tuple(other.name for other in client.get_all_connections(port))
-            except self._jack.JackError:
+            except (self._jack.JackError, UnicodeDecodeError):  # JACK takes any bytes for a name
                 return ()
 
     def connect(self, source: str, destination: str) -> None:
@@ -76,14 +77,14 @@ class JackGraph:
         gone = threading.Event()
         client.set_shutdown_callback(lambda status, reason: gone.set())
         try:
-            target = client.get_port_by_name(destination)
-            port = client.get_port_by_name(source)
-            if target not in client.get_all_connections(port):
-                client.connect(source, destination)
+            for name in (source, destination):
+                client.get_port_by_name(name)
+            client.connect(source, destination)
         except self._jack.JackError as error:
-            raise PortError(
-                f"jack: cannot connect {source!r} to {destination!r}: {error}"
-            ) from error
+            if abs(getattr(error, "code", 0)) != errno.EEXIST:
+                raise PortError(
+                    f"jack: cannot connect {source!r} to {destination!r}: {error}"
+                ) from error
         finally:
             if gone.is_set():
                 abandon(client)

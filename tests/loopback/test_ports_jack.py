@@ -157,6 +157,50 @@ def test_an_unknown_destination_names_what_there_is(system: MidiSystem, probe: P
         system.connect("nobody:out", probe.listener)
 
 
+OLD_SYNTH = r"""
+from ctypes import CDLL, c_char_p, c_void_p
+
+libjack = CDLL("libjack.so.0")
+libjack.jack_client_open.restype = libjack.jack_port_register.restype = c_void_p
+client = c_void_p(libjack.jack_client_open(b"Old Synth", 1, None))
+name = b"entr\xe9e"
+libjack.jack_port_register(client, c_char_p(name), c_char_p(b"8 bit raw midi"), 1, 0)
+libjack.jack_activate(client)
+print("ready", flush=True)
+print(libjack.jack_connect(client, input().encode(), b"Old Synth:" + name), flush=True)
+input()
+libjack.jack_client_close(client)
+"""
+
+
+def test_a_name_that_is_not_utf_8_does_no_harm(system: MidiSystem) -> None:
+    """JACK takes any bytes for a name."""
+    port = system.open_output("Out")
+    with subprocess.Popen(
+        [sys.executable, "-c", OLD_SYNTH],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+    ) as synth:
+        assert synth.stdin
+        assert synth.stdout
+        assert synth.stdout.readline() == "ready\n"
+        listed = [name for name in system.outputs() if name.startswith("Old Synth")]
+        print(port.full_name, file=synth.stdin)
+        assert synth.stdout.readline() == "0\n"
+        time.sleep(0.1)  # a connection is there from the next period on
+        connected = port.connections()
+        with pytest.raises(PortError, match="Old Synth"):
+            system.connect(port.full_name, listed[0])
+        print(file=synth.stdin)
+    port.close()
+    if isinstance(system, JackSystem):
+        assert connected == ("Old Synth:entr\ufffde",) == tuple(listed)
+    else:  # what python-rtmidi and JACK-Client make of it
+        assert (listed, connected) == (["Old Synth:entre"], ())
+
+
 @pytest.fixture
 def frames(jack_server: JackServer) -> Iterator[FrameProbe]:
     with FrameProbe(jack_server.env, "Frames") as probe:

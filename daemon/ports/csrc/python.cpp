@@ -32,6 +32,27 @@ Arrival told(const Message& message) {
   return {message.at_ns, py::bytes(reinterpret_cast<const char*>(message.bytes), message.size)};
 }
 
+// A name of JACK's may be any bytes: what is not UTF-8 in it becomes U+FFFD, and by that it can be
+// told but not connected.
+py::str text(const std::string& name) {
+  PyObject* decoded =
+      PyUnicode_DecodeUTF8(name.data(), static_cast<py::ssize_t>(name.size()), "replace");
+  if (decoded == nullptr) throw py::error_already_set();
+  return py::reinterpret_steal<py::str>(decoded);
+}
+
+template <typename Ask>
+std::vector<py::str> names(const Ask& ask) {
+  std::vector<std::string> raw;
+  {
+    const py::gil_scoped_release released;
+    raw = ask();
+  }
+  std::vector<py::str> all;
+  for (const std::string& name : raw) all.push_back(text(name));
+  return all;
+}
+
 // A port keeps its client.
 template <typename P>
 struct Opened {
@@ -77,13 +98,13 @@ PYBIND11_MODULE(_jack, module) {
   module.attr("NOW") = kNow;
   py::class_<Opened<Input>>(module, "Input")
       .def_property_readonly("full_name",
-                             [](const Opened<Input>& self) { return self.port->full_name(); })
+                             [](const Opened<Input>& self) { return text(self.port->full_name()); })
       .def_property_readonly("lost", [](const Opened<Input>& self) { return self.port->lost(); })
       .def("poll", &poll)
       .def("close", &Opened<Input>::close);
   py::class_<Opened<Output>>(module, "Output")
       .def_property_readonly("full_name",
-                             [](const Opened<Output>& self) { return self.port->full_name(); })
+                             [](const Opened<Output>& self) { return text(self.port->full_name()); })
       .def("send", &send, py::arg("message"), py::arg("at_ns") = py::none())
       .def("close", &Opened<Output>::close);
   py::class_<Client, std::shared_ptr<Client>>(module, "Client")
@@ -98,9 +119,15 @@ PYBIND11_MODULE(_jack, module) {
              const py::gil_scoped_release released;
              return Opened<Output>{self, self->open_output(name)};
            })
-      .def("sources", &Client::sources, Released())
-      .def("destinations", &Client::destinations, Released())
-      .def("peers", &Client::peers, py::arg("full_name"), Released())
+      .def("sources",
+           [](const Client& self) { return names([&] { return self.sources(); }); })
+      .def("destinations",
+           [](const Client& self) { return names([&] { return self.destinations(); }); })
+      .def("peers",
+           [](const Client& self, const std::string& full_name) {
+             return names([&] { return self.peers(full_name); });
+           },
+           py::arg("full_name"))
       .def("connect", &Client::connect, py::arg("source"), py::arg("destination"), Released())
       .def("close", &Client::close, Released())
       .def_property_readonly("alive", &Client::alive)
