@@ -82,6 +82,46 @@ def test_notes_leave_and_arrive_with_their_frames(pipewire: Mapping[str, str]) -
     assert error_ns % period_ns < period_ns / 4 or error_ns % period_ns > 3 * period_ns / 4
 
 
+RATES = """
+import sys, time
+from rwkv_music_daemon.ports.jack_system import JackSystem
+
+def comes_to(rate, ends_s):
+    frames = port.latency_ns * rate / 1e9  # of a period: whole at the true rate alone
+    while abs(frames - round(frames)) > 0.01 and time.monotonic() < ends_s:
+        time.sleep(0.01)
+        frames = port.latency_ns * rate / 1e9
+    return round(frames, 3)
+
+system = JackSystem()
+port = system.open_output("Out")
+for line in sys.stdin:
+    print(comes_to(int(line), time.monotonic() + 10), flush=True)
+port.close()
+system.close()
+"""
+
+
+def test_a_rate_that_changes_is_followed(pipewire: Mapping[str, str]) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", RATES],
+        env=pipewire,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+    ) as client:
+        assert client.stdin
+        assert client.stdout
+        for rate in (48_000, 44_100, 48_000):
+            settings = ["pw-metadata", "-n", "settings", "0", "clock.force-rate", str(rate)]
+            subprocess.run(settings, env=pipewire, stdout=subprocess.DEVNULL, check=True)
+            print(rate, file=client.stdin)
+            assert float(client.stdout.readline()).is_integer()
+        client.stdin.close()
+        assert client.wait(10) == 0
+
+
 def test_the_service_plays(pipewire: Mapping[str, str]) -> None:
     with Service(pipewire) as service, Events(service.osc_port) as events:
         assert "jack: RWKV Music In" in service.ready_line()

@@ -92,10 +92,15 @@ Client::Client(const std::string& name) : jack_(libjack()) {
   int status = 0;
   handle_ = jack_.client_open(name.c_str(), kNoStartServer, &status);
   if (handle_ == nullptr) throw std::runtime_error("no JACK server answers");
-  const Frames rate = jack_.get_sample_rate(handle_);
-  times_.emplace(rate);
+  hear_rate(jack_.get_sample_rate(handle_), this);
+  if (rate_ == 0) {
+    jack_.client_close(handle_);
+    throw std::runtime_error("the JACK server tells no sample rate");
+  }
+  times_.emplace(rate_);
   period_ns_ = std::llround(jack_.get_buffer_size(handle_) * times_->ns_a_frame());
   jack_.set_process_callback(handle_, &Client::process, this);
+  jack_.set_sample_rate_callback(handle_, &Client::hear_rate, this);
   jack_.on_shutdown(handle_, &Client::shut_down, this);
 }
 
@@ -104,6 +109,8 @@ Client::~Client() { close(); }
 int Client::process(Frames period, void* argument) {
   Client& client = *static_cast<Client*>(argument);
   const Libjack& jack = client.jack_;
+  const Frames rate = client.rate_;
+  if (rate != client.times_->rate()) client.times_.emplace(rate);
   const double ns_a_frame = client.times_->ns_a_frame();
   const Frames frame = jack.last_frame_time(client.handle_);
   const Frames since = jack.frames_since_cycle_start(client.handle_);
@@ -118,6 +125,11 @@ int Client::process(Frames period, void* argument) {
     if (buffer != nullptr) port->process(buffer, period, begin_ns, ns_a_frame);
   }
   ++client.periods_;
+  return 0;
+}
+
+int Client::hear_rate(Frames rate, void* client) {
+  if (rate != 0) static_cast<Client*>(client)->rate_ = rate;
   return 0;
 }
 

@@ -97,6 +97,7 @@ class Client {
 
  private:
   static int process(Frames period, void* client);
+  static int hear_rate(Frames rate, void* client);
   static void shut_down(void* client);
   void open_port(const std::shared_ptr<Port>& port, const std::string& name, unsigned long flag);
   // Until the server has been at all ports so many times, or stands still.
@@ -111,6 +112,8 @@ class Client {
   bool is_closed_ = false;
   std::array<std::atomic<Port*>, kMostPorts> slots_{};  // what the server's thread serves
   std::vector<std::shared_ptr<Port>> ports_;
+  // PipeWire knows its rate only when we are active, and may change it then.
+  std::atomic<Frames> rate_{0};
   std::optional<FrameTimes> times_;
   std::atomic<bool> gone_{false};
   std::atomic<std::uint64_t> periods_{0};

@@ -18,6 +18,7 @@ class FrameTimes {
 
   explicit FrameTimes(std::uint32_t rate) : rate_(rate) {}
 
+  std::uint32_t rate() const { return static_cast<std::uint32_t>(rate_); }
   double ns_a_frame() const { return 1e9 / rate_; }
 
   // When the period that begins with `frame` should have begun; it was seen to at `seen_ns`. The

@@ -36,6 +36,7 @@ Libjack load() {
   find(library, "jack_client_close", jack.client_close);
   find(library, "jack_activate", jack.activate);
   find(library, "jack_set_process_callback", jack.set_process_callback);
+  find(library, "jack_set_sample_rate_callback", jack.set_sample_rate_callback);
   find(library, "jack_on_shutdown", jack.on_shutdown);
   find(library, "jack_port_register", jack.port_register);
   find(library, "jack_port_unregister", jack.port_unregister);

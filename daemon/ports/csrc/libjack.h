@@ -28,6 +28,7 @@ struct Libjack {
   int (*client_close)(Handle*);
   int (*activate)(Handle*);
   int (*set_process_callback)(Handle*, int (*)(Frames, void*), void*);
+  int (*set_sample_rate_callback)(Handle*, int (*)(Frames, void*), void*);
   void (*on_shutdown)(Handle*, void (*)(void*), void*);
   PortHandle* (*port_register)(Handle*, const char* name, const char* type, unsigned long flags,
                                unsigned long buffer_size);
