@@ -117,12 +117,18 @@ class JackGraph:
 
 
 def close(client: Any) -> None:
-    """Close a client, or leave it when that does not end: libjack waits for ever now and then
-    where the server is just telling it of a port that has gone."""
-    closing = threading.Thread(target=client.close, name="jack close", daemon=True)
+    """Close a client, or leave it when that fails or does not end: libjack waits for ever now and
+    then where the server is just telling it of a port that has gone."""
+    closed = threading.Event()
+
+    def try_to() -> None:
+        if client.close() is not False:  # ours says so; JACK-Client's returns nothing
+            closed.set()
+
+    closing = threading.Thread(target=try_to, name="jack close", daemon=True)
     closing.start()
     closing.join(_CLOSE_S)
-    if closing.is_alive():
+    if not closed.is_set():
         log.debug("jack: %r does not close: left as it is", client)
         abandon(client)
 

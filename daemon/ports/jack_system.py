@@ -12,7 +12,7 @@ from . import jack_extension
 from .apis import CLIENT_NAME, REMEDIES
 from .base import Arrival
 from .complaints import Complaints
-from .jack_graph import abandon, close
+from .jack_graph import close
 
 if TYPE_CHECKING:
     from ._jack import Client, Input, Output
@@ -86,11 +86,9 @@ class JackSystem:
         if self._closed:
             return
         self._closed = True
-        if self._client.alive:
-            close(self._client)
-        else:
+        if not self._client.alive:
             log.warning("jack: the server has gone")
-            abandon(self._client)
+        close(self._client)
 
     @staticmethod
     def _connected(port: _Own, other: str) -> _Own:

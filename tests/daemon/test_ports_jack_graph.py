@@ -27,6 +27,19 @@ def test_a_client_is_closed() -> None:
     assert client.closed.is_set()
 
 
+class Refusing:
+    def close(self) -> bool:
+        return False
+
+
+def test_a_client_that_refuses_to_close_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[object] = []
+    monkeypatch.setattr(jack_graph, "abandon", left.append)
+    client = Refusing()
+    jack_graph.close(client)
+    assert left == [client]
+
+
 def test_a_client_that_does_not_close_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     left: list[object] = []
     monkeypatch.setattr(jack_graph, "_CLOSE_S", 0.01)

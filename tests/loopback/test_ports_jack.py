@@ -320,6 +320,8 @@ assert source.poll() == []
 print(target.connections(), system.inputs())
 source.close()
 target.close()
+if sys.argv[1] == "our client":
+    assert system._client.close() is False
 system.close()
 try:
     opened()

@@ -190,11 +190,11 @@ void Client::close_port(Port& port) {
   }
 }
 
-void Client::close() {
+bool Client::close() {
   const std::unique_lock<std::timed_mutex> lock(asking_, kStandsStill);
-  if (!lock || is_closed_ || gone_) return;
-  is_closed_ = true;
-  jack_.client_close(handle_);
+  if (!lock || gone_) return false;
+  if (!is_closed_.exchange(true)) jack_.client_close(handle_);
+  return true;
 }
 
 bool Client::rest(std::uint64_t periods) const {

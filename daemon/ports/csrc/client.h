@@ -81,8 +81,9 @@ class Client {
   std::shared_ptr<Output> open_output(const std::string& name);  // throws
   // After what was sent has left. May be called again.
   void close_port(Port& port);
-  // After every port.
-  void close();
+  // After every port. Whether it is closed: one that is not must live as long as this process, as
+  // libjack's threads may be in it. May be called again.
+  bool close();
 
   // Full names of all MIDI ports that can be listened to, or played to.
   std::vector<std::string> sources() const;
@@ -109,7 +110,7 @@ class Client {
   // libjack talks to the server over one socket, one question at a time.
   std::timed_mutex asking_;
   bool is_active_ = false;
-  bool is_closed_ = false;
+  std::atomic<bool> is_closed_{false};
   std::array<std::atomic<Port*>, kMostPorts> slots_{};  // what the server's thread serves
   std::vector<std::shared_ptr<Port>> ports_;
   // PipeWire knows its rate only when we are active, and may change it then.
