@@ -14,8 +14,10 @@ from rwkv_music.timebase import NS_PER_MS
 from .clock import Clock
 from .ports.base import OutputPort
 from .scheduler import Event, Scheduler, Sent
+from .silence import ends_sound
 
 _MARGIN_NS = 4 * NS_PER_MS  # that a busy machine may wake this thread late
+_AGAIN_NS = 10 * NS_PER_MS  # when what was refused is tried again
 
 
 class Output:
@@ -29,6 +31,7 @@ class Output:
         self._wake = threading.Event()
         self._scheduler = Scheduler()
         self._sent: deque[Sent] = deque()
+        self._owed: dict[bytes, None] = {}  # what ends a sound and was refused, in order
 
     def put(self, *events: Event) -> None:
         """Have events sent at their deadlines; those in the past, at once."""
@@ -50,26 +53,50 @@ class Output:
         """Send what is due; when to come again for the next event."""
         early_ns = self.latency_ns
         with self._lock:
+            self._settle()
             for messages, event, cut in self._scheduler.due(self._clock.now_ns() + early_ns):
                 leaves_ns = max(event.deadline_ns, self._clock.now_ns())
                 for message in messages:
-                    leaves_ns = self._port.send(message, event.deadline_ns) or self._clock.now_ns()
+                    leaves_ns = self._send(message, event.deadline_ns) or self._clock.now_ns()
                 self._sent.append(Sent(event, leaves_ns, cut))
             next_ns = self._scheduler.next_ns
-            return None if next_ns is None else next_ns - early_ns
+            moments = [] if next_ns is None else [next_ns - early_ns]
+            if self._owed:
+                moments.append(self._clock.now_ns() + _AGAIN_NS)
+            return min(moments, default=None)
 
     def stop(self, owners: set[int] | None = None) -> None:
         """Silence these owners' notes, or everything, now; drop what they had still to come."""
         with self._lock:
             self._scheduler.drop(owners)
             for message in self._scheduler.release(owners):
-                self._port.send(message)
+                self._send(message)
 
     def send_now(self, *messages: bytes) -> None:
         """Send messages that leave the ledger alone."""
         with self._lock:
             for message in messages:
-                self._port.send(message)
+                self._send(message)
+
+    def _send(self, message: bytes, at_ns: int | None = None) -> int | None:
+        """Under the lock. A MIDI system that stands still refuses, and plays what it took before
+        when it goes on: what was to end that is not forgotten."""
+        self._settle()
+        leaves_ns = self._port.send(message, at_ns)
+        if self._is_refused(leaves_ns) and ends_sound(message):
+            self._owed[message] = None
+            self._wake.set()
+        return leaves_ns
+
+    def _settle(self) -> None:
+        """Send what is owed, as far as it is taken."""
+        for message in tuple(self._owed):
+            if self._is_refused(self._port.send(message)):
+                return
+            del self._owed[message]
+
+    def _is_refused(self, leaves_ns: int | None) -> bool:
+        return leaves_ns is None and self._port.latency_ns > 0
 
     def take_sent(self) -> list[Sent]:
         """What has gone out since the last call."""

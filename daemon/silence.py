@@ -6,8 +6,19 @@ from collections.abc import Iterable
 
 CHANNELS = range(16)
 PITCHES = range(128)
-_NOTE_OFF, _CONTROL = 0x80, 0xB0
+_NOTE_OFF, _NOTE_ON, _CONTROL = 0x80, 0x90, 0xB0
 _SUSTAIN, _ALL_SOUND_OFF, _ALL_NOTES_OFF = 64, 120, 123
+
+
+def ends_sound(message: bytes) -> bool:
+    """Whether that is a note-off, or one of the controllers of the panic sequence."""
+    if len(message) != 3:
+        return False
+    kind, number, value = message[0] & 0xF0, message[1], message[2]
+    if kind == _CONTROL:
+        pedal_up = number == _SUSTAIN and value < 64
+        return pedal_up or number in (_ALL_NOTES_OFF, _ALL_SOUND_OFF)
+    return kind == _NOTE_OFF or (kind == _NOTE_ON and value == 0)
 
 
 def panic_messages(

@@ -41,9 +41,9 @@ class OutputPort(Protocol):
 
     def send(self, message: bytes, at_ns: int | None = None) -> int | None:
         """Hand one message over, to leave at a time where the system knows any, else now; when it
-        leaves, if that is known. Of one pitch, and of one channel otherwise, what is sent later
-        leaves later; but what ends a note now that has not begun takes it away. Never raises: what
-        the system refuses is logged."""
+        leaves, if that is known (where the system knows times, None is a refusal). Of one pitch,
+        and of one channel otherwise, what is sent later leaves later; but what ends a note now that
+        has not begun takes it away. Never raises: what the system refuses is logged."""
         ...
 
     def connections(self) -> tuple[str, ...]:

@@ -192,3 +192,55 @@ def test_stop_ends_what_is_on_its_way_now() -> None:
     output.stop()
     assert port.sent[-1] == (98 * MS, bytes((0x80, 60, 0)))  # without a time: as soon as can be
     assert output.sounding == 0
+
+
+class StandingPort(TimedPort):
+    """One whose system stands still: it takes no more than there is place for."""
+
+    places = 1000
+
+    def send(self, message: bytes, at_ns: int | None = None) -> int | None:
+        if len(self.sent) >= self.places:
+            return None
+        return super().send(message, at_ns)
+
+
+def standing() -> tuple[ManualClock, StandingPort, Output]:
+    clock = ManualClock()
+    port = StandingPort("Out", clock)
+    return clock, port, Output(port, clock)
+
+
+def test_what_ends_a_sound_and_is_refused_goes_out_first_when_there_is_place_again() -> None:
+    clock, port, output = standing()
+    output.put(Strike(0, 1, 0, 60, 80), Pass(0, b"\xb0\x40\x7f"), Strike(0, 2, 0, 64, 80))
+    output.pump()
+    port.places = len(port.sent)
+    output.put(Release(0, 1, 0, 60), Pass(0, b"\xb0\x40\x00"), Strike(0, 3, 0, 67, 80))
+    again_ns = output.pump()
+    assert again_ns is not None
+    assert again_ns > clock.now_ns()  # by itself, though nothing is due
+    clock.advance_to_ns(again_ns)
+    assert output.pump() is not None
+    port.places = 1000
+    output.put(Strike(0, 4, 0, 60, 90))
+    assert output.pump() is None
+    ended, pedal, struck = (message for _, message in port.sent[3:])
+    assert (ended, pedal) == (bytes((0x80, 60, 0)), b"\xb0\x40\x00")
+    assert struck == bytes((0x90, 60, 90))  # and 67 would come too late
+
+
+def test_a_stop_that_is_refused_wakes_the_thread_until_it_is_heard() -> None:
+    port = StandingPort("Out", SystemClock())
+    output = Output(port, SystemClock())
+    thread = OutputThread(output)
+    thread.start()
+    output.put(Strike(0, 1, 0, 60, 80))
+    until(lambda: port.sent)
+    port.places = 1
+    output.stop()
+    assert output.sounding == 0
+    port.places = 1000
+    until(lambda: len(port.sent) > 1)
+    thread.end()
+    assert [message for _, message in port.sent[1:]] == [bytes((0x80, 60, 0))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rwkv_music_daemon.silence import panic_messages
+from rwkv_music_daemon.silence import ends_sound, panic_messages
 
 
 def test_notes_then_pedal_then_all_notes_then_all_sound() -> None:
@@ -31,3 +31,11 @@ def test_unknown_means_that_what_ends_most_comes_first() -> None:
     messages = panic_messages(None)
     controllers = panic_messages(())
     assert messages[: len(controllers)] == messages[-len(controllers) :] == controllers
+
+
+def test_what_ends_a_sound_is_told_from_what_does_not() -> None:
+    assert all(map(ends_sound, panic_messages(None)))
+    assert ends_sound(b"\x93\x3c\x00")  # a note-on of no velocity is a note-off
+    assert ends_sound(b"\xb0\x40\x3f")
+    for other in (b"\x93\x3c\x01", b"\xb0\x40\x40", b"\xb0\x07\x00", b"\xe0\x00\x00", b"\xb0\x40"):
+        assert not ends_sound(other)
