@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-_MOST_KEPT = 64  # names of programs that come and go with a number in them are many
+MOST_KEPT = 64  # names of programs that come and go with a number in them are many
 
 
 class Patch:
@@ -29,7 +29,7 @@ class Patch:
         for other in others:
             self._kept.pop(other, None)
             self._kept[other] = None
-        for other in [*self._kept][:-_MOST_KEPT]:
+        for other in [*self._kept][:-MOST_KEPT]:
             del self._kept[other]
 
     def begin(self) -> None:

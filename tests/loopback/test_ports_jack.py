@@ -12,6 +12,7 @@ from real_programs import need_program
 from rwkv_music_daemon.clock import SystemClock
 from rwkv_music_daemon.ports.base import MidiSystem
 from rwkv_music_daemon.ports.jack_system import JackSystem
+from rwkv_music_daemon.ports.patch import MOST_KEPT
 from rwkv_music_daemon.ports.rtmidi import RtMidiSystem
 from rwkv_music_daemon.ports.systems import open_system
 
@@ -294,12 +295,28 @@ def test_ports_come_and_go_while_others_play(jack_server: JackServer, probe: Pro
     assert not [name for name in names if "In " in name]
 
 
+def test_all_listeners_that_are_remembered_can_be_silenced_at_once(
+    jack_server: JackServer, probe: Probe
+) -> None:
+    """A port for each, as a rescue opens them."""
+    system = JackSystem()
+    ports = [system.open_output_to(probe.listener) for _ in range(MOST_KEPT)]
+    for channel, port in enumerate(ports):
+        port.send(bytes((0x80, channel, 0)))
+    for port in ports:
+        port.close()
+    time.sleep(0.1)
+    system.close()
+    assert {message[1] for _, message in probe.heard()} == set(range(MOST_KEPT))
+
+
 LOSS = """
 import time
 from rwkv_music.errors import PortError
 from rwkv_music_daemon.clock import SystemClock
 import sys
 from rwkv_music_daemon.ports.jack_system import JackSystem
+from rwkv_music_daemon.ports.patch import MOST_KEPT
 from rwkv_music_daemon.ports.rtmidi import RtMidiSystem
 
 def opened():

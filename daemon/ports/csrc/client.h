@@ -70,7 +70,8 @@ class Output : public Port {
 // are its ports: libjack does not survive that. Nor is one whose server stands still.
 class Client {
  public:
-  static constexpr std::size_t kMostPorts = 16;
+  // patch.py remembers as many listeners, and a rescue plays to each.
+  static constexpr std::size_t kMostPorts = 64;
 
   explicit Client(const std::string& name);  // throws
   ~Client();
