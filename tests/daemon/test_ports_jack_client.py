@@ -153,6 +153,16 @@ def test_the_servers_count_comes_round_to_zero() -> None:
         assert abs(t_ns - zero_ns - k * PERIOD_NS) < 100
 
 
+def test_a_count_that_jumps_back_is_believed_at_once() -> None:
+    for jump in (2 * PERIOD, 10 * PERIOD + 7, 10**6):
+        times = FrameTimes(RATE)
+        for k in range(50):
+            times.begin_ns(10**7 + k * PERIOD, PERIOD, k * PERIOD_NS)
+        for k in range(50, 100):
+            t_ns = times.begin_ns(10**7 + k * PERIOD - jump, PERIOD, k * PERIOD_NS)
+            assert abs(t_ns - k * PERIOD_NS) < 100
+
+
 def test_days_cost_no_precision() -> None:
     times = FrameTimes(44_100)
     week, step = 7 * 86_400, 20_000  # seconds

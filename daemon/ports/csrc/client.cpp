@@ -113,7 +113,9 @@ int Client::process(Frames period, void* argument) {
   if (rate != client.times_->rate()) client.times_.emplace(rate);
   const double ns_a_frame = client.times_->ns_a_frame();
   const Frames frame = jack.last_frame_time(client.handle_);
-  const Frames since = jack.frames_since_cycle_start(client.handle_);
+  // PipeWire's count wraps where its clock says that the period begins in a moment.
+  Frames since = jack.frames_since_cycle_start(client.handle_);
+  if (since > rate) since = 0;
   const std::int64_t began_ns = now_ns() - std::llround(since * ns_a_frame);
   const std::int64_t begin_ns = client.times_->begin_ns(frame, period, began_ns);
   client.begin_ns_ = begin_ns;
@@ -159,13 +161,14 @@ void Client::open_port(const std::shared_ptr<Port>& port, const std::string& nam
   port->handle_ = jack_.port_register(handle_, name.c_str(), kMidiType, flag, 0);
   if (port->handle_ == nullptr) throw std::runtime_error("JACK refuses a port of that name");
   port->full_name_ = jack_.port_name(port->handle_);
-  ports_.push_back(port);
   *free_slot = port.get();
   if (!is_active_ && jack_.activate(handle_) != 0) {
     *free_slot = nullptr;
+    jack_.port_unregister(handle_, port->handle_);
     throw std::runtime_error("JACK does not activate us");
   }
   is_active_ = true;
+  ports_.push_back(port);
 }
 
 void Client::close_port(Port& port) {

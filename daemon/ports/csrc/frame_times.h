@@ -22,9 +22,11 @@ class FrameTimes {
   double ns_a_frame() const { return 1e9 / rate_; }
 
   // When the period that begins with `frame` should have begun; it was seen to at `seen_ns`. The
-  // server's count of frames comes round to zero once a day.
+  // server's count of frames comes round to zero once a day. One that jumps back, as JACK2's may
+  // when it mends its clock, counts as a day more: then that period is the promptest by far, and
+  // all is right at once.
   std::int64_t begin_ns(std::uint32_t frame, std::uint32_t period, std::int64_t seen_ns) {
-    frames_ += count_ == 0 ? frame : static_cast<std::int32_t>(frame - last_frame_);
+    frames_ += count_ == 0 ? frame : frame - last_frame_;
     last_frame_ = frame;
     const std::int64_t zero_ns = seen_ns - in_ns(frames_);
     if (count_ > 0 && zero_ns > least() + in_ns(period)) count_ = 0;

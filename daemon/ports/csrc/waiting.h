@@ -15,9 +15,7 @@ class Waiting {
   static constexpr std::size_t kPlaces = 512;
 
   bool is_full() const { return count_ == kPlaces; }
-  bool is_empty() const { return count_ == 0; }
   std::size_t count() const { return count_; }
-  const Message& first() const { return messages_[0]; }
   const Message& operator[](std::size_t place) const { return messages_[place]; }
 
   // There must be a place.
