@@ -227,7 +227,7 @@ std::vector<std::string> Client::peers(const std::string& full_name) const {
 }
 
 void Client::connect(const std::string& source, const std::string& destination) {
-  const std::lock_guard<std::timed_mutex> lock(asking_);
+  std::unique_lock<std::timed_mutex> lock(asking_);
   if (gone_ || is_closed_) throw std::runtime_error("the JACK server has gone");
   for (const std::string& name : {source, destination}) {
     if (jack_.port_by_name(handle_, name.c_str()) == nullptr) {
@@ -236,6 +236,9 @@ void Client::connect(const std::string& source, const std::string& destination) 
   }
   const int refused = jack_.connect(handle_, source.c_str(), destination.c_str());
   if (refused != 0 && std::abs(refused) != EEXIST) throw std::runtime_error("JACK refuses");
+  if (refused != 0 || !is_active_) return;
+  lock.unlock();
+  rest(2);  // until then what is sent may be lost
 }
 
 std::int64_t Client::next_ns() const {

@@ -90,7 +90,8 @@ class Client {
   std::vector<std::string> sources() const;
   std::vector<std::string> destinations() const;
   std::vector<std::string> peers(const std::string& full_name) const;
-  void connect(const std::string& source, const std::string& destination);  // throws
+  // Throws. What is sent from then on is heard, unless the server stands still.
+  void connect(const std::string& source, const std::string& destination);
 
   bool alive() const { return !gone_; }
   std::int64_t period_ns() const { return period_ns_; }
