@@ -32,6 +32,8 @@ class ModelConfig:
         for name, size in sizes.items():
             if not isinstance(size, int) or isinstance(size, bool) or not 0 < size <= 1 << 20:
                 raise CheckpointError(f"model config: {name}: got {size!r}, expected 1 to 2^20")
+        if not isinstance(self.enn, bool):
+            raise CheckpointError(f"model config: enn: got {self.enn!r}, expected true or false")
         if self.width % HEAD_SIZE:
             raise CheckpointError(
                 f"model config: width: got {self.width}, expected a multiple of {HEAD_SIZE}"

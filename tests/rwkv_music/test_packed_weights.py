@@ -2,7 +2,7 @@
 
 import json
 import struct
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -134,6 +134,7 @@ def test_any_truncation_is_refused(file):
         ({"bits": None}, "says nothing of bits"),
         ({"fingerprint": None, "config": None}, "says nothing of config, fingerprint"),
         ({"config": "{"}, "config is no JSON"),
+        ({"config": json.dumps(asdict(SMALL) | {"enn": "x"})}, "enn: got 'x', expected true"),
         ({"facts": "3"}, "facts is no JSON object"),
     ],
 )
