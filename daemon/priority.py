@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 _HIGH_PRIORITY_CLASS = 0x80  # of Windows
 # Below JACK (its server has 10, its clients 5), above everything ordinary: a larger share would not
@@ -34,16 +34,23 @@ def raise_priority(level: int = SENDING) -> str:
 
 @contextmanager
 def at_leisure() -> Iterator[None]:
-    """What nobody waits for, done by a thread of real-time priority as an ordinary one."""
-    if sys.platform != "linux" or os.sched_getscheduler(0) != os.SCHED_FIFO:
+    """What nobody waits for, done as ordinary ones by this process's threads of real-time priority:
+    the caller, and the model's threads that help it."""
+    if sys.platform != "linux":
         yield
         return
-    level = os.sched_getparam(0)
-    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    levels: dict[int, os.sched_param] = {}
+    for thread in map(int, os.listdir("/proc/self/task")):
+        with suppress(ProcessLookupError):  # it ends just now
+            if os.sched_getscheduler(thread) == os.SCHED_FIFO:
+                levels[thread] = os.sched_getparam(thread)
+                os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
     try:
         yield
     finally:
-        os.sched_setscheduler(0, os.SCHED_FIFO, level)
+        for thread, level in levels.items():
+            with suppress(ProcessLookupError):
+                os.sched_setscheduler(thread, os.SCHED_FIFO, level)
 
 
 def _sharpen_windows() -> str:

@@ -41,6 +41,36 @@ def test_leisure_is_ordinary_and_ends_as_it_began() -> None:
 
 
 @needs_linux
+def test_those_who_help_are_at_leisure_too() -> None:
+    """An engine's threads, which would go before whatever their caller gives way to."""
+    seen: list[int] = []
+    ready, end = threading.Event(), threading.Event()
+
+    def help_() -> None:
+        try:
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(MAKING))
+            seen.append(os.sched_getscheduler(0))
+        except PermissionError:
+            pass
+        ready.set()
+        end.wait(10)
+
+    helper = threading.Thread(target=help_)
+    helper.start()
+    ready.wait(10)
+    assert helper.native_id is not None
+    if seen:
+        with at_leisure():
+            seen.append(os.sched_getscheduler(helper.native_id))
+        seen.append(os.sched_getscheduler(helper.native_id))
+    end.set()
+    helper.join()
+    if not seen:
+        pytest.skip("this user may not run threads at real-time priority")
+    assert seen == [os.SCHED_FIFO, os.SCHED_OTHER, os.SCHED_FIFO]
+
+
+@needs_linux
 def test_an_ordinary_thread_stays_one() -> None:
     before = os.sched_getscheduler(0)
     with at_leisure():
