@@ -17,6 +17,7 @@ from .music import HIGHEST_PITCH, LOWEST_PITCH
 from .tokenizer.grammar import Ranges
 
 _NOTHING = -1e4  # as a logarithm: of a group that has no ids left
+_MOST = -_NOTHING  # that a logit may be; one that is no number is nothing
 _LEAST = 1e-300  # of what is left for later: its logarithm is taken
 
 
@@ -90,14 +91,14 @@ def draw_numpy(
     ids = np.concatenate([now, later, [ranges.end] if ranges.may_end else []]).astype(np.intp)
     if not len(ids):
         return -1
-    scores = logits[ids].astype(np.float64)
+    scores = _scores(logits[ids])
     if odds.recent is not None and len(now):
         chord = scores[: len(now)]
         before = _log_sum(chord)
         chord -= odds.log_penalty * odds.recent[now - odds.first]
         chord += before - _log_sum(chord)
     if odds.density != 1:
-        _thin(scores, len(now), len(later), float(logits[ranges.end]), odds.density)
+        _thin(scores, len(now), len(later), float(_scores(logits[ranges.end])), odds.density)
     order = np.lexsort((ids, -scores))  # of equal scores, the lower id first
     ids, scores = ids[order], scores[order]
     if sampling.temperature <= 0:
@@ -112,6 +113,11 @@ def draw_numpy(
     return int(
         ids[min(int(np.searchsorted(cumulative[:keep], u * cumulative[keep - 1])), keep - 1)]
     )
+
+
+def _scores(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    wide = logits.astype(np.float64)
+    return np.where(wide > _NOTHING, np.minimum(wide, _MOST), _NOTHING)
 
 
 def _thin(scores: NDArray[np.float64], now: int, later: int, end: float, density: float) -> None:

@@ -65,9 +65,14 @@ class PackedWeights:
 
     def unpacked(self) -> Weights:
         """The same numbers as float32, for the other engines. Raises CheckpointError."""
-        tensors = {
-            name: self._tensor(name, shape) for name, shape in tensor_shapes(self.config).items()
-        }
+        tensors = {}
+        for name, shape in tensor_shapes(self.config).items():
+            with np.errstate(invalid="ignore", over="ignore"):
+                tensors[name] = self._tensor(name, shape)
+            if not np.isfinite(tensors[name]).all():
+                raise CheckpointError(
+                    f"{self.source}: {name}: holds values that are no finite numbers; {_REMEDY}"
+                )
         return Weights(self.config, tensors, self.vocabulary_hash, self.facts, self.source)
 
     def _tensor(self, name: str, shape: tuple[int, ...]) -> FloatArray:

@@ -171,10 +171,27 @@ def test_missing_and_misshapen_blocks_are_named(run, name, block):
     assert name.removesuffix(SCALES) in str(caught.value)
 
 
-def test_values_that_are_no_numbers_are_refused():
-    block = np.full(192, np.nan, np.float32).view(np.uint8)
-    with pytest.raises(CheckpointError, match=r"blocks\.0\.att\.w0: .*no finite numbers"):
-        NativeEngine(damaged(**{"blocks.0.att.w0": block}))
+@pytest.mark.parametrize("run", [NativeEngine, lambda packed: packed.unpacked()])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    ("bits", "name", "at"),
+    [
+        (8, "blocks.0.att.w0", np.float32),
+        (8, "blocks.1.att.key.weight" + SCALES, np.float32),
+        (4, "blocks.1.att.key.weight" + SCALES, np.uint16),
+        (16, "blocks.1.att.key.weight", np.uint16),
+        (32, "blocks.1.att.key.weight", np.float32),
+    ],
+)
+def test_values_that_are_no_numbers_are_refused(run, value, bits, name, at):
+    packed = pack(WEIGHTS, bits)
+    block = packed.blocks[name].copy()
+    as_float = np.array([value], np.float32)
+    block.view(at)[5] = as_float[0] if at is np.float32 else as_float.view(np.uint32)[0] >> 16
+    bad = replace(packed, blocks={**packed.blocks, name: block}, source="x")
+    named = name.removesuffix(SCALES).replace(".", r"\.")
+    with pytest.raises(CheckpointError, match=rf"x: {named}.*: holds .*no finite numbers"):
+        run(bad)
 
 
 def test_a_file_for_other_tokens_is_refused_before_anything_runs(file):

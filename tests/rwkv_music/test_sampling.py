@@ -56,6 +56,21 @@ def test_of_equal_ids_the_lower_comes_first(one):
     assert one(logits, ranges, UNCHANGED, Sampling(top_k=2, temperature=1), 0.9) == 3
 
 
+def test_what_is_no_number_is_never_likely(one):
+    logits = LOGITS.copy()
+    logits[[0, 3]] = np.nan
+    got = shares(one, FREE, logits=logits)
+    np.testing.assert_allclose(got, [0, 0.25 / 0.4, 0.15 / 0.4, 0, 0], atol=1e-3)
+    assert one(logits, ALL, UNCHANGED, Sampling(temperature=0), 0.5) == 1
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("odds", [UNCHANGED, Odds(density=0.5), Odds(None, np.ones(5), 0, 0.5)])
+def test_where_no_numbers_are_left_something_that_may_come_is_drawn(one, bad, odds):
+    logits = np.full(5, bad, np.float32)
+    assert one(logits, Ranges(1, 3, 3, 4, 4, True), odds, FREE, 0.5) in range(1, 5)
+
+
 def test_no_id_is_minus_one(one):
     none = np.zeros(5, np.bool_)
     assert one(LOGITS, Ranges(2, 2, 3, 3, 4, False), UNCHANGED, FREE, 0.5) == -1
@@ -118,6 +133,13 @@ def draws(draw_from):
     u = draw_from(st.sampled_from([0.0, 0.999999, float(rng.random())]))
     ranges = Ranges(*edges, 0, draw_from(st.booleans()))
     return logits.astype(np.float32), ranges, odds, sampling, u
+
+
+@NEEDS_NATIVE
+@given(draws(), st.lists(st.integers(0, 59)))
+def test_both_forms_draw_the_same_where_not_all_are_numbers(case, bad):
+    case[0][bad] = np.nan
+    assert draw(*case) == draw_numpy(*case)
 
 
 @NEEDS_NATIVE

@@ -1,6 +1,6 @@
 #include "load.h"
 
-#include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <stdexcept>
 
@@ -100,6 +100,19 @@ class Loader {
   std::string block_;
 };
 
+// Expects floats, or halves of them (bfloat16), that are finite: not all bits of an exponent.
+template <class Word>
+void expect_finite(const std::string& name, const std::byte* data, std::size_t bytes) {
+  constexpr Word kExponent = static_cast<Word>(sizeof(Word) == 4 ? 0x7F800000 : 0x7F80);
+  Word bad = 0;
+  for (std::size_t i = 0; i < bytes; i += sizeof(Word)) {
+    Word word;
+    std::memcpy(&word, data + i, sizeof(Word));
+    bad |= static_cast<Word>((word & kExponent) == kExponent);
+  }
+  if (bad != 0) throw std::invalid_argument(name + ": holds values that are no finite numbers");
+}
+
 std::size_t matrix_bytes(const Matrix& m) {
   return m.data == nullptr ? 0 : m.bytes() + m.scale_bytes();
 }
@@ -127,17 +140,20 @@ Matrix Packing::matrix(const std::string& name, const Matrix& layout, int output
 
 const float* Packed::vector(const std::string& name, std::size_t values) {
   const std::byte* bytes = blocks_(name, values * sizeof(float));
-  const auto* floats = reinterpret_cast<const float*>(bytes);
-  for (std::size_t i = 0; i < values; ++i)
-    if (!std::isfinite(floats[i]))
-      throw std::invalid_argument(name + ": holds values that are no finite numbers");
-  return floats;
+  expect_finite<std::uint32_t>(name, bytes, values * sizeof(float));
+  return reinterpret_cast<const float*>(bytes);
 }
 
 Matrix Packed::matrix(const std::string& name, const Matrix& layout, int, int, bool) {
   Matrix m = layout;
   m.data = blocks_(name, m.bytes());
   if (m.scale_bytes() > 0) m.scales = blocks_(name + ".scales", m.scale_bytes());
+  switch (m.format) {
+    case Format::float32: expect_finite<std::uint32_t>(name, m.data, m.bytes()); break;
+    case Format::bfloat16: expect_finite<std::uint16_t>(name, m.data, m.bytes()); break;
+    case Format::int8: expect_finite<std::uint32_t>(name, m.scales, m.scale_bytes()); break;
+    case Format::int4: expect_finite<std::uint16_t>(name, m.scales, m.scale_bytes()); break;
+  }
   return m;
 }
 

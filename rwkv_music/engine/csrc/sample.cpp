@@ -9,12 +9,17 @@ namespace rwkv {
 namespace {
 
 constexpr double kNothing = -1e4;  // as a logarithm: of a group that has no ids left
+constexpr double kMost = -kNothing;  // that a logit may be; one that is no number is nothing
 constexpr double kLeast = 1e-300;  // of what is left for later: its logarithm is taken
 
 struct Scored {
   double score;
   int id;
 };
+
+double score_of(float logit) {
+  return logit > kNothing ? std::min(static_cast<double>(logit), kMost) : kNothing;
+}
 
 // log of the sum of exp, added up in order.
 double log_sum(const std::vector<Scored>& ids, std::size_t count) {
@@ -73,14 +78,15 @@ int draw(const float* logits, const Ranges& ranges, const Odds& odds, const Samp
   ids.reserve(static_cast<std::size_t>(std::max(now_stop - now_start, 0)) +
               static_cast<std::size_t>(std::max(later_stop - later_start, 0)) + 1);
   for (int id = now_start; id < now_stop; ++id)
-    if (odds.kept == nullptr || odds.kept[id - odds.first]) ids.push_back({logits[id], id});
+    if (odds.kept == nullptr || odds.kept[id - odds.first]) ids.push_back({score_of(logits[id]), id});
   const std::size_t now = ids.size();
-  for (int id = later_start; id < later_stop; ++id) ids.push_back({logits[id], id});
+  for (int id = later_start; id < later_stop; ++id)
+    ids.push_back({score_of(logits[id]), id});
   const std::size_t later = ids.size() - now;
-  if (may_end) ids.push_back({logits[end], end});
+  if (may_end) ids.push_back({score_of(logits[end]), end});
   if (ids.empty()) return -1;
   if (odds.recent != nullptr && now > 0) penalise(ids, now, odds);
-  if (odds.density != 1) thin(ids, now, later, logits[end], odds.density);
+  if (odds.density != 1) thin(ids, now, later, score_of(logits[end]), odds.density);
   if (sampling.temperature <= 0 || ids.size() == 1)
     return std::min_element(ids.begin(), ids.end(), likelier)->id;
 
