@@ -54,8 +54,8 @@ class NativeEngine:
     already are used where they lie. A state has one caller at a time, the engine may have several.
 
     bits: 32 (float32), 16 (bfloat16), 8 or 4 for a weight; None: 8, or what packed weights have.
-    Integer weights meet activations of 8 bits. threads: that share one pass; more than one serves
-    one caller at a time.
+    Integer weights meet activations of 8 bits. threads: that share one pass, fewer where the system
+    gives no more; more than one serves one caller at a time.
     """
 
     name = "native"
@@ -84,7 +84,6 @@ class NativeEngine:
             raise ConfigError(
                 f"{INSTRUCTION_SET_VARIABLE}: got {chosen!r}, this processor runs {known}"
             )
-        self.threads = threads
         self._weights = packed  # whose memory the model reads
         settings = (_shape(self.config), self.bits, threads, chosen)
         try:
@@ -106,6 +105,10 @@ class NativeEngine:
     @property
     def instruction_set(self) -> str:
         return self._model.instruction_set
+
+    @property
+    def threads(self) -> int:
+        return self._model.threads
 
     @property
     def bytes_per_token(self) -> int:

@@ -1,5 +1,7 @@
 """What the native engine promises beyond the contract: the same bits, whatever the way."""
 
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 from itertools import pairwise
@@ -253,6 +255,35 @@ def test_settings_that_cannot_be_had(monkeypatch):
     monkeypatch.setenv(INSTRUCTION_SET_VARIABLE, "mmx")
     with pytest.raises(ConfigError, match=r"got 'mmx', this processor runs .*scalar"):
         NativeEngine(weights)
+
+
+FEW = """
+import os, resource
+import numpy as np
+from rwkv_music.engine.native import NativeEngine
+from rwkv_music.model.config import ModelConfig
+from rwkv_music.model.random_weights import random_weights
+
+weights = random_weights(ModelConfig(2, 128, 37, 8, 24, 40, 16))
+alone = NativeEngine(weights)
+pages = int(open("/proc/self/statm").read().split()[0])
+limit = pages * os.sysconf("SC_PAGE_SIZE") + (300 << 20)
+before = resource.getrlimit(resource.RLIMIT_AS)
+resource.setrlimit(resource.RLIMIT_AS, (limit, before[1]))  # their stacks do not fit
+engine = NativeEngine(weights, threads=200)
+resource.setrlimit(resource.RLIMIT_AS, before)
+print(engine.threads)
+tokens = [1, 5, 36, 7] * 5
+ours, theirs = engine.new_state(), alone.new_state()
+assert np.array_equal(engine.prefill(ours, tokens), alone.prefill(theirs, tokens))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are limited as Linux does it")
+def test_where_the_system_gives_fewer_threads_those_do_it_all():
+    done = subprocess.run([sys.executable, "-c", FEW], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert 1 <= int(done.stdout) < 200
 
 
 def test_what_does_not_fit_into_the_memory_is_refused():

@@ -24,6 +24,7 @@ class Model {
   const Weights& weights() const { return weights_; }
   const InstructionSet& isa() const { return isa_; }
   std::size_t bytes_per_token() const { return bytes_per_token_; }
+  int threads() const { return pool_.threads(); }
 
   // One state hears `count` tokens; logits [V] after the last. From any thread, as is step_batch.
   void prefill(float* state, const int* tokens, int count, float* logits);

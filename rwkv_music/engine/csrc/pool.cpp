@@ -1,6 +1,7 @@
 #include "pool.h"
 
 #include <chrono>
+#include <system_error>
 
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
@@ -32,7 +33,12 @@ void spin(int& spins) {
 }  // namespace
 
 Pool::Pool(int threads) {
-  for (int part = 1; part < threads; ++part) workers_.emplace_back(&Pool::work, this);
+  workers_.reserve(threads);
+  try {
+    for (int part = 1; part < threads; ++part) workers_.emplace_back(&Pool::work, this);
+  } catch (const std::system_error&) {
+    // The system gives no more: those that are there do it all.
+  }
 }
 
 Pool::~Pool() {

@@ -15,7 +15,7 @@ namespace rwkv {
 // lets them wait for long; then they sleep.
 class Pool {
  public:
-  explicit Pool(int threads);
+  explicit Pool(int threads);  // fewer where the system gives no more
   ~Pool();
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;

@@ -207,6 +207,7 @@ PYBIND11_MODULE(_native, module) {
                   py::arg("instruction_set"), py::arg("block"))
       .def_property_readonly("instruction_set", [](const Model& m) { return m.isa().name; })
       .def_property_readonly("bytes_per_token", &Model::bytes_per_token)
+      .def_property_readonly("threads", &Model::threads)
       .def("prefill", &prefill, py::arg("state").noconvert(), py::arg("tokens"))
       .def("step", &step, py::arg("state").noconvert(), py::arg("token"))
       .def("step_batch", &step_batch, py::arg("states").noconvert(), py::arg("tokens"));
