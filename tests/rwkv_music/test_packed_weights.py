@@ -2,6 +2,8 @@
 
 import json
 import struct
+import subprocess
+import sys
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -192,6 +194,41 @@ def test_values_that_are_no_numbers_are_refused(run, value, bits, name, at):
     named = name.removesuffix(SCALES).replace(".", r"\.")
     with pytest.raises(CheckpointError, match=rf"x: {named}.*: holds .*no finite numbers"):
         run(bad)
+
+
+def test_blocks_that_begin_within_a_number_are_refused():
+    """No processor has to read such; a file of ours has none."""
+    for name in ("blocks.0.att.w0", "blocks.1.att.key.weight"):
+        whole = pack(WEIGHTS, 8).blocks[name]
+        shifted = np.empty(whole.size + 1, np.uint8)[1:]
+        shifted[:] = whole
+        packed = pack(WEIGHTS, 8)
+        with pytest.raises(CheckpointError, match=rf"{name}: begins within a number"):
+            NativeEngine(replace(packed, blocks={**packed.blocks, name: shifted}))
+
+
+PEAK = """
+from pathlib import Path
+from rwkv_music.engine.native import pack
+from rwkv_music.model.config import ModelConfig
+from rwkv_music.model.random_weights import random_weights
+
+def bytes_of(what):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(what))
+
+weights = random_weights(ModelConfig(6, 512, 432, 32, 32, 32, 64))
+before = bytes_of("VmRSS:")
+packed = pack(weights, 32)
+grown = bytes_of("VmHWM:") - before  # the most that there ever was
+print(grown / sum(block.size for block in packed.blocks.values()))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the memory that is used")
+def test_packing_holds_what_it_makes_once():
+    done = subprocess.run([sys.executable, "-c", PEAK], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 1.5
 
 
 def test_a_file_for_other_tokens_is_refused_before_anything_runs(file):

@@ -17,7 +17,7 @@ struct Shape {
 };
 
 // Where weights come from. They are asked for in the order in which a pass reads them, each once;
-// what is returned lives as long as the model. `bytes` counts what an array must hold.
+// what is returned lives as long as the model. `values` counts what an array must hold.
 class Tensors {
  public:
   virtual ~Tensors() = default;
@@ -43,8 +43,9 @@ class Packing : public Tensors {
   Official official_;
 };
 
-// A block of a packed file: what `Packing` made under that name once, of so many bytes; the scales
-// of a matrix are a block of their own, NAME.scales. Throws for what is not there.
+// A block of a packed file: what `Packing` made under that name once, of so many bytes, beginning
+// where a float may; the scales of a matrix are a block of their own, NAME.scales. Throws for what is
+// not there.
 using Blocks = std::function<const std::byte*(const std::string& name, std::size_t bytes)>;
 
 // Leaves packed tensors where they are.

@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <cstdint>
 #include <optional>
 
 #include "cpu.h"
@@ -106,6 +107,8 @@ std::unique_ptr<Model> model_of_packed(const Shape& shape, int bits, int threads
     if (static_cast<std::size_t>(found.size()) != bytes)
       throw std::invalid_argument(name + ": expected " + std::to_string(bytes) + " bytes, got " +
                                   std::to_string(found.size()));
+    if (reinterpret_cast<std::uintptr_t>(found.data()) % alignof(float) != 0)
+      throw std::invalid_argument(name + ": begins within a number");
     return reinterpret_cast<const std::byte*>(found.data());
   };
   return std::make_unique<Model>(
@@ -116,20 +119,23 @@ std::unique_ptr<Model> model_of_packed(const Shape& shape, int bits, int threads
       threads, isa);
 }
 
-// Packs, and tells of each block that this makes, in order.
-class Telling : public Packing {
+// Packs, and tells of each block that this makes, in order. What was told is forgotten: these are
+// weights that nobody reads.
+class Telling : public Tensors {
  public:
-  Telling(Arena& arena, Official official, const py::function& tell)
-      : Packing(arena, std::move(official)), tell_(tell) {}
+  Telling(Official official, const py::function& tell)
+      : official_(std::move(official)), tell_(tell) {}
 
   const float* vector(const std::string& name, std::size_t values) override {
-    const float* data = Packing::vector(name, values);
+    Arena arena(1);
+    const float* data = Packing(arena, official_).vector(name, values);
     tell_(name, Bytes(values * sizeof(float), reinterpret_cast<const std::uint8_t*>(data)));
     return data;
   }
   Matrix matrix(const std::string& name, const Matrix& layout, int outputs, int inputs,
                 bool flipped) override {
-    const Matrix m = Packing::matrix(name, layout, outputs, inputs, flipped);
+    Arena arena(1);
+    const Matrix m = Packing(arena, official_).matrix(name, layout, outputs, inputs, flipped);
     tell_(name, Bytes(m.bytes(), reinterpret_cast<const std::uint8_t*>(m.data)));
     if (m.scales != nullptr)
       tell_(name + ".scales",
@@ -138,13 +144,13 @@ class Telling : public Packing {
   }
 
  private:
+  Official official_;
   const py::function& tell_;
 };
 
 void pack_all(const Shape& shape, int bits, const py::function& tensor, const py::function& tell) {
   Floats kept;
-  Arena arena(std::size_t{1} << 20);
-  Telling telling(arena, official_of(tensor, kept), tell);
+  Telling telling(official_of(tensor, kept), tell);
   load(shape, bits, telling);
 }
 
