@@ -45,12 +45,13 @@ class _Part:
 @dataclass(slots=True)
 class _Released:
     """A note that the output has: it sounds, or will at once. It ends on the channel on which it
-    began."""
+    began; one that is lent, with the player's key (see `Voices.end`)."""
 
     home: Completion
     note: PlannedNote
     channel: int
     sounds: bool = False
+    lent: bool = False
 
 
 class Voices:
@@ -71,7 +72,6 @@ class Voices:
         self._parts: dict[int, _Part] = {}  # by request
         self._owner = 0
         self._owners: dict[int, _Released] = {}
-        self._lent: dict[int, tuple[int, int]] = {}  # pitch -> owner, channel: see `end`
         self.echoes = Echoes()
 
     @property
@@ -164,7 +164,7 @@ class Voices:
 
     def sounds(self, pitch: int) -> bool:
         """Whether a note of ours of this pitch sounds."""
-        return pitch in self._lent or any(r.note.pitch == pitch for r in self._owners.values())
+        return any(r.note.pitch == pitch for r in self._owners.values())
 
     # --- ending --------------------------------------------------------------------------------
 
@@ -175,26 +175,18 @@ class Voices:
         end the player's note. They end with `let_go`. What does not sound yet never will.
         """
         self.follow_output()
-        for owner, released in self._owners.items():
-            if released.sounds and released.note.pitch in held:
-                self._lent[released.note.pitch] = owner, released.channel
-        back = [pitch for pitch in self._lent if pitch not in held]
-        ending = set(self._owners) | {self._lent.pop(pitch)[0] for pitch in back}
-        self._end(ending - {owner for owner, _ in self._lent.values()}, beat)
-        self._owners.clear()
+        for released in self._owners.values():
+            released.lent = released.sounds and released.note.pitch in held
+        self._end({owner for owner, r in self._owners.items() if not r.lent}, beat)
         self._parts.clear()
 
     def carry(self, completion: Completion, steps: int, beat: float) -> None:
         """The transport jumps, from `beat`: what is of this completion moves by so many steps, and
         everything else of ours ends."""
         self.follow_output()
-        ours = {owner: r for owner, r in self._owners.items() if r.home is completion}
-        lent = {owner for owner, _ in self._lent.values()}
-        self._lent.clear()
-        self._end((set(self._owners) | lent) - set(ours), beat)
-        for released in ours.values():
+        self._end(set(self._owners) - self._of(completion), beat)
+        for released in self._owners.values():
             released.note = released.note.moved(steps)
-        self._owners = ours
         part = self._parts.get(completion.request, _Part(completion))
         part.planner.move(steps)
         self._parts = {completion.request: part}
@@ -203,8 +195,11 @@ class Voices:
         """The notes of one completion end now, at `beat`."""
         self.follow_output()
         self._parts.pop(completion.request, None)
-        ours = {owner for owner, r in self._owners.items() if r.home is completion}
-        self._end(ours, beat)
+        self._end(self._of(completion), beat)
+
+    def _of(self, completion: Completion) -> set[int]:
+        """The owners of its notes that the output has, but for those that are lent."""
+        return {o for o, r in self._owners.items() if r.home is completion and not r.lent}
 
     def _end(self, owners: set[int], beat: float) -> None:
         self._sounds.stop(owners)
@@ -216,6 +211,6 @@ class Voices:
 
     def let_go(self, t_ns: int, pitch: int) -> None:
         """The player's key went up: so does ours, if it sounded on under it."""
-        if pitch in self._lent:
-            owner, channel = self._lent.pop(pitch)
-            self._sounds.put(Release(t_ns, owner, channel, pitch))
+        for owner, released in self._owners.items():
+            if released.lent and released.note.pitch == pitch:
+                self._sounds.put(Release(t_ns, owner, released.channel, pitch))
