@@ -57,7 +57,7 @@ class Performer:
         if self.playing is not None and not cuts:
             ends = self.playing.end_beat(self._transport)
             earliest_ns = self._transport.ns_at(ends) - needed_ns
-            if self.armed is not None or now_ns + MARGIN_NS <= earliest_ns:
+            if self._armed_follows() or now_ns + MARGIN_NS <= earliest_ns:
                 return beats_to_steps(ends)
         if generation.quantize != "now":
             needed_ns = max(needed_ns, round(ns_per_step(self._transport.tempo_bpm) / 2))

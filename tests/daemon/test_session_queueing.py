@@ -56,6 +56,16 @@ def test_what_cannot_begin_in_time_where_the_other_ends_begins_a_bar_later(
     assert [done[3:5] for done in events(r, "/rwkv/done")] == [(0, 0), (0, 0)]
 
 
+def test_what_takes_the_place_of_such_a_one_begins_there_too() -> None:
+    r = slow(40, worker_ms=10)
+    for before_ms, request in ((30, 2), (20, 3)):
+        r.run_until_ns(ms(4000 - before_ms))
+        assert r.conductor.trigger(r.clock.now_ns()) == (request, 3)
+    r.run_until_ns(ms(9000))
+    assert [t for t in onsets_ms(r) if t > 3999][0] == pytest.approx(6000, abs=0.001)
+    assert [done[:5] for done in events(r, "/rwkv/done")] == [(1, 1, 48, 0, 0), (3, 1, 48, 0, 0)]
+
+
 def test_a_take_that_is_chosen_leaves_what_plays_whole_up_to_its_place() -> None:
     r = slow(600, horizon_beats=0.25, bars=4, takes=2)
     r.conductor.select(r.clock.now_ns(), 1)  # from 4000 on
