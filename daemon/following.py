@@ -60,6 +60,14 @@ class Following:
         self._transport.launch(t_ns, count_in)
         self.take_changes(t_ns)
         self.own_clock.started()
+        self._metronome.counts_in = count_in > 0
+
+    def play(self, t_ns: int, count_in: int) -> bool:
+        """Start the transport as somebody asks (see Transport.play)."""
+        obeyed = self._transport.play(t_ns, count_in)
+        if obeyed:
+            self._metronome.counts_in = count_in > 0
+        return obeyed
 
     def take_changes(self, now_ns: int) -> None:
         """Take in what has happened to the transport."""
@@ -72,6 +80,7 @@ class Following:
                     self._answers.disarm()
                     self._renumber(beat, now_ns)
                     self._span = None
+                    self._metronome.counts_in = False
         self._shown.tell()
 
     def tick(self, now_ns: int) -> None:
@@ -124,7 +133,7 @@ class Following:
         self.beat = beat if beat <= -_COUNTED_BEATS else max(beat, 0.0)
         self._span = jump.span if jump is not None else self._transport.bar_at(self.beat)
         self._telling.begin(self.beat)
-        self._metronome.restart()
+        self._metronome.restart(self.beat)
         self._listener.renumber(self.beat)
         self._answers.jumped(jump, moved, max(self._span.number, 0))
         self._performer.aim_again(now_ns, moved)

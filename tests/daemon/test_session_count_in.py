@@ -85,6 +85,17 @@ def test_for_one_request_only() -> None:
     assert onsets(r) == []
     r.run_until_ns(ms(1.5 * BAR_MS))
     assert onsets(r)[0] > BAR_MS
+    assert [pitch for _, pitch in clicks(r)] == [ACCENT, CLICK, CLICK, CLICK]
+
+
+@pytest.mark.parametrize(("count_in", "metronome"), [(0, 0), (1, 0), (0, 1), (1, 1)])
+def test_nothing_is_clicked_while_a_slow_model_is_waited_for(count_in: int, metronome: int) -> None:
+    r = rehearsal(bars=1, count_in=count_in, metronome=metronome)
+    r.conductor.worker_up("slow", ms(1200))
+    r.ask("/rwkv/trigger")
+    r.run_until_ns(ms(1200 + count_in * BAR_MS + BEAT_MS / 2))
+    expected = [ACCENT, CLICK, CLICK, CLICK] * count_in + [ACCENT] * metronome
+    assert [pitch for _, pitch in clicks(r)] == expected
 
 
 @pytest.mark.parametrize("quantize", ["bar", "beat", "now"])
