@@ -66,11 +66,11 @@ class Aside:
     def _memory_save(self, now_ns: int, name: str) -> None:
         self._conductor.need_model()
         self._conductor.tick(now_ns)
-        self._conductor.to_worker(self._memories.save(self.sender, name))
+        self._conductor.ask_memory(self._memories.save(self.sender, name))
 
     def _memory_load(self, now_ns: int, name: str) -> None:
         self._conductor.need_model()
-        self._conductor.to_worker(self._memories.load(self.sender, name))
+        self._conductor.ask_memory(self._memories.load(self.sender, name))
 
     def _memory_list(self, now_ns: int) -> Iterator[tuple[Any, ...]]:
         yield "/rwkv/memory", *self._memories.names()

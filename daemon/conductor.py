@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from rwkv_music.timebase import NS_PER_MS
 
@@ -82,6 +83,7 @@ class Conductor:
         )
         self.model = ""  # empty: there is none
         self.memory: Memory | None = None  # to be loaded by a worker that comes
+        self._resets = 0
         self.to_worker = to_worker
         self._publish = publish
 
@@ -169,12 +171,20 @@ class Conductor:
     def reset(self, now_ns: int) -> None:
         """Stop, and forget everything heard."""
         self.stop(now_ns)
+        self._resets += 1
         self._forget(None)
         self.to_worker(Forget())
 
+    def ask_memory(self, memory: Memory) -> None:
+        """Have the worker save or load it."""
+        self.to_worker(replace(memory, resets=self._resets))
+
     def begin_in(self, memory: Memory, now_ns: int) -> None:
         """The worker stands where a memory was saved: end what plays, and forget everything heard.
-        What is armed stays armed and is made from there, but for a take of what was before."""
+        What is armed stays armed and is made from there, but for a take of what was before. But
+        after a reset that came later the worker stands at its start again."""
+        if memory.resets < self._resets:
+            return
         armed = self.performer.armed
         if armed is not None and armed.cuts:
             self.answers.disarm()

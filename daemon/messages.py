@@ -158,13 +158,15 @@ class Composed:
 @dataclass(frozen=True, slots=True)
 class Memory:
     """io to worker: save the live state to a file, or stand where a file says; `again` if another
-    worker already did. The same back, with the error if there was one."""
+    worker already did. The same back, with the error if there was one. `resets` is io's own: how
+    many came before this was asked for."""
 
     name: str
     path: str
     save: bool
     error: str = ""
     again: bool = False
+    resets: int = 0
 
 
 @dataclass(frozen=True, slots=True)

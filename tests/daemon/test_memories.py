@@ -13,7 +13,7 @@ from rwkv_music_daemon.osc.arguments import OscError
 from rwkv_music_daemon.rehearsal import Rehearsal
 from rwkv_music_daemon.transport import Transport
 from rwkv_music_daemon.worker import Worker
-from session_stage import events, lift, ms, play_note, press
+from session_stage import events, heard_bars, lift, ms, play_note, press
 
 from rwkv_music.engine.numpy_engine import NumpyEngine
 from rwkv_music.memory import load_memory, save_memory
@@ -86,6 +86,25 @@ def test_what_is_played_while_a_memory_loads_belongs_to_what_is_forgotten(tmp_pa
     heard = [HeardNote(Note(n.onset, n.pitch, n.velocity, n.duration)) for n in bar.notes]
     fresh.hear(bar.serial, bar.meter, bar.tempo_bpm, heard, closed=False)
     assert r.worker.session.fork() == fresh.fork()
+
+
+def test_a_reset_while_a_memory_loads_comes_after_it(tmp_path: Path) -> None:
+    r = rehearsal(tmp_path)
+    play_note(r, 100, 60, 300)
+    r.run_until_ns(ms(2500))
+    ask(r, "/rwkv/memory/save", "one bar")
+    r._worker_ns = ms(60)
+    r.ask("/rwkv/memory/load", "one bar")
+    r.ask("/rwkv/reset")
+    play_note(r, 2540, 64, 10)
+    r.run_until_ns(ms(2800))
+    assert r.replies() == [("/rwkv/memory", ("one bar",))]
+    play_note(r, 2900, 65, 300)
+    r.run_until_ns(ms(4500))
+    assert [n[1] for bar in heard_bars(r) for n in bar] == [64, 65]
+    assert r.worker.session.fork() == fresh_state(r, ScriptedModel())
+    restart(r, ScriptedModel())
+    assert r.worker.session.fork() == fresh_state(r, ScriptedModel())
 
 
 @pytest.mark.parametrize("late_ms", [0, 100, 1400, 1470])  # the next line is 1,500 ms away
