@@ -307,11 +307,18 @@ class Assembler:
             if known or bar.is_silence:
                 yield hear(bar, known)
 
-    def recent(self) -> Iterator[Hear]:
-        """The last bars once more, for a model that has heard nothing yet."""
+    @property
+    def last_heard(self) -> int:
+        """The last bar, by serial number, that a session has heard of; -1 when there is none."""
+        return max((bar.serial for bar in self._heard()), default=-1)
+
+    def recent(self, after: int = -1) -> Iterator[Hear]:
+        """The last bars once more, those after that one, for a model that has heard none of them
+        yet."""
         self._changed.clear()
         for bar in self._heard()[-MEMORY_BARS:]:
-            yield hear(bar, bar.notes)
+            if bar.serial > after:
+                yield hear(bar, bar.notes)
 
     def _heard(self) -> list[AssembledBar]:
         """The bars as a session hears them. Of a silence only the beginning, which is all that is

@@ -177,7 +177,13 @@ class Conductor:
 
     def ask_memory(self, memory: Memory) -> None:
         """Have the worker save or load it."""
-        self.to_worker(replace(memory, resets=self._resets))
+        self.to_worker(replace(memory, resets=self._resets, bar=self.assembler.last_heard))
+
+    def saved(self, memory: Memory) -> None:
+        """A memory has been saved. If it is the one that is loaded, a worker that comes finds the
+        bars up to now in it."""
+        if self.memory is not None and self.memory.path == memory.path:
+            self.memory = replace(self.memory, bar=memory.bar)
 
     def begin_in(self, memory: Memory, now_ns: int) -> None:
         """The worker stands where a memory was saved: end what plays, and forget everything heard.
@@ -269,9 +275,19 @@ class Conductor:
         self.performer.offered = None
         if self.memory is not None:
             self.to_worker(self.memory)
-        for message in self.assembler.recent():
-            self.to_worker(message)
+        self._tell_recent()
         self._publish("/rwkv/worker", "up")
+
+    def _tell_recent(self) -> None:
+        in_memory = -1 if self.memory is None else self.memory.bar
+        for message in self.assembler.recent(in_memory):
+            self.to_worker(message)
+
+    def lose_memory(self) -> None:
+        """A worker that has come cannot stand in the memory: let it hear what that held of the last
+        bars as well."""
+        self.memory = None
+        self._tell_recent()
 
     def worker_down(self, now_ns: int) -> None:
         """The worker is gone: silence, until there is another."""

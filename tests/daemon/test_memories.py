@@ -171,6 +171,27 @@ def test_a_worker_that_is_started_again_begins_from_the_memory_that_was_loaded(
     assert r.worker.session.fork() == ScriptedModel().start()
 
 
+def test_a_worker_that_is_started_again_hears_no_bar_twice_that_was_saved_in_that_memory(
+    tmp_path: Path,
+) -> None:
+    r = rehearsal(tmp_path)
+    ask(r, "/rwkv/memory/save", "verse")
+    ask(r, "/rwkv/memory/load", "verse")
+    for at_ms in (100, 2100):
+        play_note(r, at_ms, 60, 300)
+    r.run_until_ns(ms(4500))
+    ask(r, "/rwkv/memory/save", "verse")
+    ask(r, "/rwkv/memory/save", "another")
+    for at_ms in (4600, 6100):
+        play_note(r, at_ms, 62, 300)
+    r.run_until_ns(ms(8500))
+    before = r.worker.session.fork()
+    restart(r, ScriptedModel())
+    assert r.worker.session.fork() == before
+    restart(r, ScriptedModel("steps"))  # which cannot begin from it
+    assert r.worker.session.fork() == fresh_state(r, ScriptedModel("steps"))
+
+
 def test_another_model_cannot_begin_from_it_and_that_is_told(tmp_path: Path) -> None:
     r = rehearsal(tmp_path)
     ask(r, "/rwkv/memory/save", "one bar")
