@@ -117,9 +117,9 @@ class Assembler:
             self._touch(bar)
         return bar
 
-    def has_begun(self, span: BarSpan) -> bool:
-        """Whether something was put into the bar of this span."""
-        return span.number in self._now
+    def has_notes(self, span: BarSpan) -> bool:
+        """Whether anybody has played in the bar of this span yet."""
+        return span.number in self._now and bool(self._now[span.number].notes)
 
     def tempo(self, span: BarSpan, tempo_bpm: float) -> float:
         """The centre of the tempo class that the bar of this span has, or will have if it is still

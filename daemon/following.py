@@ -104,7 +104,7 @@ class Following:
     def _close(self, span: BarSpan, beat: float) -> AssembledBar | None:
         """Tell of a bar; None for one that was only counted: nobody has played yet, and that is no
         silence to be heard."""
-        if span.number < 0 and not self._assembler.has_begun(span):
+        if span.number < 0 and not self._assembler.has_notes(span):
             return None
         self._assembler.refresh(beat)
         bar = self._assembler.close(span, self._transport.tempo_bpm)

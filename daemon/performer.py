@@ -167,10 +167,10 @@ class Performer:
         self._assembler.refresh(beat)
         for number in range(self._transport.bar_at(beat).number, completion.first.number):
             ends = self._transport.bar(number)
-            if number >= 0 or self._assembler.has_begun(ends):
-                self._assembler.bar(ends, tempo)  # bars begin in their order
-                if number + 1 == completion.first.number and completion.first_step == 0:
-                    self._assembler.close(ends, tempo)
+            self._assembler.bar(ends, tempo)  # bars begin in their order
+            follows = number + 1 == completion.first.number and completion.first_step == 0
+            if follows and (number >= 0 or self._assembler.has_notes(ends)):
+                self._assembler.close(ends, tempo)
         bar = self._assembler.bar(completion.first, tempo)
         completion.ask(now_ns)
         self._let_end(completion)
