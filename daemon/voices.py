@@ -164,6 +164,7 @@ class Voices:
 
     def sounds(self, pitch: int) -> bool:
         """Whether a note of ours of this pitch sounds."""
+        self.follow_output()
         return any(r.note.pitch == pitch for r in self._owners.values())
 
     # --- ending --------------------------------------------------------------------------------
