@@ -32,7 +32,7 @@ class Voice(StrEnum):
     MODEL = "model"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class BarNote:
     """A note in a bar: `onset` in steps from the bar line, `beat` where it was struck."""
 
@@ -77,9 +77,8 @@ class Assembler:
         self._tempos: dict[int, float] = {}  # settled for bars to come, by number
         self._serial = 0
         self._now: dict[int, AssembledBar] = {}  # bars of the present numbering, by number
-        # The player's keys, by channel and pitch.
-        self._held: dict[tuple[int, int], tuple[AssembledBar, BarNote]] = {}
-        self._ours: dict[int, tuple[AssembledBar, BarNote]] = {}  # our last note of each pitch
+        self._held: dict[tuple[int, int], BarNote] = {}  # under the player's channels and pitches
+        self._ours: dict[int, BarNote] = {}  # our last note of each pitch
         self._changed: dict[int, AssembledBar] = {}  # bars to tell again, by serial number
         self.bars: deque[AssembledBar] = deque(maxlen=HISTORY_BARS)
         self._is_undone = False  # what was played last, and nothing has come since
@@ -115,7 +114,23 @@ class Assembler:
         elif bar.meter != span.meter:  # a meter came just in time for the line
             bar.meter = span.meter
             self._touch(bar)
+            self._hand_on(bar, span, tempo_bpm)
         return bar
+
+    def _hand_on(self, bar: AssembledBar, span: BarSpan, tempo_bpm: float) -> None:
+        """What was played beyond the end that a bar has now is of the next one."""
+        steps = bar.meter.steps
+        beyond = [note for note in bar.notes if note.onset >= steps]
+        if not beyond:
+            return
+        next_span = BarSpan(span.number + 1, span.end_beat, span.meter)
+        home = self.bar(next_span, tempo_bpm)
+        bar.notes = [note for note in bar.notes if note.onset < steps]
+        home.notes += beyond
+        for note in beyond:
+            note.onset -= steps
+        self._touch(home)
+        self._hand_on(home, next_span, tempo_bpm)
 
     def has_notes(self, span: BarSpan) -> bool:
         """Whether anybody has played in the bar of this span yet."""
@@ -149,17 +164,17 @@ class Assembler:
         self._is_undone = False
         bar.notes.append(note)
         self._touch(bar)
-        self._held[channel, pitch] = bar, note
+        self._held[channel, pitch] = note
         return note
 
     def note_off(self, beat: float, pitch: int, channel: int = 0) -> BarNote | None:
         """The player's key goes up; the note that it ends, if any."""
         if (channel, pitch) not in self._held:
             return None
-        bar, note = self._held.pop((channel, pitch))
+        note = self._held.pop((channel, pitch))
         note.duration = _steps_between(note.beat, beat)
         note.held = False
-        self._touch(bar)
+        self._touch_home(note)
         return note
 
     def played(self, note: PlannedNote, span: BarSpan, tempo_bpm: float) -> None:
@@ -177,22 +192,20 @@ class Assembler:
         bar.notes.append(ours)
         self._is_undone = False
         self._touch(bar)
-        self._ours[note.pitch] = bar, ours
+        self._ours[note.pitch] = ours
 
     def cut(self, beat: float, pitch: int) -> None:
         """Our note of this pitch was ended before its time."""
         if pitch in self._ours:
-            bar, note = self._ours.pop(pitch)
-            if not any(note is heard for heard in bar.notes):
-                return  # it was undone, and its bar may be gone
+            note = self._ours.pop(pitch)
             note.duration = min(note.duration, _steps_between(note.beat, beat))
-            self._touch(bar)
+            self._touch_home(note)
 
     def refresh(self, beat: float) -> None:
         """Let the notes under held keys grow to where the music is now."""
-        for key, (bar, note) in list(self._held.items()):
+        for key, note in list(self._held.items()):
             note.duration = _steps_between(note.beat, beat)
-            self._touch(bar)
+            self._touch_home(note)
             if note.duration >= LONGEST_STEPS:  # longer has no token
                 note.held = False
                 del self._held[key]
@@ -222,10 +235,11 @@ class Assembler:
             else:
                 self.bars.remove(bar)
                 self._changed.pop(bar.serial, None)
-        for (channel, pitch), (bar, _) in list(self._held.items()):
-            if bar is not kept:
+        going_on = [] if kept is None else kept.notes
+        for (channel, pitch), note in list(self._held.items()):
+            if note not in going_on:
                 self.note_off(beat, pitch, channel)
-        self._ours = {pitch: (bar, n) for pitch, (bar, n) in self._ours.items() if bar is kept}
+        self._ours = {pitch: note for pitch, note in self._ours.items() if note in going_on}
         self._now.clear()
         self._tempos.clear()
         if kept is not None and moved is not None:
@@ -335,6 +349,12 @@ class Assembler:
 
     def _touch(self, bar: AssembledBar) -> None:
         self._changed[bar.serial] = bar
+
+    def _touch_home(self, note: BarNote) -> None:
+        """Tell the bar of a note again; one that was undone has none."""
+        home = next((bar for bar in reversed(self.bars) if note in bar.notes), None)
+        if home is not None:
+            self._touch(home)
 
 
 def hear(bar: AssembledBar, notes: list[BarNote]) -> Hear:
