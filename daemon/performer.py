@@ -296,8 +296,8 @@ class Performer:
         if carried is None or jump is None:
             self.end(beat)
             return None
-        self._voices.carry(carried, jump.steps, beat)
         carried.move(jump.steps, jump.span)
+        self._voices.carry(carried, jump.steps, beat)
         if carried is self.armed:
             self._end_playing()
         return carried
