@@ -57,8 +57,8 @@ class Answers:
         self._listener.has_news = False
 
     def at_line(self, span: BarSpan, now_ns: int) -> None:
-        """A bar opens. In trade, say whose it is, and arm our turn in the last bar before it, unless
-        something waits that was asked for."""
+        """A bar opens. In trade, say whose it is, and arm our turn in the last bar before it; but
+        what waits because somebody asked for it, stays."""
         if not isinstance(self.mode, Trade):
             return
         turn = self.mode.turn(span.number)
