@@ -100,13 +100,13 @@ class Scheduler:
             case Strike(_, owner, channel, pitch, velocity):
                 cut = self.sounding.get((channel, pitch))
                 self.sounding[channel, pitch] = owner
-                messages = [] if cut is None else [_note_off(channel, pitch)]
+                messages = [] if cut is None else [note_off(channel, pitch)]
                 return [*messages, bytes((NOTE_ON | channel, pitch, velocity))], event, cut
             case Release(_, owner, channel, pitch):
                 if self.sounding.get((channel, pitch)) != owner:
                     return [], event, None
                 del self.sounding[channel, pitch]
-                return [_note_off(channel, pitch)], event, None
+                return [note_off(channel, pitch)], event, None
             case Pass(_, message):
                 self._note_pedal(message)
                 return [message], event, None
@@ -134,7 +134,7 @@ class Scheduler:
             self._pedals.clear()
         for channel, pitch in ended:
             del self.sounding[channel, pitch]
-            messages.append(_note_off(channel, pitch))
+            messages.append(note_off(channel, pitch))
         return messages
 
     def _note_pedal(self, message: bytes) -> None:
@@ -146,5 +146,6 @@ class Scheduler:
                 self._pedals.discard(channel)
 
 
-def _note_off(channel: int, pitch: int) -> bytes:
+def note_off(channel: int, pitch: int) -> bytes:
+    """The message."""
     return bytes((NOTE_OFF | channel, pitch, 0))
