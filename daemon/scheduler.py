@@ -125,16 +125,16 @@ class Scheduler:
         self._heap = kept
 
     def release(self, owners: set[int] | None = None) -> list[bytes]:
-        """Take notes off the ledger, those of these owners or all: the note-offs to send now,
-        after pedals up when it is all."""
+        """Take notes off the ledger, those of these owners or all: the note-offs to send now, and
+        pedals up after them when it is all. A pedal up may have to wait for a note of its channel
+        that is on its way; a note-off that came behind it could no more take that note away."""
         ended = [key for key, owner in self.sounding.items() if owners is None or owner in owners]
-        messages: list[bytes] = []
+        messages = [note_off(channel, pitch) for channel, pitch in ended]
+        for key in ended:
+            del self.sounding[key]
         if owners is None:
             messages += [bytes((CONTROL | channel, PEDAL, 0)) for channel in sorted(self._pedals)]
             self._pedals.clear()
-        for channel, pitch in ended:
-            del self.sounding[channel, pitch]
-            messages.append(note_off(channel, pitch))
         return messages
 
     def _note_pedal(self, message: bytes) -> None:
