@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from enum import StrEnum
 
 from rwkv_music.hearing import MEMORY_BARS, SILENT_BARS
-from rwkv_music.music import LONGEST_STEPS, STEPS_PER_BEAT, Meter
+from rwkv_music.music import LONGEST_STEPS, STEPS_PER_BEAT
 from rwkv_music.tempo import TempoTracker
 from rwkv_music.timebase import beats_to_steps, round_half_up, steps_to_beats
 
+from .assembled_bar import AssembledBar, BarNote, Voice, hear
 from .messages import Hear, Unhear
 from .osc.arguments import OscError
 from .planner import PlannedNote
@@ -23,49 +22,6 @@ from .transport import BarSpan
 
 HISTORY_BARS = 1024
 GRID_STEPS = {"full": 1, "sixteenths": 3, "triplets": 4}
-
-
-class Voice(StrEnum):
-    """Who plays."""
-
-    PLAYER = "player"
-    MODEL = "model"
-
-
-@dataclass(slots=True, eq=False)
-class BarNote:
-    """A note in a bar: `onset` in steps from the bar line, `beat` where it was struck."""
-
-    onset: int
-    pitch: int
-    velocity: int
-    duration: int
-    voice: Voice
-    beat: float
-    held: bool = False
-    request: int = 0  # of our own, the completion that it is of
-
-
-@dataclass(slots=True)
-class AssembledBar:
-    """A bar of the performance. `number` and `start_step` are the transport's."""
-
-    serial: int
-    number: int
-    start_step: int
-    meter: Meter
-    tempo_bpm: float  # the centre of its tempo class
-    notes: list[BarNote] = field(default_factory=list)
-    closed: bool = False
-    passed_over: bool = False  # its silence is no part of the music
-
-    @property
-    def is_silence(self) -> bool:
-        """Whether it is a bar of rest that is heard as one."""
-        return self.closed and not self.notes and not self.passed_over
-
-    def count(self, voice: Voice) -> int:
-        return sum(note.voice is voice for note in self.notes)
 
 
 class Assembler:
@@ -355,12 +311,6 @@ class Assembler:
         home = next((bar for bar in reversed(self.bars) if note in bar.notes), None)
         if home is not None:
             self._touch(home)
-
-
-def hear(bar: AssembledBar, notes: list[BarNote]) -> Hear:
-    """The message that tells a bar."""
-    values = tuple((n.onset, n.pitch, n.velocity, n.duration, n.held) for n in notes)
-    return Hear(bar.serial, str(bar.meter), bar.tempo_bpm, values, bar.closed)
 
 
 def _steps_between(onset_beat: float, end_beat: float) -> int:

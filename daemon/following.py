@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .answers import Answers
-from .assembler import AssembledBar, Assembler, Voice
+from .assembled_bar import AssembledBar, Voice
+from .assembler import Assembler
 from .jumps import line_jump
 from .listener import Listener
 from .metronome import Metronome

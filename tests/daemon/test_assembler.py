@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rwkv_music_daemon.assembler import HISTORY_BARS, Assembler, Voice
+from rwkv_music_daemon.assembled_bar import Voice
+from rwkv_music_daemon.assembler import HISTORY_BARS, Assembler
 from rwkv_music_daemon.messages import Hear
 from rwkv_music_daemon.planner import PlannedNote
 from rwkv_music_daemon.transport import BarSpan

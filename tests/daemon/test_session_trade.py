@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 from performances import fresh_state
-from rwkv_music_daemon.assembler import AssembledBar
+from rwkv_music_daemon.assembled_bar import AssembledBar
 from rwkv_music_daemon.parameters import Generation
 from rwkv_music_daemon.rehearsal import Rehearsal
 from rwkv_music_daemon.transport import Transport
