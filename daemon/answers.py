@@ -57,15 +57,17 @@ class Answers:
         self._listener.has_news = False
 
     def at_line(self, span: BarSpan, now_ns: int) -> None:
-        """A bar opens. In trade, say whose it is, and arm our turn in the last bar before it."""
+        """A bar opens. In trade, say whose it is, and arm our turn in the last bar before it; but
+        what waits because somebody asked for it, stays."""
         if not isinstance(self.mode, Trade):
             return
         turn = self.mode.turn(span.number)
         self._publish("/rwkv/turn", str(turn.who), turn.bars_left)
         if self.can_play and self.mode.plays_after(span.number):
             self.withdraw()
-            generation = self._wishes.take(bars=self.mode.play_bars)
-            self._arm(generation, beats_to_steps(span.end_beat), now_ns)
+            if self._performer.armed is None:
+                generation = self._wishes.take(bars=self.mode.play_bars)
+                self._arm(generation, beats_to_steps(span.end_beat), now_ns)
 
     def to_silence(self, beat: float, now_ns: int) -> None:
         """In auto, arm an answer when the player has ended a phrase. For while nothing else is

@@ -66,11 +66,11 @@ class Aside:
     def _memory_save(self, now_ns: int, name: str) -> None:
         self._conductor.need_model()
         self._conductor.tick(now_ns)
-        self._conductor.to_worker(self._memories.save(self.sender, name))
+        self._conductor.ask_memory(self._memories.save(self.sender, name))
 
     def _memory_load(self, now_ns: int, name: str) -> None:
         self._conductor.need_model()
-        self._conductor.to_worker(self._memories.load(self.sender, name))
+        self._conductor.ask_memory(self._memories.load(self.sender, name))
 
     def _memory_list(self, now_ns: int) -> Iterator[tuple[Any, ...]]:
         yield "/rwkv/memory", *self._memories.names()
@@ -81,14 +81,16 @@ class Aside:
         if answer.again:
             self._remembered_again(answer)
             return
-        if not answer.save and not answer.error:
+        if answer.save and not answer.error:
+            self._conductor.saved(answer)
+        elif not answer.error:
             self._conductor.begin_in(replace(answer, again=True), now_ns)
         self.replies.extend(self._memories.finish(answer))
 
     def _remembered_again(self, answer: Memory) -> None:
         """A new worker stands where the last one began; or cannot, as its model is another one."""
         if answer.error:
-            self._conductor.memory = None
+            self._conductor.lose_memory()
             text = f"the memory {answer.name!r}, which was loaded, is lost: {answer.error}"
             self._conductor.report(406, text, "/rwkv/memory/load")
 

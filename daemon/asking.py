@@ -8,7 +8,8 @@ from dataclasses import asdict
 
 from rwkv_music.music import STEPS_PER_BEAT, Meter
 
-from .assembler import AssembledBar, Assembler
+from .assembled_bar import AssembledBar
+from .assembler import Assembler
 from .completion import Again, Completion, Fresh
 from .lead import Lead
 from .messages import (

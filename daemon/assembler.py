@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from enum import StrEnum
 
 from rwkv_music.hearing import MEMORY_BARS, SILENT_BARS
-from rwkv_music.music import LONGEST_STEPS, STEPS_PER_BEAT, Meter
+from rwkv_music.music import LONGEST_STEPS, STEPS_PER_BEAT
 from rwkv_music.tempo import TempoTracker
 from rwkv_music.timebase import beats_to_steps, round_half_up, steps_to_beats
 
+from .assembled_bar import AssembledBar, BarNote, Voice, hear
 from .messages import Hear, Unhear
 from .osc.arguments import OscError
 from .planner import PlannedNote
@@ -23,49 +22,6 @@ from .transport import BarSpan
 
 HISTORY_BARS = 1024
 GRID_STEPS = {"full": 1, "sixteenths": 3, "triplets": 4}
-
-
-class Voice(StrEnum):
-    """Who plays."""
-
-    PLAYER = "player"
-    MODEL = "model"
-
-
-@dataclass(slots=True)
-class BarNote:
-    """A note in a bar: `onset` in steps from the bar line, `beat` where it was struck."""
-
-    onset: int
-    pitch: int
-    velocity: int
-    duration: int
-    voice: Voice
-    beat: float
-    held: bool = False
-    request: int = 0  # of our own, the completion that it is of
-
-
-@dataclass(slots=True)
-class AssembledBar:
-    """A bar of the performance. `number` and `start_step` are the transport's."""
-
-    serial: int
-    number: int
-    start_step: int
-    meter: Meter
-    tempo_bpm: float  # the centre of its tempo class
-    notes: list[BarNote] = field(default_factory=list)
-    closed: bool = False
-    passed_over: bool = False  # its silence is no part of the music
-
-    @property
-    def is_silence(self) -> bool:
-        """Whether it is a bar of rest that is heard as one."""
-        return self.closed and not self.notes and not self.passed_over
-
-    def count(self, voice: Voice) -> int:
-        return sum(note.voice is voice for note in self.notes)
 
 
 class Assembler:
@@ -77,9 +33,8 @@ class Assembler:
         self._tempos: dict[int, float] = {}  # settled for bars to come, by number
         self._serial = 0
         self._now: dict[int, AssembledBar] = {}  # bars of the present numbering, by number
-        # The player's keys, by channel and pitch.
-        self._held: dict[tuple[int, int], tuple[AssembledBar, BarNote]] = {}
-        self._ours: dict[int, tuple[AssembledBar, BarNote]] = {}  # our last note of each pitch
+        self._held: dict[tuple[int, int], BarNote] = {}  # under the player's channels and pitches
+        self._ours: dict[int, BarNote] = {}  # our last note of each pitch
         self._changed: dict[int, AssembledBar] = {}  # bars to tell again, by serial number
         self.bars: deque[AssembledBar] = deque(maxlen=HISTORY_BARS)
         self._is_undone = False  # what was played last, and nothing has come since
@@ -115,11 +70,27 @@ class Assembler:
         elif bar.meter != span.meter:  # a meter came just in time for the line
             bar.meter = span.meter
             self._touch(bar)
+            self._hand_on(bar, span, tempo_bpm)
         return bar
 
-    def has_begun(self, span: BarSpan) -> bool:
-        """Whether something was put into the bar of this span."""
-        return span.number in self._now
+    def _hand_on(self, bar: AssembledBar, span: BarSpan, tempo_bpm: float) -> None:
+        """What was played beyond the end that a bar has now is of the next one."""
+        steps = bar.meter.steps
+        beyond = [note for note in bar.notes if note.onset >= steps]
+        if not beyond:
+            return
+        next_span = BarSpan(span.number + 1, span.end_beat, span.meter)
+        home = self.bar(next_span, tempo_bpm)
+        bar.notes = [note for note in bar.notes if note.onset < steps]
+        home.notes += beyond
+        for note in beyond:
+            note.onset -= steps
+        self._touch(home)
+        self._hand_on(home, next_span, tempo_bpm)
+
+    def has_notes(self, span: BarSpan) -> bool:
+        """Whether anybody has played in the bar of this span yet."""
+        return span.number in self._now and bool(self._now[span.number].notes)
 
     def tempo(self, span: BarSpan, tempo_bpm: float) -> float:
         """The centre of the tempo class that the bar of this span has, or will have if it is still
@@ -149,17 +120,17 @@ class Assembler:
         self._is_undone = False
         bar.notes.append(note)
         self._touch(bar)
-        self._held[channel, pitch] = bar, note
+        self._held[channel, pitch] = note
         return note
 
     def note_off(self, beat: float, pitch: int, channel: int = 0) -> BarNote | None:
         """The player's key goes up; the note that it ends, if any."""
         if (channel, pitch) not in self._held:
             return None
-        bar, note = self._held.pop((channel, pitch))
+        note = self._held.pop((channel, pitch))
         note.duration = _steps_between(note.beat, beat)
         note.held = False
-        self._touch(bar)
+        self._touch_home(note)
         return note
 
     def played(self, note: PlannedNote, span: BarSpan, tempo_bpm: float) -> None:
@@ -177,22 +148,20 @@ class Assembler:
         bar.notes.append(ours)
         self._is_undone = False
         self._touch(bar)
-        self._ours[note.pitch] = bar, ours
+        self._ours[note.pitch] = ours
 
     def cut(self, beat: float, pitch: int) -> None:
         """Our note of this pitch was ended before its time."""
         if pitch in self._ours:
-            bar, note = self._ours.pop(pitch)
-            if not any(note is heard for heard in bar.notes):
-                return  # it was undone, and its bar may be gone
+            note = self._ours.pop(pitch)
             note.duration = min(note.duration, _steps_between(note.beat, beat))
-            self._touch(bar)
+            self._touch_home(note)
 
     def refresh(self, beat: float) -> None:
         """Let the notes under held keys grow to where the music is now."""
-        for key, (bar, note) in list(self._held.items()):
+        for key, note in list(self._held.items()):
             note.duration = _steps_between(note.beat, beat)
-            self._touch(bar)
+            self._touch_home(note)
             if note.duration >= LONGEST_STEPS:  # longer has no token
                 note.held = False
                 del self._held[key]
@@ -222,10 +191,11 @@ class Assembler:
             else:
                 self.bars.remove(bar)
                 self._changed.pop(bar.serial, None)
-        for (channel, pitch), (bar, _) in list(self._held.items()):
-            if bar is not kept:
+        going_on = [] if kept is None else kept.notes
+        for (channel, pitch), note in list(self._held.items()):
+            if note not in going_on:
                 self.note_off(beat, pitch, channel)
-        self._ours = {pitch: (bar, n) for pitch, (bar, n) in self._ours.items() if bar is kept}
+        self._ours = {pitch: note for pitch, note in self._ours.items() if note in going_on}
         self._now.clear()
         self._tempos.clear()
         if kept is not None and moved is not None:
@@ -307,11 +277,18 @@ class Assembler:
             if known or bar.is_silence:
                 yield hear(bar, known)
 
-    def recent(self) -> Iterator[Hear]:
-        """The last bars once more, for a model that has heard nothing yet."""
+    @property
+    def last_heard(self) -> int:
+        """The last bar, by serial number, that a session has heard of; -1 when there is none."""
+        return max((bar.serial for bar in self._heard()), default=-1)
+
+    def recent(self, after: int = -1) -> Iterator[Hear]:
+        """The last bars once more, those after that one, for a model that has heard none of them
+        yet."""
         self._changed.clear()
         for bar in self._heard()[-MEMORY_BARS:]:
-            yield hear(bar, bar.notes)
+            if bar.serial > after:
+                yield hear(bar, bar.notes)
 
     def _heard(self) -> list[AssembledBar]:
         """The bars as a session hears them. Of a silence only the beginning, which is all that is
@@ -329,11 +306,11 @@ class Assembler:
     def _touch(self, bar: AssembledBar) -> None:
         self._changed[bar.serial] = bar
 
-
-def hear(bar: AssembledBar, notes: list[BarNote]) -> Hear:
-    """The message that tells a bar."""
-    values = tuple((n.onset, n.pitch, n.velocity, n.duration, n.held) for n in notes)
-    return Hear(bar.serial, str(bar.meter), bar.tempo_bpm, values, bar.closed)
+    def _touch_home(self, note: BarNote) -> None:
+        """Tell the bar of a note again; one that was undone has none."""
+        home = next((bar for bar in reversed(self.bars) if note in bar.notes), None)
+        if home is not None:
+            self._touch(home)
 
 
 def _steps_between(onset_beat: float, end_beat: float) -> int:

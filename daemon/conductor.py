@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from rwkv_music.timebase import NS_PER_MS
 
@@ -82,6 +83,7 @@ class Conductor:
         )
         self.model = ""  # empty: there is none
         self.memory: Memory | None = None  # to be loaded by a worker that comes
+        self._resets = 0
         self.to_worker = to_worker
         self._publish = publish
 
@@ -169,12 +171,26 @@ class Conductor:
     def reset(self, now_ns: int) -> None:
         """Stop, and forget everything heard."""
         self.stop(now_ns)
+        self._resets += 1
         self._forget(None)
         self.to_worker(Forget())
 
+    def ask_memory(self, memory: Memory) -> None:
+        """Have the worker save or load it."""
+        self.to_worker(replace(memory, resets=self._resets, bar=self.assembler.last_heard))
+
+    def saved(self, memory: Memory) -> None:
+        """A memory has been saved. If it is the one that is loaded, a worker that comes finds the
+        bars up to now in it."""
+        if self.memory is not None and self.memory.path == memory.path:
+            self.memory = replace(self.memory, bar=memory.bar)
+
     def begin_in(self, memory: Memory, now_ns: int) -> None:
         """The worker stands where a memory was saved: end what plays, and forget everything heard.
-        What is armed stays armed and is made from there, but for a take of what was before."""
+        What is armed stays armed and is made from there, but for a take of what was before. But
+        after a reset that came later the worker stands at its start again."""
+        if memory.resets < self._resets:
+            return
         armed = self.performer.armed
         if armed is not None and armed.cuts:
             self.answers.disarm()
@@ -259,9 +275,19 @@ class Conductor:
         self.performer.offered = None
         if self.memory is not None:
             self.to_worker(self.memory)
-        for message in self.assembler.recent():
-            self.to_worker(message)
+        self._tell_recent()
         self._publish("/rwkv/worker", "up")
+
+    def _tell_recent(self) -> None:
+        in_memory = -1 if self.memory is None else self.memory.bar
+        for message in self.assembler.recent(in_memory):
+            self.to_worker(message)
+
+    def lose_memory(self) -> None:
+        """A worker that has come cannot stand in the memory: let it hear what that held of the last
+        bars as well."""
+        self.memory = None
+        self._tell_recent()
 
     def worker_down(self, now_ns: int) -> None:
         """The worker is gone: silence, until there is another."""

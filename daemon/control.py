@@ -253,7 +253,8 @@ class Control:
     # --- the transport -------------------------------------------------------------------------
 
     def _play(self, now_ns: int) -> None:
-        self._led(self._transport.play(now_ns, self._conductor.generation.count_in))
+        count_in = self._conductor.generation.count_in
+        self._led(self._conductor.following.play(now_ns, count_in))
 
     def _led(self, obeyed: bool) -> None:
         if not obeyed:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .answers import Answers
-from .assembler import AssembledBar, Assembler, Voice
+from .assembled_bar import AssembledBar, Voice
+from .assembler import Assembler
 from .jumps import line_jump
 from .listener import Listener
 from .metronome import Metronome
@@ -60,6 +61,14 @@ class Following:
         self._transport.launch(t_ns, count_in)
         self.take_changes(t_ns)
         self.own_clock.started()
+        self._metronome.counts_in = count_in > 0
+
+    def play(self, t_ns: int, count_in: int) -> bool:
+        """Start the transport as somebody asks (see Transport.play)."""
+        obeyed = self._transport.play(t_ns, count_in)
+        if obeyed:
+            self._metronome.counts_in = count_in > 0
+        return obeyed
 
     def take_changes(self, now_ns: int) -> None:
         """Take in what has happened to the transport."""
@@ -72,6 +81,7 @@ class Following:
                     self._answers.disarm()
                     self._renumber(beat, now_ns)
                     self._span = None
+                    self._metronome.counts_in = False
         self._shown.tell()
 
     def tick(self, now_ns: int) -> None:
@@ -95,7 +105,7 @@ class Following:
     def _close(self, span: BarSpan, beat: float) -> AssembledBar | None:
         """Tell of a bar; None for one that was only counted: nobody has played yet, and that is no
         silence to be heard."""
-        if span.number < 0 and not self._assembler.has_begun(span):
+        if span.number < 0 and not self._assembler.has_notes(span):
             return None
         self._assembler.refresh(beat)
         bar = self._assembler.close(span, self._transport.tempo_bpm)
@@ -124,7 +134,7 @@ class Following:
         self.beat = beat if beat <= -_COUNTED_BEATS else max(beat, 0.0)
         self._span = jump.span if jump is not None else self._transport.bar_at(self.beat)
         self._telling.begin(self.beat)
-        self._metronome.restart()
+        self._metronome.restart(self.beat)
         self._listener.renumber(self.beat)
         self._answers.jumped(jump, moved, max(self._span.number, 0))
         self._performer.aim_again(now_ns, moved)

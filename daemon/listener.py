@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection, Iterable
 from rwkv_music.music import HIGHEST_PITCH, LOWEST_PITCH
 from rwkv_music.timebase import beats_to_steps, steps_to_beats
 
-from .assembler import Assembler, BarNote
+from .assembled_bar import BarNote
+from .assembler import Assembler
 from .echoes import DRUM_CHANNEL, ECHO_NS
 from .parameters import Generation
 from .performer import Performer

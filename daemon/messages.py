@@ -158,13 +158,16 @@ class Composed:
 @dataclass(frozen=True, slots=True)
 class Memory:
     """io to worker: save the live state to a file, or stand where a file says; `again` if another
-    worker already did. The same back, with the error if there was one."""
+    worker already did. The same back, with the error if there was one. `resets` and `bar` are io's
+    own: how many came before this was asked for, and the last bar that was heard by then."""
 
     name: str
     path: str
     save: bool
     error: str = ""
     again: bool = False
+    resets: int = 0
+    bar: int = -1
 
 
 @dataclass(frozen=True, slots=True)

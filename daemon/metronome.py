@@ -25,21 +25,24 @@ class Metronome:
         self._transport = transport
         self._sounds = sounds
         self._next_beat: float | None = None
+        self._begins = 0.0  # beat 0, or where a count-in begins
+        self.counts_in = False  # whether who started the clock wished to be counted in
 
-    def restart(self) -> None:
-        """The position has jumped, or it was silent: click again from where it is now."""
-        self._next_beat = None
+    def restart(self, beat: float) -> None:
+        """The position has jumped to `beat`: click from there on."""
+        self._next_beat, self._begins = None, min(beat, 0.0)
 
     def tick(self, now_ns: int, generation: Generation) -> None:
-        """Send the clicks of the next milliseconds, if they are wished for; a count-in is."""
+        """Send the clicks of the next milliseconds, if they are wished for."""
         horizon = self._transport.beat_at(now_ns + release_ns(self._sounds))
-        if generation.metronome or (generation.count_in and horizon < 0):
+        if generation.metronome or (self.counts_in and horizon < 0):
             self._sounds.put(*self._due(now_ns, horizon, generation.metronome_channel - 1))
         else:
-            self.restart()
+            self._next_beat = None
 
     def _due(self, now_ns: int, horizon: float, channel: int) -> Iterator[Event]:
-        first = self._first_beat(self._transport.beat_at(now_ns - _LATE_NS))
+        since = self._transport.beat_at(now_ns - _LATE_NS)
+        first = self._first_beat(max(since, self._begins))
         if self._next_beat is None or self._next_beat < first:
             self._next_beat = first
         while self._next_beat < horizon:

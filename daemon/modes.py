@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .assembler import Voice
+from .assembled_bar import Voice
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from dataclasses import replace
 
 from rwkv_music.timebase import NS_PER_MS
 
 from .clock import Clock
 from .ports.base import OutputPort
-from .scheduler import Event, Scheduler, Sent
+from .scheduler import Event, Release, Scheduler, Sent, Strike, note_off
 from .silence import ends_sound
 
 _MARGIN_NS = 4 * NS_PER_MS  # that a busy machine may wake this thread late
@@ -70,7 +71,20 @@ class Output:
         with self._lock:
             self._scheduler.drop(owners)
             for message in self._scheduler.release(owners):
-                self._send(message)
+                leaves_ns = self._send(message)
+                if leaves_ns is not None:
+                    self._take_back(message, leaves_ns)
+
+    def _take_back(self, ends: bytes, leaves_ns: int) -> None:
+        """A note whose end leaves before it was to begin will not be heard (see OutputPort.send):
+        tell of its end only."""
+        for place in reversed(range(len(self._sent))):
+            strike, sent_ns = self._sent[place].event, self._sent[place].sent_ns
+            if isinstance(strike, Strike) and note_off(strike.channel, strike.pitch) == ends:
+                if sent_ns >= leaves_ns:
+                    end = Release(leaves_ns, strike.owner, strike.channel, strike.pitch)
+                    self._sent[place] = replace(self._sent[place], event=end)
+                return
 
     def send_now(self, *messages: bytes) -> None:
         """Send messages that leave the ledger alone."""
@@ -102,8 +116,9 @@ class Output:
         """What has gone out since the last call."""
         now_ns = self._clock.now_ns()
         taken: list[Sent] = []
-        while self._sent and self._sent[0].sent_ns <= now_ns:
-            taken.append(self._sent.popleft())
+        with self._lock:
+            while self._sent and self._sent[0].sent_ns <= now_ns:
+                taken.append(self._sent.popleft())
         return taken
 
     @property

@@ -57,7 +57,7 @@ class Performer:
         if self.playing is not None and not cuts:
             ends = self.playing.end_beat(self._transport)
             earliest_ns = self._transport.ns_at(ends) - needed_ns
-            if self.armed is not None or now_ns + MARGIN_NS <= earliest_ns:
+            if self._armed_follows() or now_ns + MARGIN_NS <= earliest_ns:
                 return beats_to_steps(ends)
         if generation.quantize != "now":
             needed_ns = max(needed_ns, round(ns_per_step(self._transport.tempo_bpm) / 2))
@@ -167,10 +167,10 @@ class Performer:
         self._assembler.refresh(beat)
         for number in range(self._transport.bar_at(beat).number, completion.first.number):
             ends = self._transport.bar(number)
-            if number >= 0 or self._assembler.has_begun(ends):
-                self._assembler.bar(ends, tempo)  # bars begin in their order
-                if number + 1 == completion.first.number and completion.first_step == 0:
-                    self._assembler.close(ends, tempo)
+            self._assembler.bar(ends, tempo)  # bars begin in their order
+            follows = number + 1 == completion.first.number and completion.first_step == 0
+            if follows and (number >= 0 or self._assembler.has_notes(ends)):
+                self._assembler.close(ends, tempo)
         bar = self._assembler.bar(completion.first, tempo)
         completion.ask(now_ns)
         self._let_end(completion)
@@ -296,8 +296,8 @@ class Performer:
         if carried is None or jump is None:
             self.end(beat)
             return None
-        self._voices.carry(carried, jump.steps, beat)
         carried.move(jump.steps, jump.span)
+        self._voices.carry(carried, jump.steps, beat)
         if carried is self.armed:
             self._end_playing()
         return carried

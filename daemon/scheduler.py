@@ -100,13 +100,13 @@ class Scheduler:
             case Strike(_, owner, channel, pitch, velocity):
                 cut = self.sounding.get((channel, pitch))
                 self.sounding[channel, pitch] = owner
-                messages = [] if cut is None else [_note_off(channel, pitch)]
+                messages = [] if cut is None else [note_off(channel, pitch)]
                 return [*messages, bytes((NOTE_ON | channel, pitch, velocity))], event, cut
             case Release(_, owner, channel, pitch):
                 if self.sounding.get((channel, pitch)) != owner:
                     return [], event, None
                 del self.sounding[channel, pitch]
-                return [_note_off(channel, pitch)], event, None
+                return [note_off(channel, pitch)], event, None
             case Pass(_, message):
                 self._note_pedal(message)
                 return [message], event, None
@@ -125,16 +125,16 @@ class Scheduler:
         self._heap = kept
 
     def release(self, owners: set[int] | None = None) -> list[bytes]:
-        """Take notes off the ledger, those of these owners or all: the note-offs to send now,
-        after pedals up when it is all."""
+        """Take notes off the ledger, those of these owners or all: the note-offs to send now, and
+        pedals up after them when it is all. A pedal up may have to wait for a note of its channel
+        that is on its way; a note-off that came behind it could no more take that note away."""
         ended = [key for key, owner in self.sounding.items() if owners is None or owner in owners]
-        messages: list[bytes] = []
+        messages = [note_off(channel, pitch) for channel, pitch in ended]
+        for key in ended:
+            del self.sounding[key]
         if owners is None:
             messages += [bytes((CONTROL | channel, PEDAL, 0)) for channel in sorted(self._pedals)]
             self._pedals.clear()
-        for channel, pitch in ended:
-            del self.sounding[channel, pitch]
-            messages.append(_note_off(channel, pitch))
         return messages
 
     def _note_pedal(self, message: bytes) -> None:
@@ -146,5 +146,6 @@ class Scheduler:
                 self._pedals.discard(channel)
 
 
-def _note_off(channel: int, pitch: int) -> bytes:
+def note_off(channel: int, pitch: int) -> bytes:
+    """The message."""
     return bytes((NOTE_OFF | channel, pitch, 0))

@@ -45,12 +45,18 @@ class _Part:
 @dataclass(slots=True)
 class _Released:
     """A note that the output has: it sounds, or will at once. It ends on the channel on which it
-    began."""
+    began; one that is lent, with the player's key (see `Voices.end`).
+
+    `bars` are those from the one in which it goes out to its own, as they were when the transport
+    was last looked at: of a note that has gone out just before a jump, those before the jump.
+    """
 
     home: Completion
     note: PlannedNote
     channel: int
+    bars: list[BarSpan]
     sounds: bool = False
+    lent: bool = False
 
 
 class Voices:
@@ -71,7 +77,6 @@ class Voices:
         self._parts: dict[int, _Part] = {}  # by request
         self._owner = 0
         self._owners: dict[int, _Released] = {}
-        self._lent: dict[int, tuple[int, int]] = {}  # pitch -> owner, channel: see `end`
         self.echoes = Echoes()
 
     @property
@@ -95,6 +100,9 @@ class Voices:
 
     def release(self, now_ns: int) -> None:
         """Give the output what is due within the next milliseconds."""
+        for released in self._owners.values():
+            if not released.sounds:
+                released.bars = self._bars(released.home, released.note)
         for part in tuple(self._parts.values()):
             self._release(part, now_ns)
             if part.planner.is_over:
@@ -120,9 +128,17 @@ class Voices:
             return
         self._owner += 1
         channel = completion.generation.channel_out - 1
-        self._owners[self._owner] = _Released(completion, note, channel)
+        bars = self._bars(completion, note)
+        self._owners[self._owner] = _Released(completion, note, channel, bars)
         part.planner.started(note, self._owner)
         self._sounds.put(Strike(due_ns, self._owner, channel, note.pitch, note.velocity))
+
+    def _bars(self, completion: Completion, note: PlannedNote) -> list[BarSpan]:
+        beat = steps_to_beats(note.start_step)
+        sent_ns = self._transport.ns_at(beat) + completion.nudge_ns(note.start_step)
+        own = self._transport.bar_at(beat).number
+        first = self._transport.bar_at(max(self._transport.beat_at(sent_ns), 0.0)).number
+        return [self._transport.bar(number) for number in range(min(first, own), own + 1)]
 
     # --- what has gone out ---------------------------------------------------------------------
 
@@ -141,30 +157,25 @@ class Voices:
                         home = released.home
                         home.notes += 1
                         home.worst_ns = max(home.worst_ns, sent.sent_ns - due_ns)
-                        self._heard(home, released.note)
+                        self._heard(released)
                 case Release(_, owner):
                     self._owners.pop(owner, None)
 
-    def _heard(self, completion: Completion, note: PlannedNote) -> None:
+    def _heard(self, released: _Released) -> None:
+        """A note has begun to sound. One that goes out before its own bar has begun leaves the bars
+        before that in their order, though nobody may have played in them yet."""
+        note, tempo_bpm = released.note, self._transport.tempo_bpm
+        *before, own = released.bars
+        for span in before:
+            self._assembler.bar(span, tempo_bpm)
+        self._assembler.played(note, own, tempo_bpm)
         beat, beats = steps_to_beats(note.start_step), steps_to_beats(note.duration_steps)
-        span, tempo_bpm = self._transport.bar_at(beat), self._transport.tempo_bpm
-        self._open_bars_before(span, beat, completion.nudge_ns(note.start_step))
-        self._assembler.played(note, span, tempo_bpm)
-        self._publish(
-            "/rwkv/note/played", completion.request, beat, note.pitch, note.velocity, beats
-        )
-
-    def _open_bars_before(self, span: BarSpan, beat: float, nudge_ns: int) -> None:
-        """A note that goes out before its own bar has begun leaves the bars before that in their
-        order, though nobody may have played in them yet."""
-        sent_ns = self._transport.ns_at(beat) + nudge_ns
-        now_open = self._transport.bar_at(max(self._transport.beat_at(sent_ns), 0.0))
-        for number in range(now_open.number, span.number):
-            self._assembler.bar(self._transport.bar(number), self._transport.tempo_bpm)
+        self._publish("/rwkv/note/played", note.request, beat, note.pitch, note.velocity, beats)
 
     def sounds(self, pitch: int) -> bool:
         """Whether a note of ours of this pitch sounds."""
-        return pitch in self._lent or any(r.note.pitch == pitch for r in self._owners.values())
+        self.follow_output()
+        return any(r.note.pitch == pitch for r in self._owners.values())
 
     # --- ending --------------------------------------------------------------------------------
 
@@ -175,26 +186,19 @@ class Voices:
         end the player's note. They end with `let_go`. What does not sound yet never will.
         """
         self.follow_output()
-        for owner, released in self._owners.items():
-            if released.sounds and released.note.pitch in held:
-                self._lent[released.note.pitch] = owner, released.channel
-        back = [pitch for pitch in self._lent if pitch not in held]
-        ending = set(self._owners) | {self._lent.pop(pitch)[0] for pitch in back}
-        self._end(ending - {owner for owner, _ in self._lent.values()}, beat)
-        self._owners.clear()
+        for released in self._owners.values():
+            released.lent = released.sounds and released.note.pitch in held
+        self._end({owner for owner, r in self._owners.items() if not r.lent}, beat)
         self._parts.clear()
 
     def carry(self, completion: Completion, steps: int, beat: float) -> None:
         """The transport jumps, from `beat`: what is of this completion moves by so many steps, and
         everything else of ours ends."""
         self.follow_output()
-        ours = {owner: r for owner, r in self._owners.items() if r.home is completion}
-        lent = {owner for owner, _ in self._lent.values()}
-        self._lent.clear()
-        self._end((set(self._owners) | lent) - set(ours), beat)
-        for released in ours.values():
+        self._end(set(self._owners) - self._of(completion), beat)
+        for released in self._owners.values():
             released.note = released.note.moved(steps)
-        self._owners = ours
+            released.bars = self._bars(completion, released.note)
         part = self._parts.get(completion.request, _Part(completion))
         part.planner.move(steps)
         self._parts = {completion.request: part}
@@ -203,8 +207,11 @@ class Voices:
         """The notes of one completion end now, at `beat`."""
         self.follow_output()
         self._parts.pop(completion.request, None)
-        ours = {owner for owner, r in self._owners.items() if r.home is completion}
-        self._end(ours, beat)
+        self._end(self._of(completion), beat)
+
+    def _of(self, completion: Completion) -> set[int]:
+        """The owners of its notes that the output has, but for those that are lent."""
+        return {o for o, r in self._owners.items() if r.home is completion and not r.lent}
 
     def _end(self, owners: set[int], beat: float) -> None:
         self._sounds.stop(owners)
@@ -216,6 +223,6 @@ class Voices:
 
     def let_go(self, t_ns: int, pitch: int) -> None:
         """The player's key went up: so does ours, if it sounded on under it."""
-        if pitch in self._lent:
-            owner, channel = self._lent.pop(pitch)
-            self._sounds.put(Release(t_ns, owner, channel, pitch))
+        for owner, released in self._owners.items():
+            if released.lent and released.note.pitch == pitch:
+                self._sounds.put(Release(t_ns, owner, released.channel, pitch))

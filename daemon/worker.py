@@ -292,7 +292,7 @@ class Worker:
         offer = performance.offer
         for other in self._performances:
             if other.offer is offer and other is not performance:  # it plays to its end as it was
-                while self._propose(other):
+                while self._go_on(other):
                     pass
                 self._leave(other.request)
         sampling = sampling_of(message.wishes)

@@ -21,7 +21,7 @@ from rwkv_music.errors import CheckpointError, ConfigError, RwkvMusicError, Work
 from rwkv_music.model import load_model
 from rwkv_music.timebase import NS_PER_S, beats_to_ns
 
-from ..assembler import AssembledBar
+from ..assembled_bar import AssembledBar
 from ..boot import Boot
 from ..child import Child
 from ..clock import SystemClock

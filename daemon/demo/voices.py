@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rwkv_music.music import Bar, Note, Phrase, canonical
 
-from ..assembler import AssembledBar, Voice
+from ..assembled_bar import AssembledBar, Voice
 from .performance import Performance
 from .stage import Outcome
 

@@ -130,7 +130,8 @@ _SPECS = (
             Arg("play_bars", "i", optional=True, minimum=1, maximum=64),
         ),
         "Who decides when to play: you, turns of bars, or your silence. Bars that are not given"
-        " are the parameter `bars`.",
+        " are the parameter `bars`. What waits because you asked for it is played instead of a"
+        " turn.",
     ),
     RequestSpec(
         "/rwkv/params",

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 import numpy as np
-from rwkv_music_daemon.assembler import AssembledBar
+from rwkv_music_daemon.assembled_bar import AssembledBar
 from rwkv_music_daemon.osc.arguments import OscError
 from rwkv_music_daemon.rehearsal import Rehearsal
 

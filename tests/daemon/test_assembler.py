@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rwkv_music_daemon.assembler import HISTORY_BARS, Assembler, Voice
+from rwkv_music_daemon.assembled_bar import Voice
+from rwkv_music_daemon.assembler import HISTORY_BARS, Assembler
 from rwkv_music_daemon.messages import Hear
 from rwkv_music_daemon.planner import PlannedNote
 from rwkv_music_daemon.transport import BarSpan
@@ -260,3 +261,22 @@ def test_a_meter_that_comes_just_before_the_line_is_that_of_the_bar_begun() -> N
     assembler.bar(BarSpan(1, 4.0, Meter(5, 4)), BPM)
     (changed,) = told(assembler)
     assert changed.meter == "5/4"
+
+
+def test_what_was_played_beyond_the_end_that_a_new_meter_gives_a_bar_is_of_the_next() -> None:
+    assembler = Assembler()
+    for step, pitch in ((0, 40), (14, 41), (30, 42)):  # sent early
+        assembler.played(PlannedNote(step, pitch, 80, 24, 1), span(0), BPM)
+    strike(assembler, 0.97, 60)
+    list(assembler.updates())
+    assembler.bar(BarSpan(0, 0.0, Meter(1, 4)), BPM)
+    changed = told(assembler)
+    assert [(m.bar, m.meter, notes_of(m)) for m in changed] == [
+        (0, "1/4", [(0, 40, 24, False)]),
+        (1, "1/4", [(2, 41, 24, False), (0, 60, 1, True)]),
+        (2, "1/4", [(6, 42, 24, False)]),
+    ]
+    assembler.note_off(1.47, 60)
+    assembler.cut(2.0, 41)
+    (changed_again,) = told(assembler)
+    assert notes_of(changed_again) == [(2, 41, 10, False), (0, 60, 6, False)]

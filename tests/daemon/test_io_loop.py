@@ -82,7 +82,7 @@ def test_a_machine_that_slept_is_silent_when_it_wakes(service: Service) -> None:
     service.sleep_ms(HOUR_MS)
     assert service.output.sounding == 0
     woken = service.sent[before:]
-    assert woken[:2] == [bytes((0xB0, 64, 0)), bytes((0x80, 60, 0))]
+    assert woken[:2] == [bytes((0x80, 60, 0)), bytes((0xB0, 64, 0))]
     assert woken[2 : 2 + len(panic_messages())] == list(panic_messages())
     assert not service.loop.conductor.listener.held_pitches
 

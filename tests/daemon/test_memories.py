@@ -13,7 +13,7 @@ from rwkv_music_daemon.osc.arguments import OscError
 from rwkv_music_daemon.rehearsal import Rehearsal
 from rwkv_music_daemon.transport import Transport
 from rwkv_music_daemon.worker import Worker
-from session_stage import events, lift, ms, play_note, press
+from session_stage import events, heard_bars, lift, ms, play_note, press
 
 from rwkv_music.engine.numpy_engine import NumpyEngine
 from rwkv_music.memory import load_memory, save_memory
@@ -88,6 +88,25 @@ def test_what_is_played_while_a_memory_loads_belongs_to_what_is_forgotten(tmp_pa
     assert r.worker.session.fork() == fresh.fork()
 
 
+def test_a_reset_while_a_memory_loads_comes_after_it(tmp_path: Path) -> None:
+    r = rehearsal(tmp_path)
+    play_note(r, 100, 60, 300)
+    r.run_until_ns(ms(2500))
+    ask(r, "/rwkv/memory/save", "one bar")
+    r._worker_ns = ms(60)
+    r.ask("/rwkv/memory/load", "one bar")
+    r.ask("/rwkv/reset")
+    play_note(r, 2540, 64, 10)
+    r.run_until_ns(ms(2800))
+    assert r.replies() == [("/rwkv/memory", ("one bar",))]
+    play_note(r, 2900, 65, 300)
+    r.run_until_ns(ms(4500))
+    assert [n[1] for bar in heard_bars(r) for n in bar] == [64, 65]
+    assert r.worker.session.fork() == fresh_state(r, ScriptedModel())
+    restart(r, ScriptedModel())
+    assert r.worker.session.fork() == fresh_state(r, ScriptedModel())
+
+
 @pytest.mark.parametrize("late_ms", [0, 100, 1400, 1470])  # the next line is 1,500 ms away
 @pytest.mark.parametrize("order", ["load, trigger", "trigger, load"])
 def test_what_is_armed_while_a_memory_loads_is_played_from_the_memory(
@@ -150,6 +169,27 @@ def test_a_worker_that_is_started_again_begins_from_the_memory_that_was_loaded(
     r.ask("/rwkv/reset")
     restart(r, ScriptedModel())
     assert r.worker.session.fork() == ScriptedModel().start()
+
+
+def test_a_worker_that_is_started_again_hears_no_bar_twice_that_was_saved_in_that_memory(
+    tmp_path: Path,
+) -> None:
+    r = rehearsal(tmp_path)
+    ask(r, "/rwkv/memory/save", "verse")
+    ask(r, "/rwkv/memory/load", "verse")
+    for at_ms in (100, 2100):
+        play_note(r, at_ms, 60, 300)
+    r.run_until_ns(ms(4500))
+    ask(r, "/rwkv/memory/save", "verse")
+    ask(r, "/rwkv/memory/save", "another")
+    for at_ms in (4600, 6100):
+        play_note(r, at_ms, 62, 300)
+    r.run_until_ns(ms(8500))
+    before = r.worker.session.fork()
+    restart(r, ScriptedModel())
+    assert r.worker.session.fork() == before
+    restart(r, ScriptedModel("steps"))  # which cannot begin from it
+    assert r.worker.session.fork() == fresh_state(r, ScriptedModel("steps"))
 
 
 def test_another_model_cannot_begin_from_it_and_that_is_told(tmp_path: Path) -> None:

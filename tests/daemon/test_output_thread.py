@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from random import Random
 
+import pytest
 from rwkv_music_daemon.clock import ManualClock, SystemClock
 from rwkv_music_daemon.output_thread import Output, OutputThread
 from rwkv_music_daemon.ports.memory import MemoryOutput
@@ -244,3 +245,24 @@ def test_a_stop_that_is_refused_wakes_the_thread_until_it_is_heard() -> None:
     until(lambda: len(port.sent) > 1)
     thread.end()
     assert [message for _, message in port.sent[1:]] == [bytes((0x80, 60, 0))]
+
+
+@pytest.mark.parametrize(("stopped_ms", "is_told"), [(96, False), (97.5, False), (99, True)])
+def test_what_stop_takes_away_before_it_has_left_is_not_told_to_have_sounded(
+    stopped_ms: float, is_told: bool
+) -> None:
+    """What comes after it: a note-off leaves 2 ms later."""
+    clock, _, output = timed()
+    older, strike = Strike(50 * MS, 1, 0, 60, 70), Strike(100 * MS, 2, 0, 60, 80)
+    other = Strike(100 * MS, 3, 0, 64, 80)
+    output.put(older, strike, other)
+    for at_ms in (50, 96):
+        clock.advance_to_ns(at_ms * MS)
+        output.pump()
+    assert [told.event for told in output.take_sent()] == [older]
+    clock.advance_to_ns(round(stopped_ms * MS))
+    output.stop({2})
+    clock.advance_to_ns(110 * MS)
+    told = output.take_sent()
+    assert [t.event for t in told if isinstance(t.event, Strike)] == [strike] * is_told + [other]
+    assert [t.cut for t in told] == [1, None]  # the note before it has ended all the same

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rwkv_music_daemon.ports import jack_extension
+from rwkv_music_daemon.scheduler import Pass, Scheduler, Strike
 
 pytestmark = pytest.mark.skipif(
     jack_extension.module is None, reason=f"not built: {jack_extension.absence}"
@@ -89,6 +90,15 @@ def test_a_note_that_is_ended_now_before_it_began_is_never_heard() -> None:
         (40, off(60)),
         (40, off(60)),
     ]
+
+
+def test_silence_takes_away_what_waits_also_while_a_pedal_is_down() -> None:
+    scheduler = Scheduler()
+    for event in (Pass(0, pedal(127)), Strike(30, 1, 0, 60, 64)):
+        scheduler.put(event)
+    sent = [(m, event.deadline_ns) for messages, event, _ in scheduler.due(30) for m in messages]
+    ended = [(message, None) for message in scheduler.release()]
+    assert waiting(*sent[1:], *ended) == [(NOW, pedal(0))]
 
 
 MESSAGES = st.one_of(

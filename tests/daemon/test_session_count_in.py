@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from performances import fresh_state
 from rwkv_music_daemon.rehearsal import Rehearsal
 from session_stage import events, heard_bars, hung, ms, play_note, press, rehearsal
 
+from rwkv_music.model.scripted import ScriptedModel
 from rwkv_music.music import Meter
 from rwkv_music.timebase import NS_PER_MS
 
@@ -85,6 +87,17 @@ def test_for_one_request_only() -> None:
     assert onsets(r) == []
     r.run_until_ns(ms(1.5 * BAR_MS))
     assert onsets(r)[0] > BAR_MS
+    assert [pitch for _, pitch in clicks(r)] == [ACCENT, CLICK, CLICK, CLICK]
+
+
+@pytest.mark.parametrize(("count_in", "metronome"), [(0, 0), (1, 0), (0, 1), (1, 1)])
+def test_nothing_is_clicked_while_a_slow_model_is_waited_for(count_in: int, metronome: int) -> None:
+    r = rehearsal(bars=1, count_in=count_in, metronome=metronome)
+    r.conductor.worker_up("slow", ms(1200))
+    r.ask("/rwkv/trigger")
+    r.run_until_ns(ms(1200 + count_in * BAR_MS + BEAT_MS / 2))
+    expected = [ACCENT, CLICK, CLICK, CLICK] * count_in + [ACCENT] * metronome
+    assert [pitch for _, pitch in clicks(r)] == expected
 
 
 @pytest.mark.parametrize("quantize", ["bar", "beat", "now"])
@@ -105,6 +118,28 @@ def test_a_pickup_is_heard_where_it_was_played() -> None:
     assert heard_bars(r)[:2] == [[(42, 60, 3, "player")], [(12, 64, 3, "player")]]
     assert events(r, "/rwkv/bar")[:2] == [(-1, 1), (0, 1)]
     assert [beat for beat, *_ in events(r, "/rwkv/note/heard")] == pytest.approx([-0.5, 1.0])
+
+
+def test_a_pickup_is_heard_before_a_downbeat_of_ours_that_was_sent_before_it() -> None:
+    r = rehearsal(bars=1, count_in=1, nudge_ms=-500)
+    r.ask("/rwkv/trigger")
+    start_ms = r.transport.ns_at(0.0) / NS_PER_MS
+    play_note(r, start_ms - 300, 71, 125)
+    r.run_until_ns(ms(start_ms + 1.2 * BAR_MS))
+    assert onsets(r)[0] == pytest.approx(start_ms - 500, abs=1)
+    bars = r.conductor.assembler.bars
+    assert [bar.number for bar in bars] == [-1, 0]
+    assert [n[1] for n in heard_bars(r)[0]] == [71]
+    assert r.worker.session.fork() == fresh_state(r, ScriptedModel())
+
+
+def test_nobody_plays_before_a_downbeat_that_is_sent_early_and_that_is_no_silence() -> None:
+    r = rehearsal(bars=1, count_in=1, nudge_ms=-500)
+    r.ask("/rwkv/trigger")
+    r.run_until_ns(ms(2.2 * BAR_MS))
+    assert events(r, "/rwkv/bar") == [(0, 0)]
+    assert [bar.number for bar in r.conductor.assembler.bars if bar.notes or bar.is_silence] == [0]
+    assert r.worker.session.fork() == fresh_state(r, ScriptedModel())
 
 
 def test_a_note_on_the_last_half_step_is_on_the_downbeat() -> None:

@@ -35,6 +35,10 @@ class Stage:
             self.r.conductor.follow_transport(self.r.clock.now_ns())
 
 
+def clicks_ms(stage: Stage) -> list[float]:
+    return [t / 1e6 for t, m in stage.r.sent if m[0] == 0x99]
+
+
 def test_a_trigger_plays_from_the_sessions_next_bar_line() -> None:
     stage = Stage()
     request, start_bar = stage.r.conductor.trigger(0)
@@ -58,6 +62,35 @@ def test_what_is_played_before_that_line_is_heard_in_its_bar() -> None:
     stage.run_until_ms(LINE_MS + 2100)
     assert heard_bars(stage.r)[:2] == [[(24, 60, 5, "player")], [(12, 64, 5, "player")]]
     assert events(stage.r, "/rwkv/bar")[:2] == [(-1, 1), (0, 1)]
+
+
+@pytest.mark.parametrize("address", ["/rwkv/trigger", "/rwkv/transport/play"])
+def test_with_a_count_in_the_rest_of_the_sessions_bar_is_clicked(address: str) -> None:
+    stage = Stage(count_in=1)
+    stage.r.ask(address)
+    stage.run_until_ms(LINE_MS + 400)
+    assert clicks_ms(stage) == pytest.approx([LINE_MS - 1000, LINE_MS - 500], abs=0.5)
+
+
+def test_others_who_start_are_not_counted_in_as_a_request_of_ours_was() -> None:
+    stage = Stage()
+    stage.r.ask("/rwkv/once/count_in", 1)
+    stage.r.ask("/rwkv/trigger")
+    stage.run_until_ms(LINE_MS + 1400)
+    assert len(clicks_ms(stage)) == 2
+    stage.r.ask("/rwkv/transport/stop")
+    stage.run_until_ms(LINE_MS + 2800)
+    stage.peers.start(stage.r.clock.now_ns())
+    stage.run_until_ms(LINE_MS + 3900)
+    assert stage.r.transport.beat_at(stage.r.clock.now_ns()) < 0
+    assert len(clicks_ms(stage)) == 2
+
+
+def test_a_first_note_is_not_counted_in() -> None:
+    stage = Stage(count_in=1)
+    play_note(stage.r, 350, 60, 200)
+    stage.run_until_ms(LINE_MS + 400)
+    assert clicks_ms(stage) == []
 
 
 def test_our_own_start_ends_when_nobody_plays() -> None:

@@ -9,9 +9,10 @@ from performances import fresh_state
 from rwkv_music_daemon.parameters import Generation
 from rwkv_music_daemon.rehearsal import Rehearsal
 from rwkv_music_daemon.transport import Transport
-from session_stage import BEAT_MS, events, heard_bars, hung, lift, ms, onsets_ms, press
+from session_stage import BEAT_MS, events, heard_bars, hung, lift, ms, onsets_ms, press, running
 
 from rwkv_music.model.scripted import ScriptedModel
+from rwkv_music.music import Meter
 
 LOOP_BEATS = 16
 LOOP_MS = LOOP_BEATS * BEAT_MS
@@ -98,3 +99,22 @@ def test_a_key_struck_just_before_the_loops_end_is_on_its_first_line(late_ms: in
     assert [bar.number for bar in host.r.conductor.assembler.bars] == [0, 1, 2, 3, 0, 1]
     assert heard_bars(host.r)[4] == [(0, 50, 12, "player")]
     assert host.r.worker.session.fork() == fresh_state(host.r, ScriptedModel())
+
+
+def test_a_note_that_goes_out_just_before_a_jump_is_heard_in_the_bar_that_it_was_in() -> None:
+    r = running(meter=Meter(3, 4), bars=3)
+    r.run_until_ns(ms(5000))
+    r.transport.set_meter(Meter(4, 4), r.clock.now_ns())  # from bar 4 on
+    r.conductor.trigger(r.clock.now_ns())
+    r.run_until_ns(ms(8498))  # bar 5 has begun on beat 16
+    r.clock.advance_to_ns(ms(8500.5))  # before the loop looks again
+    r.output.pump()
+    assert r.sent[-1] == (r.clock.now_ns(), press(61, 79))
+    r.transport.start_internal(2.0, r.clock.now_ns())
+    r.conductor.follow_transport(r.clock.now_ns())
+    r.run_until_ns(ms(12_000))
+    heard = {bar.serial: bar for bar in r.conductor.assembler.bars}
+    assert [(n.onset, n.pitch) for n in heard[5].notes] == [(0, 60), (12, 61)]
+    assert [str(bar.meter) for bar in heard.values()][:6] == ["3/4"] * 4 + ["4/4"] * 2
+    assert events(r, "/rwkv/error") == []
+    assert r.worker.session.fork() == fresh_state(r, ScriptedModel())

@@ -82,3 +82,17 @@ def test_the_end_of_ours_that_comes_back_late_does_not_end_the_players_note() ->
     r.play(lift(60), ms(2470))  # of ours
     r.play(lift(60), ms(2960))
     assert [args[3] for args in events(r, "/rwkv/note/heard")] == [1.0]
+
+
+def test_nor_does_the_one_that_comes_back_at_once() -> None:
+    r = running(bars=1)
+    r.conductor.trigger(r.clock.now_ns())
+    r.play(press(60, 79), ms(2001))  # the echo of ours, which sounds until 2458.3
+    r.play(press(60, 99), ms(2100))
+    r.run_until_ns(ms(2458))
+    r.clock.advance_to_ns(ms(2458.5))  # before the loop looks again
+    r.output.pump()
+    assert r.sent[-1] == (r.clock.now_ns(), lift(60))
+    r.conductor.midi(r.clock.now_ns(), lift(60))
+    r.play(lift(60), ms(2960))
+    assert [args[3] for args in events(r, "/rwkv/note/heard")] == [1.75]

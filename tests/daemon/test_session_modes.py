@@ -117,6 +117,32 @@ def test_auto_yields_and_a_pitch_that_the_player_holds_sounds_on_until_the_key_g
     assert r.output.sounding == 0
 
 
+def test_under_one_key_notes_of_two_channels_sound_on_and_both_end_when_it_goes_up() -> None:
+    r = running(bars=1, overlap="interrupt")
+    r.conductor.trigger(r.clock.now_ns())
+    r.play(press(61, 99), ms(2700))
+    r.run_until_ns(ms(3000))
+    assert hung(r) == {61}
+    r.ask("/rwkv/set/channel_out", 5)
+    r.conductor.trigger(r.clock.now_ns())
+    r.play(press(64), ms(4700))
+    r.run_until_ns(ms(4800))
+    assert r.output.sounding == 2
+    r.play(lift(61), ms(5000))
+    r.run_until_ns(ms(5010))
+    assert r.output.sounding == 0
+    assert [m for t, m in r.sent if t >= ms(5000)] == [lift(61), bytes((0x84, 61, 0))]
+
+
+def test_what_the_player_holds_on_ends_with_stop() -> None:
+    r = running(bars=1, overlap="interrupt")
+    r.conductor.trigger(r.clock.now_ns())
+    r.play(press(61, 99), ms(2700))
+    r.run_until_ns(ms(3000))
+    r.conductor.stop(r.clock.now_ns())
+    assert r.output.sounding == 0
+
+
 @pytest.mark.parametrize(("listen_bars", "play_bars"), [(1, 1), (1, 4), (4, 1), (2, 3)])
 def test_trade_keeps_to_its_turns_however_long_they_are(listen_bars: int, play_bars: int) -> None:
     r = rehearsal()

@@ -56,9 +56,33 @@ def test_what_cannot_begin_in_time_where_the_other_ends_begins_a_bar_later(
     assert [done[3:5] for done in events(r, "/rwkv/done")] == [(0, 0), (0, 0)]
 
 
+def test_what_takes_the_place_of_such_a_one_begins_there_too() -> None:
+    r = slow(40, worker_ms=10)
+    for before_ms, request in ((30, 2), (20, 3)):
+        r.run_until_ns(ms(4000 - before_ms))
+        assert r.conductor.trigger(r.clock.now_ns()) == (request, 3)
+    r.run_until_ns(ms(9000))
+    assert next(t for t in onsets_ms(r) if t > 3999) == pytest.approx(6000, abs=0.001)
+    assert [done[:5] for done in events(r, "/rwkv/done")] == [(1, 1, 48, 0, 0), (3, 1, 48, 0, 0)]
+
+
 def test_a_take_that_is_chosen_leaves_what_plays_whole_up_to_its_place() -> None:
     r = slow(600, horizon_beats=0.25, bars=4, takes=2)
     r.conductor.select(r.clock.now_ns(), 1)  # from 4000 on
+    r.run_until_ns(ms(13_000))
+    expected = [2000 + k * STEP_MS for k in range(48 * 5)]
+    assert onsets_ms(r) == pytest.approx(expected, abs=0.001)
+    assert [done[:3] for done in events(r, "/rwkv/done")] == [(1, 4, 48), (2, 4, 192)]
+
+
+def test_it_does_so_when_a_parameter_changes_before_the_worker_has_made_all_of_that() -> None:
+    r = slow(600, worker_ms=10, horizon_beats=0.25, bars=4, takes=2)
+    request, _ = r.conductor.select(r.clock.now_ns(), 1)  # from 4000 on
+    r.run_until_ns(ms(2900))
+    r._free_ns = ms(3450)  # something holds it up
+    r.run_until_ns(ms(3400))
+    assert r.conductor.performer.of_request(request) is not None  # it has been asked for
+    r.ask("/rwkv/set/temperature", 0.5)
     r.run_until_ns(ms(13_000))
     expected = [2000 + k * STEP_MS for k in range(48 * 5)]
     assert onsets_ms(r) == pytest.approx(expected, abs=0.001)

@@ -204,6 +204,24 @@ def test_a_meter_that_changes_within_the_horizon_is_that_of_what_is_made(
     assert r.worker.session.fork() == fresh_state(r, ScriptedModel("steps"))
 
 
+@pytest.mark.parametrize("at_ms", [1010, 1125, 1240])
+def test_a_bar_that_is_shortened_when_more_of_it_has_gone_out_stays_one_that_can_be_told(
+    at_ms: float,
+) -> None:
+    """Notes are sent two beats early, and the meter leaves the bar two."""
+    r = running("steps", tempo_bpm=240.0, bars=2, nudge_ms=-500)
+    r.conductor.trigger(r.clock.now_ns())  # from 1000 on
+    r.run_until_ns(ms(at_ms))
+    r.transport.set_meter(Meter(2, 4), r.clock.now_ns())
+    r.run_until_ns(ms(4000))
+    assert events(r, "/rwkv/error") == []
+    bars = r.conductor.assembler.bars
+    assert [str(bar.meter) for bar in bars][:3] == ["4/4", "2/4", "2/4"]
+    assert sum(len(bar.notes) for bar in bars) == len(onsets_ms(r))
+    assert r.worker.session.fork() == fresh_state(r, ScriptedModel("steps"))
+    assert hung(r) == set()
+
+
 def test_a_meter_that_changes_and_changes_back_leaves_the_notes_on_their_beats() -> None:
     r = running("steps", bars=3, horizon_beats=4)
     r.conductor.trigger(r.clock.now_ns())

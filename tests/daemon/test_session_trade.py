@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 from performances import fresh_state
-from rwkv_music_daemon.assembler import AssembledBar
+from rwkv_music_daemon.assembled_bar import AssembledBar
 from rwkv_music_daemon.parameters import Generation
 from rwkv_music_daemon.rehearsal import Rehearsal
 from rwkv_music_daemon.transport import Transport
@@ -146,3 +146,33 @@ def test_what_was_set_once_for_a_turn_that_was_not_taken_is_for_the_next() -> No
     r.run_until_ns(ms(16_000))
     channels = [m[0] & 0x0F for _, m in r.sent if m[0] & 0xF0 == 0x90]
     assert channels[:5] == [2, 2, 2, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("listen_bars", "deed", "asked_ms", "bar"),
+    [
+        (2, "trigger", 500, 1),
+        (2, "trigger", 8500, 5),
+        (2, "select", 8500, 5),
+        (2, "again", 8500, 5),
+        (1, "trigger", 5500, 3),  # behind what plays
+    ],
+)
+def test_what_was_asked_for_the_line_before_our_turn_is_played_instead_of_it(
+    listen_bars: int, deed: str, asked_ms: float, bar: int
+) -> None:
+    r = rehearsal(bars=2)
+    r.conductor.set_mode("trade", listen_bars, 2)
+    r.transport.play(0)
+    r.run_until_ns(ms(asked_ms))
+    match deed:
+        case "select":
+            request, accepted = r.conductor.select(r.clock.now_ns(), 0)
+        case "again":
+            request, accepted = r.conductor.regenerate(r.clock.now_ns())
+        case _:
+            request, accepted = r.conductor.trigger(r.clock.now_ns())
+    assert accepted == bar
+    r.run_until_ns(ms((bar + 2) * 2000 - 10))
+    played = [(number, beat) for number, beat, *_ in events(r, "/rwkv/note/played")]
+    assert played[-8:] == [(request, bar * 4 + beat) for beat in range(8)]

@@ -49,6 +49,20 @@ def test_a_revision_of_another_request_changes_nothing() -> None:
     assert len(talk.proposed()) == 8
 
 
+def test_what_plays_is_made_as_far_as_it_may_go_before_the_take_that_follows_is_revised() -> None:
+    talk = Talk()
+    talk.say(generate(bars=3, seeds=(1, 2), until=(0, 13)))
+    talk.work()
+    talk.say(Allow(1, (1, 0)), Replay(2, 1, (0, 13)), revise(1, 0, 24, request=2))
+    talk.work()
+    assert [place for request, *place in talk.proposed() if request == 1] == [
+        [0, onset] for onset in (0, 12, 24, 36)
+    ]
+    talk.say(Allow(2, FAR))
+    talk.work()
+    assert len([request for request, *_ in talk.proposed() if request == 2]) == 12
+
+
 def test_a_take_that_is_played_again_can_be_revised() -> None:
     talk = Talk()
     talk.say(generate(seeds=(1, 2)))
