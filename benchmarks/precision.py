@@ -2,8 +2,9 @@
 
     python -m benchmarks.precision --data prepared [--model FILE] [--pieces 40] [--json FILE]
 
-The loss is the mean negative log-likelihood, in nats, of every token of the beginnings of pieces
-that were kept from training (`train prepare` makes the folder). `increase_percent` is against 32
+The loss is the mean negative log-likelihood, in nats, of every token of a kind that the daemon
+samples, in the beginnings of pieces that were kept from training (`train prepare` makes the
+folder). `increase_percent` is against 32
 bits on the same tokens, with its standard error over tokens.
 """
 
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rwkv_music_train.pieces import read_split
+from rwkv_music_train.windows import sampled_kinds
 
 from rwkv_music.engine.native import NativeEngine
 from rwkv_music.model.weights import load_weights
@@ -30,12 +32,15 @@ LONGEST = 500  # tokens of a piece
 
 
 def losses(engine: NativeEngine, pieces: Sequence[Sequence[int]]) -> NDArray[np.float64]:
-    """Of every token but the first of each piece."""
+    """Of every token that counts."""
+    counts = sampled_kinds(load_vocabulary())
     values = []
     for tokens in pieces:
         state = engine.new_state()
         for token, following in pairwise(tokens):
             logits = engine.step(state, token).astype(np.float64)
+            if not counts[following]:
+                continue
             most = logits.max()
             values.append(most + np.log(np.exp(logits - most).sum()) - logits[following])
     return np.array(values)
