@@ -148,8 +148,10 @@ def test_everything_is_killed_at_once_and_the_next_start_silences(
 ) -> None:
     with live_stage(jack_server, generation__thru=1) as stage:
         hold_chord(stage, synthesizer)
-        for pid in stage.service.pids().values():
-            os.kill(pid, signal.SIGKILL)
+        pids = stage.service.pids().values()
+        for number in (signal.SIGSTOP, signal.SIGKILL):  # so that none ends by itself meanwhile
+            for pid in pids:
+                os.kill(pid, number)
         stage.service.process.wait()
         time.sleep(1.0)
         assert synthesizer.voices() >= len(CHORD)  # nobody was left who could
