@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from ..atomic_file import replacing
+from ..atomic_file import flush, replacing
 from ..errors import CheckpointError
 
 FloatArray = NDArray[np.float32]
@@ -184,12 +184,12 @@ def write_tensor_file(
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-(8 + len(text)) % _ALIGNMENT)
     try:
-        with replacing(path) as part, part.open("xb") as file:
-            file.write(struct.pack("<Q", len(text)) + text)
-            for tensor in tensors.values():
-                file.write(_stored(tensor, bfloat16))
-            file.flush()
-            os.fsync(file.fileno())
+        with replacing(path) as part:
+            with part.open("xb") as file:
+                file.write(struct.pack("<Q", len(text)) + text)
+                for tensor in tensors.values():
+                    file.write(_stored(tensor, bfloat16))
+            flush(part)
     except OSError as error:
         reason = error.strerror or error
         raise CheckpointError(f"{path}: cannot be written ({reason})") from error

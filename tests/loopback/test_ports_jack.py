@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
+from line_program import line_program
 from rwkv_music_daemon.clock import SystemClock
 from rwkv_music_daemon.ports.base import MidiSystem
 from rwkv_music_daemon.ports.jack_system import JackSystem
@@ -176,24 +175,16 @@ libjack.jack_client_close(client)
 def test_a_name_that_is_not_utf_8_does_no_harm(system: MidiSystem) -> None:
     """JACK takes any bytes for a name."""
     port = system.open_output("Out")
-    with subprocess.Popen(
-        [sys.executable, "-c", OLD_SYNTH],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        bufsize=1,
-    ) as synth:
-        assert synth.stdin
-        assert synth.stdout
-        assert synth.stdout.readline() == "ready\n"
+    with line_program(OLD_SYNTH) as synth:
+        assert synth.says() == "ready"
         listed = [name for name in system.outputs() if name.startswith("Old Synth")]
-        print(port.full_name, file=synth.stdin)
-        assert synth.stdout.readline() == "0\n"
+        synth.tell(port.full_name)
+        assert synth.says() == "0"
         time.sleep(0.1)  # a connection is there from the next period on
         connected = port.connections()
         with pytest.raises(PortError, match="Old Synth"):
             system.connect(port.full_name, listed[0])
-        print(file=synth.stdin)
+        synth.tell()
     port.close()
     if isinstance(system, JackSystem):
         assert connected == ("Old Synth:entr\ufffde",) == tuple(listed)

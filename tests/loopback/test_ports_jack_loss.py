@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
+from line_program import line_program
 from real_programs import need_program
 
 from benchmarks.rig import JackServer
@@ -55,26 +53,15 @@ again.close()
 @pytest.mark.parametrize("through", ["our client", "python-rtmidi"])
 def test_a_server_that_dies_is_noticed_and_its_successor_is_used(through: str) -> None:
     need_program("jackd", "jackd2")
-    with JackServer(period=64) as server:
-        # In a process of its own: libjack answers some mistakes with a segmentation fault.
-        process = subprocess.Popen(
-            [sys.executable, "-c", LOSS, through],
-            env=server.env,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stdin
-        assert process.stdout
-        assert process.stdout.readline() == "True\n"
+    # In a process of its own: libjack answers some mistakes with a segmentation fault.
+    with JackServer(period=64) as server, line_program(LOSS, through, env=server.env) as program:
+        assert program.says() == "True"
         server.kill()
-        process.stdin.write("\n")
-        process.stdin.flush()
-        assert process.stdout.readline() == "False\n"
-        assert process.stdout.readline() == "() ()\n"
-        assert "JACK server" in process.stdout.readline()
+        program.tell()
+        assert program.says() == "False"
+        assert program.says() == "() ()"
+        assert "JACK server" in program.says()
         server.start()
-        process.stdin.write("\n")
-        process.stdin.flush()
-        assert process.stdout.readline() == "True\n"
-        assert process.wait(10) == 0
+        program.tell()
+        assert program.says() == "True"
+        assert program.end() == 0

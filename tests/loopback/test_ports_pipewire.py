@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from line_program import line_program
 from real_programs import need_program
 from rwkv_music_daemon.osc.client import OscClient
 
@@ -103,23 +104,13 @@ system.close()
 
 
 def test_a_rate_that_changes_is_followed(pipewire: Mapping[str, str]) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", RATES],
-        env=pipewire,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        bufsize=1,
-    ) as client:
-        assert client.stdin
-        assert client.stdout
+    with line_program(RATES, env=pipewire) as client:
         for rate in (48_000, 44_100, 48_000):
             settings = ["pw-metadata", "-n", "settings", "0", "clock.force-rate", str(rate)]
             subprocess.run(settings, env=pipewire, stdout=subprocess.DEVNULL, check=True)
-            print(rate, file=client.stdin)
-            assert float(client.stdout.readline()).is_integer()
-        client.stdin.close()
-        assert client.wait(10) == 0
+            client.tell(rate)
+            assert float(client.says()).is_integer()
+        assert client.end() == 0
 
 
 def test_the_service_plays(pipewire: Mapping[str, str]) -> None:
