@@ -13,7 +13,7 @@ from typing import Any
 
 from rwkv_music.engine import native
 from rwkv_music.engine.base import Engine
-from rwkv_music.engine.native import NativeEngine
+from rwkv_music.engine.native import NativeEngine, pack
 from rwkv_music.engine.numpy_engine import NumpyEngine
 from rwkv_music.model.packed_weights import BITS
 from rwkv_music.model.weights import Weights, save_weights
@@ -25,6 +25,7 @@ from .peers import Peer, PeerError
 PREFILL, TAKES = 64, 4
 CONTEXTS = (256, 2048, 8192)
 _TURN_S = 0.12  # of calls that count
+_LARGEST_FOR_COPIES = 500_000_000  # parameters: of our weights, and of peers at once
 _LARGEST_FOR_NUMPY = _LARGEST_FOR_FLOATS = 100_000_000  # parameters: beyond, it only takes memory
 _PRECISIONS = (("fp32", 32), ("bf16", 16))
 _KINDS = {16: "F16", 8: "Q8_0", 4: "Q4_0"}  # llama.cpp's
@@ -40,11 +41,13 @@ class Contender:
     calls: Calls
     tokens: int  # of one call
     bytes_read: int | None = None
+    rest: Callable[[], None] = lambda: None  # after its turn
     seconds: list[float] = field(default_factory=list)
 
     def take_turn(self) -> None:
         once = median(self.calls(3))
         self.seconds += self.calls(max(2, min(400, round(_TURN_S / once))))
+        self.rest()
 
     @property
     def speed(self) -> float:
@@ -99,11 +102,12 @@ def our_contenders(name: str, weights: Weights, threads: Sequence[int]) -> list[
     if parameters <= _LARGEST_FOR_NUMPY:
         row = {"engine": "numpy", **base, "bits": 32, "threads": 1}
         contenders += modes_of(NumpyEngine(weights), row)
-    for count in () if native.absence() else threads:
-        for bits in BITS:
-            if bits == 32 and parameters > _LARGEST_FOR_FLOATS:
-                continue
-            engine = NativeEngine(weights, bits=bits, threads=count)
+    for bits in () if native.absence() else BITS:
+        if bits == 32 and parameters > _LARGEST_FOR_FLOATS:
+            continue
+        shared = pack(weights, bits) if parameters > _LARGEST_FOR_COPIES else weights
+        for count in threads:
+            engine = NativeEngine(shared, bits=bits, threads=count)
             row = {"engine": "native", **base, "bits": bits, "threads": count}
             contenders += modes_of(engine, row)
     return contenders
@@ -169,8 +173,10 @@ def peer_contenders(
         else:
             modes.append(("step", 1, row | {"mode": "decode"}))
         for what, tokens, whole in modes:
-            asking = partial(peer.ask, what)
-            contenders.append(Contender(whole, asking, tokens))
+            contenders.append(Contender(whole, partial(peer.ask, what), tokens))
+        if weights.config.parameters > _LARGEST_FOR_COPIES:
+            peer.rest()
+            contenders[-1].rest = peer.rest
     return contenders
 
 
@@ -181,10 +187,9 @@ def memories_of(contenders: Sequence[Contender]) -> dict[tuple[int, int], Conten
     from rwkv_music.engine import _native
 
     sizes = {(c.bytes_read, c.row["threads"]) for c in contenders if c.bytes_read is not None}
-    readers = {key: _native.Memory(*key) for key in sorted(sizes)}
+    block = _native.Memory(max(size for size, _ in sizes))
     return {
-        key: Contender({}, timed(lambda i, r=reader: r.read()), 0)
-        for key, reader in readers.items()
+        key: Contender({}, timed(lambda i, key=key: block.read(*key)), 0) for key in sorted(sizes)
     }
 
 

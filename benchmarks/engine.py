@@ -83,10 +83,11 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             with ExitStack() as stack:
                 contenders = our_contenders(name, weights, options.threads)
                 contenders += peer_contenders(name, weights, options.peers, folder, stack, notes)
-                rows += measured(contenders, options.rounds)
+                rows += told(measured(contenders, options.rounds))
     for name in options.large:
         for bits in (8, 4):  # one after the other: both may not fit
-            rows += measured(large_contenders(name, [bits], options.threads), options.rounds)
+            contenders = large_contenders(name, [bits], options.threads)
+            rows += told(measured(contenders, options.rounds))
     default, choosing = default_weights(), None
     if DEFAULT in options.models:
         choosing = first_notes(default, 100 if options.quick else 400)
@@ -99,6 +100,12 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "notes": notes,
         "took_s": perf_counter() - started,
     }
+
+
+def told(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Prints rows as soon as there are some: a whole run takes minutes."""
+    print(table([shown(row) for row in rows]), flush=True)
+    return rows
 
 
 def shown(row: dict[str, Any]) -> dict[str, Any]:
@@ -143,7 +150,6 @@ def main() -> None:
     if options.peers is None:
         options.peers = PEERS[:1] if options.quick else PEERS
     result = measure(options)
-    print(table([shown(row) for row in result["rows"]]))
     if result["first_note"]:
         print(table([result["first_note"]]))
     for note in result["notes"]:

@@ -25,14 +25,19 @@ def interpreter() -> str:
 
 
 class Peer:
-    """A running peer. `ask("step", 20)` gives the seconds of each of 20 calls."""
+    """A running peer. `ask("step", 20)` gives the seconds of each of 20 calls; one that rests,
+    and so takes no memory, starts again for it."""
 
     def __init__(self, module: str, *arguments: object) -> None:
-        command = [interpreter(), "-m", f"{__package__}.{module}", *map(str, arguments)]
+        self._command = [interpreter(), "-m", f"{__package__}.{module}", *map(str, arguments)]
         # A pipe could fill up. Closed by `close`.
         self._errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115
+        self._process: subprocess.Popen[str] | None = None
+        self.name: str = self._started()["name"]
+
+    def _started(self) -> dict[str, Any]:
         self._process = subprocess.Popen(
-            command,
+            self._command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -40,8 +45,8 @@ class Peer:
             cwd=_ROOT,
             env={**os.environ, "PYTHONPATH": str(_ROOT)},
         )
-        ready: dict[str, Any] = self._line()
-        self.name: str = ready["name"]
+        ready: dict[str, Any] = self._line(self._process)
+        return ready
 
     def __enter__(self) -> Peer:
         return self
@@ -55,23 +60,29 @@ class Peer:
         self.close()
 
     def ask(self, what: str, count: int) -> list[float]:
+        if self._process is None:
+            self._started()
+        assert self._process is not None  # it was started
         assert self._process.stdin is not None  # it was asked for as a pipe
         self._process.stdin.write(json.dumps([what, count]) + "\n")
         self._process.stdin.flush()
-        seconds: list[float] = self._line()
+        seconds: list[float] = self._line(self._process)
         return seconds
 
+    def rest(self) -> None:
+        if self._process is not None:
+            self._process.communicate(timeout=30)  # closes its input, at whose end it ends
+            self._process = None
+
     def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(30)
+        self.rest()
         self._errors.close()
 
-    def _line(self) -> Any:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+    def _line(self, process: subprocess.Popen[str]) -> Any:
+        assert process.stdout is not None
+        line = process.stdout.readline()
         if not line:
-            code = self._process.wait()
+            code = process.wait()
             self._errors.seek(0)
             lines = self._errors.read().strip().splitlines()
             raise PeerError(lines[-1] if lines else f"ended with {code}")

@@ -308,10 +308,10 @@ def test_one_token_reads_each_weight_once():
 def test_what_benchmarks_measure_against():
     from rwkv_music.engine import _native
 
+    memory = _native.Memory(1_000_000)
+    assert 999_000 < memory.bytes <= 1_000_000
     for threads in (1, 3):
-        memory = _native.Memory(1_000_000, threads)
-        assert 999_000 < memory.bytes <= 1_000_000
-        assert memory.read() == 0
+        assert memory.read(500_000, threads) == 0
     assert _native.round_trip_ns() > 0
 
 

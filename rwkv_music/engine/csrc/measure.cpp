@@ -17,22 +17,23 @@ constexpr int kTrips = 5000;
 
 }  // namespace
 
-Memory::Memory(std::size_t bytes, int threads)
+Memory::Memory(std::size_t bytes)
     : arena_(bytes),
       count_(bytes / sizeof(float) / kReadTogether * kReadTogether),
-      values_(arena_.items<float>(count_)),
-      pool_(threads) {}
+      values_(arena_.items<float>(count_)) {}
 
-float Memory::read() {
-  std::vector<float> sums(pool_.threads());
-  pool_.open();
-  pool_.run([&](int part, int parts) {
-    const std::size_t whole = count_ / kReadTogether;
+float Memory::read(std::size_t bytes, int threads) {
+  if (!pool_ || pool_->threads() != threads) pool_.emplace(threads);
+  const std::size_t count = std::min(count_, bytes / sizeof(float));
+  std::vector<float> sums(threads);
+  pool_->open();
+  pool_->run([&](int part, int parts) {
+    const std::size_t whole = count / kReadTogether;
     const std::size_t start = whole * part / parts, stop = whole * (part + 1) / parts;
     sums[part] = instruction_set("").read(values_ + start * kReadTogether,
-                                          (stop - start) * kReadTogether, bytes() > kCacheBytes);
+                                          (stop - start) * kReadTogether, bytes > kCacheBytes);
   });
-  pool_.close();
+  pool_->close();
   float sum = 0;
   for (const float part : sums) sum += part;
   return sum;

@@ -198,9 +198,10 @@ PYBIND11_MODULE(_native, module) {
   module.def("pack", &pack_all, py::arg("shape"), py::arg("bits"), py::arg("tensor"),
              py::arg("tell"), "tell(name, bytes) of every block of a packed file, in order.");
   py::class_<Memory>(module, "Memory", "For benchmarks: a block of memory that is only read.")
-      .def(py::init<std::size_t, int>(), py::arg("bytes"), py::arg("threads") = 1)
+      .def(py::init<std::size_t>(), py::arg("bytes"))
       .def_property_readonly("bytes", &Memory::bytes)
-      .def("read", &Memory::read, py::call_guard<py::gil_scoped_release>());
+      .def("read", &Memory::read, py::arg("bytes"), py::arg("threads"),
+           py::call_guard<py::gil_scoped_release>());
   module.def("round_trip_ns", &round_trip_ns, py::call_guard<py::gil_scoped_release>());
   py::class_<Shape>(module, "Shape")
       .def(py::init<int, int, int, int, int, int, int, bool>(), py::kw_only(), py::arg("layers"),
