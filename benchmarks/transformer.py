@@ -2,12 +2,17 @@
 
     python -m benchmarks.transformer --data FOLDER [--size tiny] [--steps 200] [--rates 6e-4,1.2e-3]
                                      [--decays 0,0.1] [--json FILE]
+    python -m benchmarks.transformer --data FOLDER --like MODEL --rates 1.5e-3 [--budgets 0.1,1]
 
 FOLDER is what `train prepare` wrote. Both models have about as many parameters, and read the same
 packed windows in the same order with the same optimiser; every pair of rate and weight decay is
 tried with both, and the best of each is compared on the same validation windows. The budget is
 what --steps, --batch and --length say: the figures are of models trained for so long, and say
 nothing about longer runs.
+
+--like trains transformers alone, as that MODEL was trained: as many steps of the same data with
+its settings, which stand in its file; both are told the same windows of the validation split.
+--budgets are shares of those steps, for choosing a rate before the whole run.
 
 The transformer: RMSNorm before each half of a layer, rotary positions counted from each window's
 start, causal attention inside the window, SwiGLU of 8/3 the width, no biases, an output matrix of
@@ -19,6 +24,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,16 +32,24 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from rwkv_music_train.config import SIZES, OptimiserOptions, TrainConfig, read_config
-from rwkv_music_train.evaluate import Loss, Network, Targets
+from rwkv_music_train.config import (
+    SIZES,
+    OptimiserOptions,
+    TrainConfig,
+    config_from_table,
+    read_config,
+)
+from rwkv_music_train.evaluate import Loss, Network, Targets, told, windows_by_set
+from rwkv_music_train.loop import compile_blocks
 from rwkv_music_train.loss import Inputs, Objective
 from rwkv_music_train.optimiser import EPS, make_optimiser, rate_at, set_rate
 from rwkv_music_train.pieces import read_split
 from rwkv_music_train.reading import make_reader
-from rwkv_music_train.weights import new_model
+from rwkv_music_train.weights import model_of, new_model
 from rwkv_music_train.windows import Window, validation_windows
 from torch import Tensor, nn
 
+from rwkv_music.model.weights import load_weights
 from rwkv_music.tokenizer import load_vocabulary
 
 from .figures import machine, table, write
@@ -43,6 +57,10 @@ from .figures import machine, table, write
 HEAD_SIZE = 64
 ROTARY_BASE = 10_000.0
 CONTEXT_BARS = 4
+JUDGED_LENGTH = 1024  # with --like: the windows of the model's card
+TOLD_EVERY = 100  # steps
+
+Turns = tuple[Tensor, Tensor]  # cosines and sines of each position, [B, T, N / 2]
 
 
 class Attention(nn.Module):
@@ -52,17 +70,18 @@ class Attention(nn.Module):
         self.query_key_value = nn.Linear(width, 3 * width, bias=False)
         self.output = nn.Linear(width, width, bias=False)
 
-    def forward(self, x_BTC: Tensor, turns: tuple[Tensor, Tensor], mask_BTT: Tensor) -> Tensor:
+    def forward(self, x_BTC: Tensor, turns: Turns, mask_BTT: Tensor | None) -> Tensor:
         batch, steps, width = x_BTC.shape
         parts = self.query_key_value(x_BTC).view(batch, steps, 3, self.heads, HEAD_SIZE)
         q, k, v = parts.permute(2, 0, 3, 1, 4)
         q, k = turned(q, turns), turned(k, turns)
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask_BTT[:, None])
+        mask = None if mask_BTT is None else mask_BTT[:, None]
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)
         result: Tensor = self.output(out.transpose(1, 2).reshape(batch, steps, width))
         return result
 
 
-def turned(x_BHTN: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
+def turned(x_BHTN: Tensor, turns: Turns) -> Tensor:
     """Rotary positions (Su et al., 2021): the two halves of a head as pairs."""
     cos, sin = (turn[:, None].to(x_BHTN.dtype) for turn in turns)
     a, b = x_BHTN.chunk(2, dim=-1)
@@ -86,7 +105,7 @@ class Block(nn.Module):
         self.norm1, self.norm2 = nn.RMSNorm(width), nn.RMSNorm(width)
         self.attention, self.ffn = Attention(width), SwiGlu(width, inner)
 
-    def forward(self, x: Tensor, turns: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, turns: Turns, mask: Tensor | None) -> Tensor:
         x = x + self.attention(self.norm1(x), turns, mask)
         return x + self.ffn(self.norm2(x))
 
@@ -113,7 +132,9 @@ class Llama(nn.Module):
         steps = tokens_BT.shape[1]
         begins = torch.zeros_like(tokens_BT) if resets_BT is None else resets_BT.long()
         window_BT = begins.cumsum(1)
-        mask_BTT = (window_BT[:, :, None] == window_BT[:, None, :]).tril()
+        mask_BTT = None  # a row that is one window: causal attention is all
+        if resets_BT is not None:
+            mask_BTT = (window_BT[:, :, None] == window_BT[:, None, :]).tril()
         place_T = torch.arange(steps, device=tokens_BT.device)
         start_BT = (begins * place_T).cummax(1).values
         rates_N = ROTARY_BASE ** -(
@@ -158,6 +179,8 @@ def trained(model: Any, config: TrainConfig, windows: list[Window]) -> tuple[Los
     reader = make_reader(pieces, vocabulary, config.data, run.batch, run.seed)
     optimiser = optimiser_of(model, config.optimiser)
     objective = Objective(model)
+    if run.compile:
+        compile_blocks(model.blocks)
     started, last = time.monotonic(), []
     model.train()
     for step in range(run.steps):
@@ -170,13 +193,21 @@ def trained(model: Any, config: TrainConfig, windows: list[Window]) -> tuple[Los
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
         last.append(loss.item())
+        if step % TOLD_EVERY == TOLD_EVERY - 1:
+            seconds = time.monotonic() - started
+            print(
+                f"step {step + 1}, {seconds:.0f} s: {np.mean(last[-TOLD_EVERY:]):.3f}", flush=True
+            )
     seconds = time.monotonic() - started
-    nats = np.concatenate(Network(model, vocabulary).nats(windows))
-    found = Targets.of(windows, vocabulary).loss(nats, vocabulary)
-    return found, float(np.mean(last[-20:])), seconds
+    return (
+        told(Network(model, vocabulary), windows, vocabulary),
+        float(np.mean(last[-20:])),
+        seconds,
+    )
 
 
-def measure(options: argparse.Namespace) -> dict[str, Any]:
+def compare(options: argparse.Namespace) -> dict[str, Any]:
+    """Both kinds from nothing, for the budget that the options say."""
     vocabulary = load_vocabulary()
     settings = (
         f"data.folder={options.data}",
@@ -194,32 +225,90 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     windows = validation_windows(valid, vocabulary, options.length, CONTEXT_BARS, options.windows)
     size = parameters_of(new_model(base.model))
     rows = []
+    for config in swept(base, options):
+        for name in ("rwkv", "transformer"):
+            torch.manual_seed(config.run.seed)
+            model = new_model(config.model) if name == "rwkv" else transformer_of(size, config)
+            rows.append(figures_of(name, model, config, windows))
+    return result_of(rows, len(Targets.of(windows, vocabulary).ids))
+
+
+def compare_with(options: argparse.Namespace) -> dict[str, Any]:
+    """Transformers trained as --like was."""
+    vocabulary = load_vocabulary()
+    weights = load_weights(options.like)
+    facts = weights.facts or {}
+    if "settings" not in facts:
+        raise SystemExit(
+            f"{options.like}: does not tell what it was trained with; train export does"
+        )
+    settings = facts["settings"]
+    settings["data"].setdefault("packed", False)  # files from before rows were packed lack it
+    config = config_from_table(settings, str(options.like))
+    base = replace(
+        config,
+        data=replace(config.data, folder=str(options.data)),
+        run=replace(config.run, compile=True),
+    )
+    valid = read_split(Path(options.data), "valid", vocabulary)
+    sets = windows_by_set(valid, vocabulary, JUDGED_LENGTH, CONTEXT_BARS, options.windows)
+    windows = [window for some in sets.values() for window in some]
+    model = model_of(weights)
+    loss = told(Network(model, vocabulary), windows, vocabulary)
+    given: dict[str, Any] = {
+        "model": "rwkv",
+        "parameters": parameters_of(model),
+        "tokens": facts["tokens_read"],
+        "rate": f"{base.optimiser.rate:g}",
+        "weight_decay": f"{base.optimiser.weight_decay:g}",
+        "training": float("nan"),
+        "nats": loss.nats,
+        "bits_a_note": loss.bits_a_note,
+        "seconds": float("nan"),
+    }
+    rows = [given]
+    print(table(rows), flush=True)
+    for share in options.budgets:
+        run = replace(base.run, steps=max(round(share * base.run.steps), 1))
+        for config in swept(replace(base, run=run), options):
+            torch.manual_seed(run.seed)
+            llama = transformer_of(parameters_of(model), config)
+            rows.append(figures_of("transformer", llama, config, windows))
+    return result_of(rows, loss.targets)
+
+
+def transformer_of(size: int, config: TrainConfig) -> Llama:
+    return llama_like(size, config.model.width, len(load_vocabulary()))
+
+
+def swept(base: TrainConfig, options: argparse.Namespace) -> Iterator[TrainConfig]:
+    """The settings with each weight decay and rate that is to be tried."""
     for decay in options.decays:
         for rate in options.rates:
             optimiser = replace(base.optimiser, rate=rate, weight_decay=decay)
-            config = replace(base, optimiser=optimiser)
-            for name in ("rwkv", "transformer"):
-                torch.manual_seed(config.run.seed)
-                width = SIZES[options.size][1]
-                model = (
-                    new_model(config.model)
-                    if name == "rwkv"
-                    else llama_like(size, width, len(vocabulary))
-                )
-                loss, learnt, seconds = trained(model, config, windows)
-                rows.append(
-                    {
-                        "model": name,
-                        "parameters": parameters_of(model),
-                        "rate": f"{rate:g}",
-                        "weight_decay": f"{decay:g}",
-                        "training": learnt,
-                        "nats": loss.nats,
-                        "bits_a_note": loss.bits_a_note,
-                        "seconds": seconds,
-                    }
-                )
-                print(table(rows[-1:]), flush=True)
+            yield replace(base, optimiser=optimiser)
+
+
+def figures_of(name: str, model: Any, config: TrainConfig, windows: list[Window]) -> dict[str, Any]:
+    """Trains the model, and judges it: a row of the table."""
+    run, optimiser = config.run, config.optimiser
+    loss, learnt, seconds = trained(model, config, windows)
+    row = {
+        "model": name,
+        "parameters": parameters_of(model),
+        "tokens": run.steps * run.batch * config.data.windows.length,
+        "rate": f"{optimiser.rate:g}",
+        "weight_decay": f"{optimiser.weight_decay:g}",
+        "training": learnt,
+        "nats": loss.nats,
+        "bits_a_note": loss.bits_a_note,
+        "seconds": seconds,
+    }
+    print(table([row]), flush=True)
+    return row
+
+
+def result_of(rows: list[dict[str, Any]], targets: int) -> dict[str, Any]:
     best = {
         name: min((row for row in rows if row["model"] == name), key=lambda row: row["nats"])
         for name in ("rwkv", "transformer")
@@ -227,8 +316,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     return {
         "benchmark": "transformer",
         "machine": machine(),
-        "tokens": options.steps * options.batch * options.length,
-        "targets": len(Targets.of(windows, vocabulary).ids),
+        "targets": targets,
         "rows": rows,
         "best": best,
     }
@@ -243,6 +331,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     made.add_argument("--data", type=Path, required=True, help="what train prepare wrote")
+    made.add_argument(
+        "--like", type=Path, metavar="MODEL", help="transformers as MODEL was trained"
+    )
+    made.add_argument("--budgets", type=numbers, default=[1.0], help="shares of MODEL's steps")
     made.add_argument("--size", choices=list(SIZES), default="tiny")
     made.add_argument("--steps", type=int, default=200)
     made.add_argument("--batch", type=int, default=8)
@@ -253,8 +345,8 @@ def main() -> None:
     made.add_argument("--precision", choices=("float32", "bfloat16"), default="bfloat16")
     made.add_argument("--json", type=Path, help="write the figures here, too")
     options = made.parse_args()
-    result = measure(options)
-    print(f"{result['tokens']} tokens read by each; {result['targets']} targets of validation")
+    result = compare_with(options) if options.like else compare(options)
+    print(f"{result['targets']} targets of validation")
     print(table(result["rows"]))
     print("the best of each:")
     print(table(list(result["best"].values())))

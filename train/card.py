@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from rwkv_music.errors import ConfigError
 from rwkv_music.model.weights import Weights
 from rwkv_music.sampling import Sampling
@@ -17,13 +15,16 @@ from rwkv_music.tokenizer import load_vocabulary
 
 from . import judge
 from .completions import player_of
-from .copying import measure_copying
 from .evaluate import Network, Teller
 from .pieces import read_split
 from .report import Table, put_into, text_of
 from .weights import load_model, model_of
 
 Progress = Callable[[str], None]
+
+
+def _silent(what: str) -> None:
+    """Says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +38,10 @@ class Effort:
     ngram: int = 5
     passages: int = 96
     strung: int = 100_352
-    completions: int = 60
-    drawn: int = 40
+    completions: int = 240
+    drawn: int = 240
     temperatures: tuple[float, ...] = (0.9, 0.95, 1.0, 1.05)
-    top_ps: tuple[float, ...] = (0.9, 0.95, 0.98)
+    top_ps: tuple[float, ...] = (0.95, 0.98, 0.99, 1.0)
 
 
 LEAST = Effort(8, 256, 2, 2, 2, 1024, 1, 1, (0.95,), (0.95,))  # for trying a recipe out
@@ -55,7 +56,7 @@ def write_card(
     *,
     against: Sequence[Path] = (),
     sections: Sequence[str] = SECTIONS,
-    say: Progress = lambda section: None,
+    say: Progress = _silent,
 ) -> None:
     """Measure, and write each section into the page as soon as it is known. against: other models'
     weights. Raises ConfigError, CheckpointError."""
@@ -64,7 +65,7 @@ def write_card(
         "losses": lambda: losses(weights, data, effort, against),
         "completions": lambda: completions(weights, data, effort),
         "copying": lambda: [copying(weights, data, effort.completions)],
-        "sampling": lambda: [sampling(weights, data, effort)],
+        "sampling": lambda: [sampling(weights, data, effort, say)],
     }
     for section in sections:
         say(section)
@@ -131,29 +132,17 @@ def completions(weights: Weights, data: Path, effort: Effort) -> list[Table]:
 
 def copying(weights: Weights, data: Path, count: int) -> Table:
     """What the model plays, looked for in its training data."""
-    both = measure_copying(player_of(weights), data, completions=count)
-    about = (
-        f"{count} completions of 8 bars after 8: the share of their runs of notes that stand"
-        " somewhere in the training data, in some key, and the longest run of each that does, in"
-        " notes; and the same of the true continuations."
-    )
-    rows = [
-        (f"runs of {length} notes", *(f"{copied.shares[length]:.2%}" for copied in both))
-        for length in both[0].shares
-    ]
-    for name, percent in (("median", 50), ("nine of ten below", 90), ("of all", 100)):
-        notes = (f"{np.percentile(copied.longest, percent):.0f}" for copied in both)
-        rows.append((f"longest run: {name}", *notes))
-    return Table(about, ("", "model", "real pieces"), rows)
+    valid, train = (read_split(data, split, load_vocabulary()) for split in ("valid", "train"))
+    return judge.copying_table(player_of(weights), valid, train, count)
 
 
-def sampling(weights: Weights, data: Path, effort: Effort) -> Table:
+def sampling(weights: Weights, data: Path, effort: Effort, say: Progress = _silent) -> Table:
     """With which temperature and top-p what the model plays is most like what composers wrote."""
-    pieces = read_split(data, "valid", load_vocabulary())
+    valid, train = (read_split(data, split, load_vocabulary()) for split in ("valid", "train"))
     settings = [
         Sampling(temperature=t, top_p=p) for t in effort.temperatures for p in effort.top_ps
     ]
-    return judge.sampling_table(player_of(weights), pieces, effort.drawn, settings)
+    return judge.sampling_table(player_of(weights), valid, train, effort.drawn, settings, say)
 
 
 def _short(value: Any) -> str:

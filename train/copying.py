@@ -7,23 +7,20 @@ pieces that the model has not seen, continued by their composers, share with the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rwkv_music.model.protocol import MusicModel
-from rwkv_music.sampling import Sampling
 from rwkv_music.tokenizer import Vocabulary, encode_phrase, load_vocabulary
 
-from .completions import complete_pieces
+from .completions import Completion
 from .note_table import NoteTable
-from .pieces import read_split
+from .pieces import Piece
 
 Tokens = NDArray[np.generic]
+Counts = NDArray[np.int64]
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: spreads the bits
 
 
@@ -62,11 +59,30 @@ def _moves(tokens: Tokens, vocabulary: Vocabulary) -> NDArray[np.uint64]:
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """The share of runs that are known, by their length, and the longest known run of each phrase,
-    in notes."""
+    """How many runs of each phrase there are and are known, by their length, and each phrase's
+    longest known run, in notes."""
 
-    shares: dict[int, float]
-    longest: NDArray[np.int64]
+    runs: dict[int, Counts]
+    known: dict[int, Counts]
+    longest: Counts
+
+    @property
+    def shares(self) -> dict[int, float]:
+        """Of all runs of a length, those that are known."""
+        return {
+            length: float(known.sum()) / max(int(self.runs[length].sum()), 1)
+            for length, known in self.known.items()
+        }
+
+    def more_than(self, other: Copied, length: int) -> tuple[float, float]:
+        """By how much this share is above the other's, of as many phrases that belong together in
+        pairs, and the standard error of that."""
+        shares = self.shares[length], other.shares[length]
+        over, under = (
+            (each.known[length] - share * each.runs[length]) / max(int(each.runs[length].sum()), 1)
+            for each, share in zip((self, other), shares, strict=True)
+        )
+        return shares[0] - shares[1], float(np.sqrt(np.square(over - under).sum()))
 
 
 def find_copied(
@@ -77,7 +93,8 @@ def find_copied(
 ) -> Copied:
     """What of the phrases stands in the training data. Only what is known is made longer."""
     known, asked = Runs(train, vocabulary), Runs(phrases, vocabulary)
-    shares: dict[int, float] = {}
+    runs: dict[int, Counts] = {}
+    found: dict[int, Counts] = {}
     longest = np.minimum(asked.sizes, 1)
     while len(asked.hashes) or asked.notes < max(lengths):
         known.lengthen()
@@ -86,31 +103,18 @@ def find_copied(
         asked.keep(np.isin(asked.hashes, known.hashes))
         longest[asked.pieces] = asked.notes
         if asked.notes in lengths:
-            total = np.maximum(asked.sizes - asked.notes + 1, 0).sum()
-            shares[asked.notes] = len(asked.hashes) / max(int(total), 1)
-    return Copied(shares, longest)
+            runs[asked.notes] = np.maximum(asked.sizes - asked.notes + 1, 0)
+            found[asked.notes] = np.bincount(asked.pieces, minlength=len(phrases))
+    return Copied(runs, found, longest)
 
 
-def measure_copying(
-    player: MusicModel[Any],
-    data: Path,
-    *,
-    completions: int,
-    context_bars: int = 8,
-    bars: int = 8,
-    sampling: Sampling | None = None,
-    progress: Callable[[], None] = lambda: None,
-) -> tuple[Copied, Copied]:
+def copied_of(completions: Iterable[Completion], train: Sequence[Piece]) -> tuple[Copied, Copied]:
     """Of completions, and of the true continuations."""
     vocabulary = load_vocabulary()
-    valid = read_split(data, "valid", vocabulary)
-    made: list[Tokens] = []
-    true: list[Tokens] = []
-    for completion in complete_pieces(
-        player, valid, completions, context_bars=context_bars, bars=bars, sampling=sampling
-    ):
-        made.append(np.array(encode_phrase(completion.made)))
-        true.append(np.array(encode_phrase(completion.truth)))
-        progress()
-    train = [piece.tokens for piece in read_split(data, "train", vocabulary)]
-    return find_copied(made, train, vocabulary), find_copied(true, train, vocabulary)
+    pairs = [
+        tuple(np.array(encode_phrase(phrase)) for phrase in (completion.made, completion.truth))
+        for completion in completions
+    ]
+    known = [piece.tokens for piece in train]
+    made, true = zip(*pairs, strict=True)
+    return find_copied(made, known, vocabulary), find_copied(true, known, vocabulary)

@@ -3,7 +3,7 @@ context, in an old state; what it plays beside what composers wrote."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ from rwkv_music.model.protocol import MusicModel
 from rwkv_music.sampling import Sampling
 from rwkv_music.tokenizer import Vocabulary
 
-from .completions import complete_pieces
+from .completions import Completion, complete_pieces
+from .copying import Copied, copied_of
 from .evaluate import Floats, Loss, Targets, Teller, losses_by_part, told, windows_by_set
 from .last_bar import LastBar
-from .likeness import Likeness, Scalar, likeness
+from .likeness import Likeness, Overlap, Scalar, likeness
 from .model import Rwkv7
 from .ngram import NGram
 from .passages import passages, with_imprecise_context
@@ -27,8 +28,8 @@ from .strung import CONTEXT_BARS, TOLD_BARS, strung_losses
 CONTEXTS = (2, 4, 8, 16, 64)  # bars
 IMPRECISE_SHARE = 0.3  # at 120 BPM and a spread of 20 ms, as many onsets are a step off
 BARS = 4  # told after each context
-COMPLETED_BARS = (4, 16)
-HEARD_BARS = 16
+HEARD_BARS = 16  # before a completion
+SHORT_BARS, LONG_BARS = 4, 16
 
 Tellers = Mapping[str, Teller]
 
@@ -164,45 +165,97 @@ def likeness_tables(
     pieces: Sequence[Piece],
     count: int,
 ) -> list[Table]:
-    """Completions of 4 and of 16 bars beside the true ones."""
+    """Short and long completions beside the true ones."""
     tables = []
-    for bars in COMPLETED_BARS:
+    for bars in (SHORT_BARS, LONG_BARS):
         made = list(complete_pieces(player, pieces, count, context_bars=HEARD_BARS, bars=bars))
         tables += _likeness_tables(likeness(made), bars, count)
     return tables
 
 
+def copying_table(
+    player: MusicModel[Any], pieces: Sequence[Piece], train: Sequence[Piece], count: int
+) -> Table:
+    """What the model plays, looked for in its training data."""
+    made, true = copied_of(long_completions(player, pieces, count), train)
+    about = (
+        f"{count} completions of {LONG_BARS} bars after {HEARD_BARS}: the share of their runs of"
+        " notes that stand somewhere in the training data, in some key, and the longest run of each"
+        " that does, in notes; and the same of the true continuations."
+    )
+    rows: list[tuple[str, ...]] = []
+    for length in made.shares:
+        more, error = made.more_than(true, length)
+        shares = (f"{copied.shares[length]:.2%}" for copied in (made, true))
+        rows.append((f"runs of {length} notes", *shares, f"{more:+.2%} ± {error:.2%}"))
+    for name, percent in (("median", 50), ("nine of ten below", 90), ("of all", 100)):
+        notes = (f"{np.percentile(copied.longest, percent):.0f}" for copied in (made, true))
+        rows.append((f"longest run: {name}", *notes, ""))
+    return Table(about, ("", "model", "real pieces", "difference"), rows)
+
+
+def long_completions(
+    player: MusicModel[Any], pieces: Sequence[Piece], count: int, sampling: Sampling | None = None
+) -> list[Completion]:
+    made = complete_pieces(
+        player, pieces, count, context_bars=HEARD_BARS, bars=LONG_BARS, sampling=sampling
+    )
+    return list(made)
+
+
 def sampling_table(
     player: MusicModel[Any],
     pieces: Sequence[Piece],
+    train: Sequence[Piece],
     count: int,
     settings: Sequence[Sampling],
+    say: Callable[[str], None] = lambda what: None,
 ) -> Table:
-    """How far from the truth each way of drawing leads: the nearest is marked."""
+    """How far from the truth each way of drawing leads. Marked is the nearest of those that copy
+    no more than composers do, as far as the completions can tell."""
     found: dict[Sampling, Likeness] = {}
+    copied: dict[Sampling, tuple[Copied, Copied]] = {}
     for sampling in settings:
-        made = complete_pieces(player, pieces, count, bars=8, sampling=sampling)
-        found[sampling] = likeness(list(made))
-    best = min(found, key=lambda sampling: found[sampling].distance)
+        say(f"temperature {sampling.temperature:g}, top-p {sampling.top_p:g}")
+        made = long_completions(player, pieces, count, sampling)
+        found[sampling], copied[sampling] = likeness(made), copied_of(made, train)
+    allowed = [sampling for sampling in found if not _copies(*copied[sampling])]
+    best = min(allowed or found, key=lambda sampling: found[sampling].distance)
+    some, (_, true) = found[best], copied[best]
+    lengths = true.shares
+    composers = " and ".join(f"{share:.2%} of {length} notes" for length, share in lengths.items())
     about = (
-        f"{count} completions of 8 bars after 8, for each temperature and top-p: how far off the"
-        " means are, in standard deviations of the true continuations; what the histograms have in"
-        " common with the true ones, against two halves of real passages; and `distance`, the mean"
-        " of the former without their sign plus the mean shortness of the latter."
+        f"{count} completions of {LONG_BARS} bars after {HEARD_BARS}, for each temperature and"
+        " top-p: how far off the means are, in standard deviations of the true continuations; what"
+        " the histograms have in common with the true ones, against two halves of real passages;"
+        " `distance`, the mean of the former without their sign plus the mean shortness of the"
+        " latter; and the share of runs that stand in the training data, of the true ones"
+        f" {composers}. Marked: the nearest of those that do not copy more, by two standard errors."
     )
-    some = found[best]
-    heads = ("temperature", "top-p", "distance", *some.scalars, *some.overlaps)
+    runs = (f"runs of {length} notes" for length in lengths)
+    heads = ("temperature", "top-p", "distance", *some.scalars, *some.overlaps, *runs)
     rows = [
         (
             f"{sampling.temperature:g}",
             f"{sampling.top_p:g}",
             f"**{alike.distance:.3f}**" if sampling == best else f"{alike.distance:.3f}",
             *map(_off, alike.scalars.values()),
-            *(f"{each.made / max(each.halves, 1e-9) - 1:+.0%}" for each in alike.overlaps.values()),
+            *map(_difference, alike.overlaps.values()),
+            *(f"{share:.2%}" for share in copied[sampling][0].shares.values()),
         )
         for sampling, alike in found.items()
     ]
     return Table(about, heads, rows)
+
+
+def _copies(made: Copied, true: Copied) -> bool:
+    """More than chance would have it."""
+    over = (made.more_than(true, length) for length in made.shares)
+    return any(more > 2 * error for more, error in over)
+
+
+def _difference(overlap: Overlap) -> str:
+    return f"{overlap.difference:+.1%} ± {overlap.error:.1%}"
 
 
 def _off(scalar: Scalar) -> str:
@@ -215,7 +268,7 @@ def _likeness_tables(alike: Likeness, bars: int, count: int) -> list[Table]:
         (name, f"{x.made:.3f}", f"{x.true:.3f}", _off(x)) for name, x in alike.scalars.items()
     ]
     overlaps = [
-        (name, f"{x.made:.3f}", f"{x.halves:.3f}", f"{x.made / max(x.halves, 1e-9) - 1:+.1%}")
+        (name, f"{x.made:.3f}", f"{x.halves:.3f}", _difference(x))
         for name, x in alike.overlaps.items()
     ]
     return [

@@ -6,7 +6,7 @@ No figure of these says that music is good; far from the true ones it is surely 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 import numpy as np
@@ -122,15 +122,21 @@ class Scalar:
 class Overlap:
     """Means over completions: what the model's histogram, and that of as many bars of the context,
     have in common with the true continuation's. The latter is what two halves of a real passage
-    have in common."""
+    have in common. error: the standard error of `difference`."""
 
     made: float
     halves: float
+    error: float = 0.0
+
+    @property
+    def difference(self) -> float:
+        """Of the model's from the halves', as a share of these."""
+        return self.made / max(self.halves, _LEAST_SPREAD) - 1
 
     @property
     def short(self) -> float:
         """By which share the model's is the smaller."""
-        return max(1 - self.made / max(self.halves, _LEAST_SPREAD), 0.0)
+        return max(-self.difference, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +168,16 @@ def likeness(completions: Sequence[Completion]) -> Likeness:
             overlap(histogram(c.heard[-len(c.truth) :]), t)
             for c, t in zip(completions, truths, strict=True)
         ]
-        overlaps[name] = Overlap(fmean(ours), fmean(halves))
+        overlaps[name] = _overlap(np.array(ours), np.array(halves))
     return Likeness(scalars, overlaps)
+
+
+def _overlap(made: NDArray[np.float64], halves: NDArray[np.float64]) -> Overlap:
+    """Of the same completions; the error is that of a ratio of their means."""
+    found = Overlap(float(made.mean()), float(halves.mean()))
+    residuals = made - (1 + found.difference) * halves
+    error = float(np.sqrt(np.square(residuals).sum())) / max(float(halves.sum()), _LEAST_SPREAD)
+    return replace(found, error=error)
 
 
 def _notes(phrase: Phrase) -> list[Note]:

@@ -73,7 +73,7 @@ class Trainer:
         self._states: list[list[LayerState]] = []  # for each part of a step, where its rows stand
         self._resume()
         if run.compile:
-            _compile(self.model.blocks)
+            compile_blocks(self.model.blocks)
         self._objective: torch.nn.Module = Objective(self.model)
         if self.ranks.count > 1:
             self._objective = DistributedDataParallel(self._objective)
@@ -299,7 +299,7 @@ class _Meter:
         return figures
 
 
-def _compile(blocks: Iterable[torch.nn.Module]) -> None:
+def compile_blocks(blocks: Iterable[torch.nn.Module]) -> None:
     """All blocks share one code, which is compiled for the first, the last and those between, for
     training and for judging, and anew when shapes turn out to vary: PyTorch would stop at eight."""
     import torch._dynamo

@@ -58,3 +58,15 @@ def test_music_shorter_than_a_run_has_none() -> None:
     assert found.shares == {1000: 0}
     nothing = piece(0, bars=1).tokens[:3]
     assert find_copied([nothing], TRAIN, V).longest.tolist() == [0]
+
+
+def test_more_is_told_with_the_error_of_chance() -> None:
+    copies = [bars(number, 2, 6) for number in (0, 1, 2)]
+    others = [piece(99 + number).tokens.astype(np.int64) for number in range(3)]
+    copied, new = (find_copied(phrases, TRAIN, V, lengths=(12,)) for phrases in (copies, others))
+    assert copied.more_than(new, 12) == (1.0, 0.0)
+    assert copied.more_than(copied, 12) == (0.0, 0.0)
+    mixed = find_copied([copies[0], *others[1:]], TRAIN, V, lengths=(12,))
+    more, error = mixed.more_than(new, 12)
+    assert more == mixed.shares[12]
+    assert 0.5 * more < error < 2 * more  # one phrase of three

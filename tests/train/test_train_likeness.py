@@ -10,6 +10,7 @@ from rwkv_music_train.completions import Completion
 from rwkv_music_train.evaluate import Loss
 from rwkv_music_train.judge import _likeness_tables
 from rwkv_music_train.likeness import (
+    _overlap,
     density,
     in_key,
     likeness,
@@ -107,3 +108,14 @@ def test_where_the_true_ones_are_all_alike_nothing_says_how_far_off_the_models_a
     several = likeness([Completion("x", (A, A), (B,), (A,)), Completion("y", (B,), (A,), (EMPTY,))])
     table, _ = _likeness_tables(several, 1, 2)
     assert "-" not in [row[-1] for row in table.rows if row[0] == "notes a beat"]
+
+
+def test_the_error_of_a_difference_is_that_of_chance():
+    """Pairs drawn anew, many times: the differences spread as much as each of them says."""
+    rng = np.random.default_rng(0)
+    found = [_overlap(rng.uniform(0.2, 0.6, 100), rng.uniform(0.5, 1.0, 100)) for _ in range(400)]
+    spread = float(np.std([each.difference for each in found]))
+    assert np.mean([each.error for each in found]) == pytest.approx(spread, rel=0.15)
+    halves = rng.uniform(0.5, 1.0, 100)
+    assert _overlap(halves * 0.9, halves).difference == pytest.approx(-0.1)
+    assert _overlap(halves * 0.9, halves).error == pytest.approx(0, abs=1e-9)

@@ -4,6 +4,7 @@ gets those."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,7 @@ _against = click.option("--against", type=_file, multiple=True, help="Another mo
     "--strung", type=_any, default=100_352, show_default=True, help="Tokens of a state; 0: none."
 )
 @click.option(
-    "--completions", type=_any, default=60, show_default=True, help="To compare; 0: none."
+    "--completions", type=_any, default=240, show_default=True, help="To compare; 0: none."
 )
 def evaluate(
     model: Path,
@@ -76,7 +77,7 @@ def evaluate(
 @click.argument("model", type=_file)
 @_data
 @click.option(
-    "--completions", type=_some, default=60, show_default=True, help="Of 8 bars after 8 bars."
+    "--completions", type=_some, default=240, show_default=True, help="Of 16 bars after 16 bars."
 )
 def copying(model: Path, data: Path, completions: int) -> None:
     """Tell how much of what MODEL plays it was trained on.
@@ -111,12 +112,12 @@ def _numbers(context: click.Context, parameter: click.Parameter, text: str) -> t
 )
 @click.option(
     "--top-ps",
-    default="0.9,0.95,0.98",
+    default="0.95,0.98,0.99,1",
     show_default=True,
     callback=_numbers,
     help="To compare with each of them, with commas between.",
 )
-@click.option("--completions", type=_some, default=40, show_default=True, help="For each of them.")
+@click.option("--completions", type=_some, default=240, show_default=True, help="For each of them.")
 def sampling(
     model: Path,
     data: Path,
@@ -126,7 +127,8 @@ def sampling(
 ) -> None:
     """Find the temperature and top-p that suit MODEL.
 
-    They are those with which what it plays is most like what composers wrote.
+    They are those with which what it plays is most like what composers wrote, of those with which
+    it repeats its training data no more than they do.
 
     Example: train sampling model.safetensors --data prepared --temperatures 0.9,1 --top-ps 0.95,1
     """
@@ -134,7 +136,8 @@ def sampling(
     from ..weights import playable_weights
 
     effort = card.Effort(drawn=completions, temperatures=temperatures, top_ps=top_ps)
-    _show([card.sampling(playable_weights(model), data, effort)])
+    say = partial(click.echo, err=True)
+    _show([card.sampling(playable_weights(model), data, effort, say)])
 
 
 @click.command(name="card")
