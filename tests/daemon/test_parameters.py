@@ -15,7 +15,7 @@ CONTRACT = {
     "bars": ("i", 4, 1, 64),
     "takes": ("i", 1, 1, 8),
     "temperature": ("f", 0.95, 0, 2),
-    "top_p": ("f", 0.95, 0.05, 1),
+    "top_p": ("f", 1.0, 0.05, 1),
     "top_k": ("i", 0, 0, 512),
     "min_p": ("f", 0, 0, 1),
     "repetition_penalty": ("f", 1, 1, 2),

@@ -30,7 +30,7 @@ _some = click.IntRange(min=1)
 @click.option(
     "--top-p",
     type=click.FloatRange(0.05, 1),
-    default=0.95,
+    default=1.0,
     show_default=True,
     help="Draw from the likeliest that make up this share.",
 )
