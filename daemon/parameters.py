@@ -104,8 +104,10 @@ class Generation:
 
     bars: int = _number(4, 1, 64, "Length of a completion in bars.")
     takes: int = _number(1, 1, 8, "How many completions are made at once; the first one plays.")
-    temperature: float = _number(0.95, 0, 2, "Boldness; 0 takes the likeliest note every time.")
-    top_p: float = _number(1.0, 0.05, 1, "Draw from the likeliest that make up this share.")
+    temperature: float = _number(1.0, 0, 2, "Boldness; 0 takes the likeliest note every time.")
+    top_p: float = _number(
+        0.98, 0.05, 1, "Draw from the likeliest that make up this share; loudness is not cut."
+    )
     top_k: int = _number(0, 0, 512, "Draw from this many of the likeliest; 0 is off.")
     min_p: float = _number(0.0, 0, 1, "Leave out what is less likely than this share of the best.")
     repetition_penalty: float = _number(1.0, 1, 2, "Above 1, what was just played is less likely.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from math import log
 
@@ -47,6 +48,8 @@ class Constraints:
     - polyphony: no onset while so many of the completion's notes sound, also from earlier bars.
     - density: the odds of an onset at each step, and of a further chord tone, times this; what is
       left goes to later steps and to the end of the bar. 1 leaves the model's own odds.
+    - top_p leaves the velocities alone: a rare one is no mistake, and without them a completion
+      has half of the light and shade of what it continues.
     - velocity_scale: the velocity drawn, times this, as its nearest class. The model hears what
       it plays, so that over many bars it may follow.
     - repetition_penalty: divides a pitch's probability by penalty^weight; the weight grows by 1
@@ -60,6 +63,7 @@ class Constraints:
         avoid: Sequence[Beginning] = (),
     ) -> None:
         self.sampling = sampling
+        self._uncut = replace(sampling, top_p=1.0)
         self.broken: Counter[str] = Counter()
         pitches = np.arange(LOWEST_PITCH, HIGHEST_PITCH + 1)
         low, high = sorted((sampling.pitch_low, sampling.pitch_high))
@@ -107,8 +111,10 @@ class Constraints:
         u = rng.random()
         if grammar.stage in (POSITION, PITCH, NEXT):
             return self._choose_onset(logits, grammar, vocabulary, u)
-        token = draw(logits, grammar.ranges(), UNCHANGED, self.sampling, u)
-        if grammar.stage == VELOCITY and self.sampling.velocity_scale != 1:
+        loudness = grammar.stage == VELOCITY
+        sampling = self._uncut if loudness else self.sampling
+        token = draw(logits, grammar.ranges(), UNCHANGED, sampling, u)
+        if loudness and self.sampling.velocity_scale != 1:
             velocity = vocabulary.velocities[token - vocabulary.velocity.start]
             scaled = round_half_up(velocity * self.sampling.velocity_scale)
             return vocabulary.velocity_id(min(max(scaled, 1), 127))

@@ -29,8 +29,8 @@ class Sampling:
     `repetition_penalty` on are what `constraints.Constraints` keeps to; their defaults are off.
     """
 
-    temperature: float = 0.95
-    top_p: float = 1.0
+    temperature: float = 1.0
+    top_p: float = 0.98
     top_k: int = 0
     min_p: float = 0.0
     repetition_penalty: float = 1.0

@@ -41,7 +41,7 @@ class Effort:
     completions: int = 240
     drawn: int = 240
     temperatures: tuple[float, ...] = (0.9, 0.95, 1.0, 1.05)
-    top_ps: tuple[float, ...] = (0.95, 0.98, 0.99, 1.0)
+    top_ps: tuple[float, ...] = (0.95, 0.98, 1.0)
 
 
 LEAST = Effort(8, 256, 2, 2, 2, 1024, 1, 1, (0.95,), (0.95,))  # for trying a recipe out

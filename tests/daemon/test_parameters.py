@@ -14,8 +14,8 @@ from rwkv_music_daemon.parameters import PARAMETERS, Generation, ParameterError
 CONTRACT = {
     "bars": ("i", 4, 1, 64),
     "takes": ("i", 1, 1, 8),
-    "temperature": ("f", 0.95, 0, 2),
-    "top_p": ("f", 1.0, 0.05, 1),
+    "temperature": ("f", 1.0, 0, 2),
+    "top_p": ("f", 0.98, 0.05, 1),
     "top_k": ("i", 0, 0, 512),
     "min_p": ("f", 0, 0, 1),
     "repetition_penalty": ("f", 1, 1, 2),
@@ -116,7 +116,7 @@ def test_with_value_changes_one_and_checks() -> None:
     start = Generation()
     changed = start.with_value("temperature", 0.5)
     assert changed.temperature == 0.5
-    assert start.temperature == 0.95
+    assert start.temperature == 1.0
     with pytest.raises(ParameterError) as error:
         start.with_value("temperature", 5)
     assert error.value.code == 422

@@ -74,13 +74,14 @@ FREE = {"temperature": 1.0, "top_p": 1.0}
 
 def test_without_wishes_the_model_draws_as_it_likes():
     rng, other = np.random.default_rng(3), np.random.default_rng(3)
-    constraints = Constraints(Sampling())
+    sampling = Sampling(top_p=1.0)
+    constraints = Constraints(sampling)
     logits = rng.standard_normal(len(V)).astype(np.float32)
     other.standard_normal(len(V))
     grammar = BarGrammar(V, FOUR)
     while grammar.stage != OVER:
         token = constraints.choose(logits, grammar, V, rng)
-        assert token == draw(logits, grammar.ranges(), UNCHANGED, Sampling(), other.random())
+        assert token == draw(logits, grammar.ranges(), UNCHANGED, sampling, other.random())
         note = grammar.push(token)
         if note is not None:
             constraints.sound(note)
@@ -235,6 +236,17 @@ def test_density_0_still_gives_the_note_that_is_needed():
     assert all(music.bars)
     assert len(music.notes) < 30
     assert max(note.onset for note in music.notes) > 24 > min(note.onset for note in music.notes)
+
+
+def test_what_is_unlikely_is_left_out_but_of_the_velocities():
+    """A loudness of 2 % and a length of 2 % on the average of all notes, at a top_p of 0.9."""
+    logits = lively_logits()
+    for kind in (V.velocity, V.duration):
+        logits[kind.start] = np.log(49 * (len(kind) - 1))
+    notes = compose(Sampling(temperature=1.0, top_p=0.9), bars=400, logits=logits).notes
+    assert len({note.duration for note in notes}) == 1
+    rare = sum(note.velocity != V.velocities[0] for note in notes) / len(notes)
+    assert 0.01 < rare < 0.03
 
 
 def test_velocity_is_scaled_to_the_nearest_class():

@@ -112,7 +112,7 @@ def _numbers(context: click.Context, parameter: click.Parameter, text: str) -> t
 )
 @click.option(
     "--top-ps",
-    default="0.95,0.98,0.99,1",
+    default="0.95,0.98,1",
     show_default=True,
     callback=_numbers,
     help="To compare with each of them, with commas between.",

@@ -23,16 +23,16 @@ _some = click.IntRange(min=1)
 @click.option(
     "--temperature",
     type=click.FloatRange(0, 2),
-    default=0.95,
+    default=1.0,
     show_default=True,
     help="Boldness; 0 takes the likeliest note every time.",
 )
 @click.option(
     "--top-p",
     type=click.FloatRange(0.05, 1),
-    default=1.0,
+    default=0.98,
     show_default=True,
-    help="Draw from the likeliest that make up this share.",
+    help="Draw from the likeliest that make up this share; loudness is not cut.",
 )
 @click.option("--seed", default=0, show_default=True, help="The same seed plays the same.")
 def sample(
