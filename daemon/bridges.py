@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,10 +15,13 @@ from pathlib import Path
 
 from rwkv_music.errors import RwkvMusicError
 
+from .config import Config
+
 _HERE = Path(__file__).resolve().parent
 _SUFFIXES = {".py", ".json", ".lua", ".ReaperOSC", ".pd"}
 _SETTINGS = "settings.json"
 _PROGRAM = "program.lua"
+_PORT = re.compile(rb"\b%d\b" % Config().osc.port)  # as it stands in the scripts
 
 
 class BridgeError(RwkvMusicError):
@@ -30,9 +33,10 @@ class Bridge:
     """A host and its scripts.
 
     parts: folder of ours (in bridge_scripts/NAME) -> folder of the host's, below its own.
-    folders: system -> where the host's own folder is, with stars where a version stands; the
-    place of a system that the host does not run on is missing.
-    then: what is to be done in the host.
+    folders: system -> where the host's own folder may be, with stars where a version stands; a
+    system that the host does not run on is missing.
+    below: a folder in that one, which need not be there yet; what is ours goes into it.
+    then: what is to be done in the host, with {port} for the service's.
     """
 
     name: str
@@ -40,7 +44,8 @@ class Bridge:
     does: str
     then: str
     parts: Mapping[str, str]
-    folders: Mapping[str, str]
+    folders: Mapping[str, tuple[str, ...]]
+    below: str = ""
 
     @property
     def page(self) -> str:
@@ -57,21 +62,25 @@ BRIDGES = {
             "start Live again; Settings > Link, Tempo & MIDI > Control Surface: RWKV Music",
             {"RWKV_Music": "RWKV_Music"},
             {
-                "darwin": "~/Music/Ableton/User Library/Remote Scripts",
-                "win32": "~/Documents/Ableton/User Library/Remote Scripts",
+                "darwin": ("~/Music/Ableton/User Library",),
+                "win32": (
+                    "~/Documents/Ableton/User Library",
+                    "~/OneDrive/Documents/Ableton/User Library",
+                ),
             },
+            below="Remote Scripts",
         ),
         Bridge(
             "reaper",
             "REAPER",
             "transport without a script, actions, continuing the selected item",
-            "Preferences > Control/OSC/web > Add > OSC, port 7770, pattern config RWKV Music;"
+            "Preferences > Control/OSC/web > Add > OSC, port {port}, pattern config RWKV Music;"
             " Actions > New action > Load ReaScript",
             {"RWKV Music": "Scripts/RWKV Music", "OSC": "OSC"},
             {
-                "darwin": "~/Library/Application Support/REAPER",
-                "win32": "$APPDATA/REAPER",
-                "linux": "~/.config/REAPER",
+                "darwin": ("~/Library/Application Support/REAPER",),
+                "win32": ("$APPDATA/REAPER",),
+                "linux": ("~/.config/REAPER",),
             },
         ),
         Bridge(
@@ -81,9 +90,9 @@ BRIDGES = {
             "Edit > Lua Scripts > Script Manager: an action hook and action scripts, RWKV Music",
             {"": "scripts"},
             {
-                "darwin": "~/Library/Preferences/Ardour*",
-                "win32": "$LOCALAPPDATA/Ardour*",
-                "linux": "~/.config/ardour*",
+                "darwin": ("~/Library/Preferences/Ardour*",),
+                "win32": ("$LOCALAPPDATA/Ardour*",),
+                "linux": ("~/.config/ardour*",),
             },
         ),
         Bridge(
@@ -92,7 +101,7 @@ BRIDGES = {
             "a patch with every control",
             "open rwkv_music.pd",
             {"": "RWKV Music"},
-            dict.fromkeys(("darwin", "win32", "linux"), "~/Documents"),
+            dict.fromkeys(("darwin", "win32", "linux"), ("~/Documents",)),
         ),
     )
 }
@@ -116,16 +125,17 @@ def find(name: str) -> Bridge:
 def host_folders(
     bridge: Bridge, environ: Mapping[str, str] = os.environ, platform: str = sys.platform
 ) -> list[Path]:
-    """The host's own folders on this machine, one for each version of it that is there."""
-    pattern = bridge.folders.get(platform, "")
+    """Where the scripts go on this machine: a folder for each of the host's own that is there."""
     home = environ.get("HOME") or environ.get("USERPROFILE") or str(Path.home())
-    pattern = pattern.replace("~", Path(home).as_posix(), 1)
-    for variable in ("LOCALAPPDATA", "APPDATA"):
-        pattern = pattern.replace(f"${variable}", environ.get(variable, "").replace("\\", "/"))
-    parent, _, last = pattern.rpartition("/")
-    if not Path(parent).is_absolute():
-        return []
-    return sorted(path for path in Path(parent).glob(last) if path.is_dir())
+    found: list[Path] = []
+    for pattern in bridge.folders.get(platform, ()):
+        place = pattern.replace("~", Path(home).as_posix(), 1)
+        for variable in ("LOCALAPPDATA", "APPDATA"):
+            place = place.replace(f"${variable}", environ.get(variable, "").replace("\\", "/"))
+        parent, _, last = place.rpartition("/")
+        if Path(parent).is_absolute():
+            found += sorted(path for path in Path(parent).glob(last) if path.is_dir())
+    return [path / bridge.below for path in found]
 
 
 def files(bridge: Bridge) -> Iterator[tuple[Path, Path]]:
@@ -138,7 +148,8 @@ def files(bridge: Bridge) -> Iterator[tuple[Path, Path]]:
 
 
 def install(bridge: Bridge, folder: Path, osc_port: int, program: Path | None) -> list[Path]:
-    """Copy the scripts below the host's folder and return what was written.
+    """Copy the scripts, with the service's port in them, to below that folder and return what was
+    written.
 
     Settings that are there already are the musician's and stay. program: the command that scripts
     run, where they look for one. Raises BridgeError.
@@ -151,10 +162,8 @@ def install(bridge: Bridge, folder: Path, osc_port: int, program: Path | None) -
             if place.name == _SETTINGS and target.exists():
                 continue
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
-            if place.name == _SETTINGS:
-                _set_port(target, osc_port)
-            elif place.name == _PROGRAM and program is not None:
+            target.write_bytes(_PORT.sub(b"%d" % osc_port, source.read_bytes()))
+            if place.name == _PROGRAM and program is not None:
                 _set_program(target, program)
             written.append(target)
     except OSError as error:
@@ -162,10 +171,22 @@ def install(bridge: Bridge, folder: Path, osc_port: int, program: Path | None) -
     return written
 
 
-def _set_port(file: Path, port: int) -> None:
-    text = file.read_text(encoding="utf-8")
-    before = json.loads(text)["port"]
-    file.write_text(text.replace(f'"port": {before}', f'"port": {port}'), encoding="utf-8")
+def other_port(bridge: Bridge, folder: Path, osc_port: int) -> str | None:
+    """What to say of settings below that folder that name another port than the service's."""
+    for _, place in files(bridge):
+        if place.name != _SETTINGS:
+            continue
+        file = folder / place
+        try:
+            named = json.loads(file.read_text(encoding="utf-8")).get("port", osc_port)
+        except (OSError, ValueError, AttributeError) as error:
+            return f"{file} was kept, but cannot be read: {error}"
+        if named != osc_port:
+            return (
+                f"{file} was kept, with port {named}; the service has port {osc_port}:"
+                " change it there, or delete the file and install again"
+            )
+    return None
 
 
 def _set_program(file: Path, program: Path) -> None:

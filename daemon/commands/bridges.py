@@ -9,7 +9,16 @@ from pathlib import Path
 
 import click
 
-from ..bridges import BRIDGES, BridgeError, find, host_folders, install, scripts_folder
+from ..bridges import (
+    BRIDGES,
+    Bridge,
+    BridgeError,
+    find,
+    host_folders,
+    install,
+    other_port,
+    scripts_folder,
+)
 from ..config import load_config
 from .options import config_options
 
@@ -65,22 +74,39 @@ def install_(
 ) -> None:
     """Copy the scripts of a bridge to where its host looks for them.
 
-    A newer version replaces an older one; settings that you changed stay.
+    They talk to the port that the configuration names (`osc.port`). A newer version replaces an
+    older one; settings that you changed stay.
 
-    Example: rwkv-music-daemon bridges install reaper
+    \b
+    Examples:
+      rwkv-music-daemon bridges install reaper
+      rwkv-music-daemon bridges install ableton --set osc.port=7780
     """
     bridge = find(name)
     folders = [folder] if folder is not None else host_folders(bridge)
     if not folders:
         raise BridgeError(
-            f"{bridge.host} was not found on this machine; start it once, or say where its folder"
-            f" is with --to DIR ({bridge.page})"
+            f"{bridge.host} was not found on this machine{_looked_for(bridge)}; start it once, or"
+            f" say where its folder is with --to DIR ({bridge.page})"
         )
     port = load_config(config_path, overrides).osc.port
+    if port == 0:
+        raise BridgeError(
+            "osc.port is 0, another port at every start; scripts need one that stays, such as"
+            " --set osc.port=7780"
+        )
     for target in folders:
         for written in install(bridge, target, port, _program()):
             click.echo(str(written))
-    click.echo(f"Now: {bridge.then} ({bridge.page})")
+        kept = other_port(bridge, target, port)
+        if kept is not None:
+            click.echo(kept)
+    click.echo(f"Now: {bridge.then.format(port=port)} ({bridge.page})")
+
+
+def _looked_for(bridge: Bridge) -> str:
+    places = bridge.folders.get(sys.platform, ())
+    return f": there is no {' nor '.join(places)}" if places else ""
 
 
 def _program() -> Path | None:

@@ -14,7 +14,8 @@ _RECEIVER = "rwkv-set-"  # with the name behind it; what arrives is shown, or ch
 
 
 def parameters_patch() -> str:
-    """rwkv_parameters.pd. Each field sends `/rwkv/set/NAME value` to `rwkv-request`."""
+    """rwkv_parameters.pd. Each field sends `/rwkv/set/NAME value` to the patch that it is in, whose
+    own number ($0) is the argument."""
     columns = -(-len(PARAMETERS) // _COLUMN_ROWS)
     rows = min(len(PARAMETERS), _COLUMN_ROWS)
     lines = [f"#N canvas 40 40 {columns * _WIDTH + 40} {rows * _ROW + 90} 12;"]
@@ -36,7 +37,7 @@ def _row(parameter: Parameter, x: int, y: int) -> Iterator[str]:
     name = parameter.name
     yield _field(parameter, x, y)
     yield f"#X msg {x + 130} {y} /rwkv/set/{name} \\$1;"
-    yield f"#X obj {x + 330} {y} s rwkv-request;"
+    yield f"#X obj {x + 330} {y} s \\$1-request;"
     yield f"#X text {x + 60} {y} {name};"
 
 

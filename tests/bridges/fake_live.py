@@ -105,12 +105,23 @@ class Clip:
 
 
 class ClipSlot:
+    """is_gone: deleted; then it equals None, and nothing can be asked of it."""
+
+    is_gone = False
+
     def __init__(self, track):
         self.canonical_parent = track
         self.clip = None
 
+    def __eq__(self, other):
+        return self is other or (other is None and self.is_gone)
+
+    __hash__ = object.__hash__
+
     @property
     def has_clip(self):
+        if self.is_gone:
+            raise RuntimeError("the slot is gone")
         return self.clip is not None
 
     def create_clip(self, length):

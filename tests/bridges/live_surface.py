@@ -17,12 +17,14 @@ CONTROL = {"trigger": 20, "stop": 21, "toggle": 22, "take_next": 23, "mode": 24,
 
 
 class Stage:
-    def __init__(self, folder: Path, service: BridgeService) -> None:
+    def __init__(self, folder: Path, service: BridgeService, settings: str | None = None) -> None:
         self.host = Host()
         self.song: Any = self.host.live_song
         self.service = service
         self.now_ns = 0
-        install(folder, service.server.port)
+        script = install(folder, service.server.port)
+        if settings is not None:
+            (script / "settings.json").write_text(settings, encoding="utf-8")
         self._exits = contextlib.ExitStack()
         self._exits.enter_context(fake_live.installed())
         package = self._exits.enter_context(imported(folder))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ def test_every_script_is_installed(name: str, tmp_path: Path) -> None:
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert sorted(map(str, written)) == sorted(output.splitlines()[:-1])
     assert len(written) == len(ours)
-    assert output.splitlines()[-1] == f"Now: {find(name).then} (docs/{name}.md)"
+    assert output.splitlines()[-1] == f"Now: {find(name).then.format(port=7770)} (docs/{name}.md)"
 
 
 def test_lives_settings_get_the_port_and_stay_the_musicians(tmp_path: Path) -> None:
@@ -66,6 +67,39 @@ def test_lives_settings_get_the_port_and_stay_the_musicians(tmp_path: Path) -> N
     assert (tmp_path / "RWKV_Music" / "osc.py").read_text(encoding="utf-8") != "old"
 
 
+@pytest.mark.parametrize("name", BRIDGES)
+def test_every_port_in_the_scripts_is_the_services(name: str, tmp_path: Path) -> None:
+    output = run("install", name, "--to", str(tmp_path), "--set", "osc.port=7790")
+    assert "7770" not in output
+    for source, place in bridges.files(find(name)):
+        expected = re.sub(r"\b7770\b", "7790", source.read_text(encoding="utf-8"))
+        if place.name != "program.lua":
+            assert (tmp_path / place).read_text(encoding="utf-8") == expected
+    named = re.compile(r"osc\.udp://127\.0\.0\.1:7790|connect 127\.0\.0\.1 7790|device port 7790")
+    texts = [path.read_text(encoding="utf-8") for path in tmp_path.rglob("*") if path.is_file()]
+    assert not any("7770" in text for text in texts)
+    assert name == "ableton" or any(named.search(text) for text in texts)
+
+
+def test_lives_settings_that_name_another_port_are_told(tmp_path: Path) -> None:
+    install = ("install", "ableton", "--to", str(tmp_path))
+    run(*install)
+    file = tmp_path / "RWKV_Music" / "settings.json"
+    assert f"{file} was kept, with port 7770; the service has port 7790: " in run(
+        *install, "--set", "osc.port=7790"
+    )
+    file.write_text("{", encoding="utf-8")
+    assert f"{file} was kept, but cannot be read: Expecting" in run(*install)
+
+
+def test_a_port_that_is_another_at_every_start_is_refused(tmp_path: Path) -> None:
+    args = ["bridges", "install", "puredata", "--to", str(tmp_path), "--set", "osc.port=0"]
+    result = CliRunner().invoke(cli, args)
+    assert isinstance(result.exception, BridgeError)
+    assert "osc.port=7780" in str(result.exception)
+    assert not any(tmp_path.iterdir())
+
+
 def test_reapers_scripts_learn_where_the_program_is(tmp_path: Path) -> None:
     program = Path('/opt/my "music"/rwkv-music-daemon')
     bridges.install(find("reaper"), tmp_path, 7770, program)
@@ -76,9 +110,10 @@ def test_reapers_scripts_learn_where_the_program_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "platform", "places", "expected"),
     [
-        ("ableton", "darwin", ["Music/Ableton/User Library/Remote Scripts"], [0]),
-        ("ableton", "win32", ["Documents/Ableton/User Library/Remote Scripts"], [0]),
-        ("ableton", "linux", ["Documents/Ableton/User Library/Remote Scripts"], []),
+        ("ableton", "darwin", ["Music/Ableton/User Library"], [0]),
+        ("ableton", "win32", ["Documents/Ableton/User Library"], [0]),
+        ("ableton", "win32", ["OneDrive/Documents/Ableton/User Library"], [0]),
+        ("ableton", "linux", ["Documents/Ableton/User Library"], []),
         ("reaper", "linux", [".config/REAPER"], [0]),
         ("reaper", "win32", ["AppData/Roaming/REAPER"], [0]),
         ("reaper", "darwin", [".config/REAPER"], []),
@@ -97,7 +132,23 @@ def test_hosts_are_found_where_they_keep_their_things(
         "APPDATA": str(tmp_path / "AppData" / "Roaming"),
         "LOCALAPPDATA": str(tmp_path / "AppData" / "Local"),
     }
-    assert host_folders(find(name), environ, platform) == [tmp_path / places[i] for i in expected]
+    bridge = find(name)
+    below = "Remote Scripts" if name == "ableton" else ""
+    assert host_folders(bridge, environ, platform) == [
+        tmp_path / places[i] / below for i in expected
+    ]
+
+
+def test_a_live_that_never_had_a_script_gets_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its User Library has no folder Remote Scripts."""
+    library = tmp_path / "Music" / "Ableton" / "User Library"
+    library.mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for target in host_folders(find("ableton"), platform="darwin"):
+        bridges.install(find("ableton"), target, 7770, None)
+    assert (library / "Remote Scripts" / "RWKV_Music" / "__init__.py").is_file()
 
 
 def test_a_missing_variable_finds_nothing(tmp_path: Path) -> None:
@@ -112,6 +163,7 @@ def test_what_cannot_be_done_says_why(tmp_path: Path, monkeypatch: pytest.Monkey
     result = CliRunner().invoke(cli, ["bridges", "install", "reaper"])
     assert isinstance(result.exception, BridgeError)
     assert "--to DIR (docs/reaper.md)" in str(result.exception)
+    assert ": there is no ~/.config/REAPER; " in str(result.exception)
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(BridgeError, match="cannot be written"):
         bridges.install(find("reaper"), tmp_path / "file", 7770, None)

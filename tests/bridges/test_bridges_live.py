@@ -175,6 +175,27 @@ def test_the_mode_goes_round(connected: Stage) -> None:
     assert [args[0] for args in connected.service.named("mode")] == ["trade", "auto", "manual"]
 
 
+def test_the_mode_goes_on_from_that_of_a_button(connected: Stage) -> None:
+    slot = connected.song.tracks[1].clip_slots[0]
+    slot.create_clip(4)
+    slot.clip.name = "rwkv mode trade"
+    connected.song.tracks[1].change(fired_slot_index=0)
+    connected.press("mode")
+    connected.run(TICK_NS)
+    assert [args[0] for args in connected.service.named("mode")] == ["trade", "auto"]
+
+
+def test_with_a_service_that_was_started_anew_the_mode_begins_anew(connected: Stage) -> None:
+    connected.press("mode")
+    connected.press("mode", 0)
+    connected.run(10_000_000_000, served=False)
+    connected.run(3_000_000_000)
+    assert connected.host.shown[-1] == "RWKV Music: connected"
+    connected.press("mode")
+    connected.run(TICK_NS)
+    assert [args[0] for args in connected.service.named("mode")] == ["trade", "trade"]
+
+
 def test_next_take_asks_and_an_error_is_shown(connected: Stage) -> None:
     connected.press("take_next")
     connected.run(TICK_NS)
@@ -260,11 +281,32 @@ def test_disconnecting_leaves_nothing_behind(connected: Stage) -> None:
     assert connected.service.named("unsubscribe")
 
 
+def test_unloaded_while_it_plays_it_stops_the_service(connected: Stage) -> None:
+    """Which would play on by its own clock, to nobody."""
+    connected.song.change(is_playing=True)
+    connected.run(4 * BEAT_NS)
+    assert connected.service.transport.playing
+    connected.surface.disconnect()
+    connected.run(5_000_000_000)
+    assert not connected.service.transport.playing
+
+
+def test_unloaded_at_rest_it_stops_nothing(connected: Stage) -> None:
+    connected.song.change(is_playing=True)
+    connected.song.change(is_playing=False)
+    connected.run(TICK_NS)
+    before = len(connected.service.named("transport/stop"))
+    connected.surface.disconnect()
+    connected.run(TICK_NS)
+    assert len(connected.service.named("transport/stop")) == before
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
         ("{", "settings.json: "),
         ("[]", 'expected {"port"'),
+        ('{"controls": []}', "controls: expected {"),
         ('{"port": 0}', "port: expected a number from 1 to 65535, got 0"),
         ('{"controls": {"jump": "cc 1"}}', "unknown command 'jump'; there are trigger, "),
         ('{"controls": {"stop": "cc 128"}}', 'stop: expected "cc 20"'),
@@ -278,3 +320,26 @@ def test_settings_that_cannot_be_used_are_shown(tmp_path: Path, text: str, compl
         package.create_instance(host).disconnect()
     (shown,) = host.shown
     assert complaint in shown
+    assert host.log == host.shown
+
+
+def test_a_line_that_cannot_be_used_leaves_the_others_and_is_said_again(tmp_path: Path) -> None:
+    service = BridgeService()
+    controls = '{"trigger": "cc 20 ch 16", "stop": "cc 200", "jump": "cc 1"}'
+    settings = f'{{"port": {service.server.port}, "controls": {controls}}}'
+    stage = Stage(tmp_path, service, settings)
+    stage.run(3 * TICK_NS)
+    assert [text.partition(": expected")[0] for text in stage.host.log] == [
+        "RWKV Music: settings.json: stop",
+        "RWKV Music: settings.json: unknown command 'jump'; there are trigger, toggle, stop,"
+        " panic, regenerate, take_next, undo, reset, mode_manual, mode_trade, mode_auto, mode,"
+        " continue_clip",
+    ]
+    assert stage.host.shown[-1].startswith("RWKV Music: connected, but settings.json: stop: ")
+    stage.press("trigger")
+    stage.run(TICK_NS)
+    assert len(service.named("trigger")) == 1
+    stage.run(10_000_000_000, served=False)
+    stage.run(3_000_000_000)
+    assert stage.host.shown[-1] == "RWKV Music: connected"
+    stage.close()

@@ -59,6 +59,40 @@ def test_only_what_sounds_is_sent_counted_from_the_loop(
     assert connected.song.tracks[0].clip_slots[1].clip.length == 12
 
 
+@pytest.mark.parametrize("selected_first", [True, False])
+def test_a_button_that_live_selects_continues_what_was_selected_before(
+    connected: Stage, composer: Composer, selected_first: bool
+) -> None:
+    """With "Select on Launch" a clip that is launched is the selected one, soon or at once."""
+    connected.select(*VERSE)
+    connected.run(TICK_NS)
+    track = connected.song.tracks[1]
+    button = track.clip_slots[2]
+    button.create_clip(4)
+    button.clip.name = "rwkv continue"
+    for _ in range(2):
+        if selected_first:
+            connected.song.view.highlighted_clip_slot = button
+        track.change(fired_slot_index=2)
+        connected.song.view.highlighted_clip_slot = button
+        track.change(fired_slot_index=-1, playing_slot_index=2)
+        connected.run(4 * TICK_NS)
+    assert composer.context == list(VERSE)
+    assert [slot.has_clip for slot in connected.song.tracks[0].clip_slots] == [True] * 3 + [False]
+
+
+def test_a_clip_that_is_gone_is_not_continued(connected: Stage) -> None:
+    slot = connected.select(*VERSE)
+    connected.run(TICK_NS)
+    button = connected.song.tracks[1].clip_slots[0]
+    button.create_clip(4)
+    button.clip.name = "rwkv continue"
+    connected.song.view.highlighted_clip_slot = button
+    slot.is_gone = True
+    connected.song.tracks[1].change(fired_slot_index=0)
+    assert connected.host.shown == ["RWKV Music: select a MIDI clip in the session view first"]
+
+
 def test_a_full_track_gets_a_scene(connected: Stage) -> None:
     connected.select(*VERSE)
     for slot in connected.song.tracks[0].clip_slots[1:]:

@@ -96,4 +96,4 @@ def test_the_script_runs_on_lives_python(version: str, tmp_path: Path) -> None:
     assert report["shown"][0] == "RWKV Music: connected"
     assert report["shown"][1].startswith("RWKV Music: continues at bar ")
     assert report["written"] == [[0.5, 72, 0.5, 90.0], [3.5, 76, 0.5, 100.0]]
-    assert service.transport.playing
+    assert service.named("transport/play") == [()]

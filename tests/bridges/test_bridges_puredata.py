@@ -20,6 +20,13 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+# The abstraction is found by the path, not beside the patch.
+OWN_PATCH = """#N canvas 0 0 400 300 12;
+#X declare -path {folder};
+#X obj 20 50 rwkv_music;
+"""
+
+
 class ServedPureData(PureData):
     """Together with the service at the other end."""
 
@@ -144,6 +151,27 @@ def test_a_value_that_the_service_tells_is_shown_and_not_sent_back(pd: ServedPur
     assert len(pd.service.named("set")) == asked
 
 
+def test_a_second_one_sends_nothing(pd: ServedPureData, tmp_path: Path) -> None:
+    """As an object in a patch that is elsewhere, while the first is open."""
+    folder = pd.output.parent
+    (tmp_path / "own.pd").write_text(OWN_PATCH.format(folder=folder), encoding="utf-8")
+    before = len(pd.said())
+    pd.send(f"pd open own.pd {tmp_path}")
+    pd.wait(lambda: "rwkv-error: a second rwkv_music" in pd.said()[before:])
+    assert "couldn't create" not in pd.said()[before:]
+    presses = ("rwkv-toggle bang", "rwkv-set-bars 8", "rwkv-request /rwkv/undo", "rwkv-mode 2")
+    names = ("toggle", "set", "undo", "mode", "subscribe")
+    counts = {name: len(pd.service.named(name)) for name in names}
+    for press in presses:
+        pd.send(press)
+    pd.asked("rwkv-ping bang", "ping")
+    pd.asked("rwkv-ping bang", "ping")
+    found = {name: len(pd.service.named(name)) - count for name, count in counts.items()}
+    assert found == {"toggle": 1, "set": 1, "undo": 1, "mode": 1, "subscribe": 0}
+    pd.send("pd-own.pd menuclose")
+    assert pd.asked("rwkv-ping bang", "ping") == (None,)
+
+
 def test_a_service_that_was_started_anew_is_found_again(pd: ServedPureData) -> None:
     """The events have ceased: the patch subscribes again."""
     before = len(pd.service.named("subscribe"))
@@ -157,3 +185,21 @@ def test_every_request_is_in_the_patch() -> None:
     assert said == set(REQUESTS) - without
     fields = (PATCHES / "rwkv_parameters.pd").read_text(encoding="utf-8")
     assert set(re.findall(r"/rwkv/set/(\w+)", fields)) == set(PARAMETERS)
+
+
+def test_after_the_first_another_takes_over(tmp_path: Path) -> None:
+    service = BridgeService()
+    pd = ServedPureData(tmp_path, service)
+    service.serve()
+    try:
+        pd.wait(lambda: "heard: state" in pd.said())
+        pd.send("pd-rwkv_music.pd menuclose 1")
+        (tmp_path / "own.pd").write_text(OWN_PATCH.format(folder=tmp_path), encoding="utf-8")
+        pd.send(f"pd open own.pd {tmp_path}")
+        pd.asked("rwkv-toggle bang", "toggle")
+        pd.wait(lambda: len(service.named("subscribe")) > 1)
+        assert len(service.named("toggle")) == 1
+        assert "rwkv-error" not in pd.said()
+    finally:
+        pd.close()
+        service.close()

@@ -23,10 +23,10 @@ class Selection(NamedTuple):
     context: Context
 
 
-def selected(song: Any, bars: int) -> Selection:
-    """The clip that is selected in the session view. Raises ClipError."""
-    slot = song.view.highlighted_clip_slot
-    if slot is None or not slot.has_clip or not slot.clip.is_midi_clip:
+def selected(song: Any, slot: Any, bars: int) -> Selection:
+    """The clip in the slot that was selected in the session view. Raises ClipError."""
+    is_gone = slot == None  # noqa: E711 - to Live, what was deleted equals None
+    if is_gone or not slot.has_clip or not slot.clip.is_midi_clip:
         raise ClipError("select a MIDI clip in the session view first")
     clip = slot.clip
     notes = read(clip)

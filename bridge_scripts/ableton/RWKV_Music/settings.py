@@ -14,38 +14,45 @@ OWN_COMMANDS = ("mode", "continue_clip")  # carried out here: the next mode, the
 COMMANDS = (*constants.COMMANDS, *OWN_COMMANDS)
 
 
-class SettingsError(Exception):
-    """settings.json cannot be used; the text is for the musician."""
-
-
 class Settings(NamedTuple):
-    """port: of the service, on this machine. controls: command -> control."""
+    """port: of the service, on this machine. controls: command -> control. errors: what of the
+    file cannot be used, in words for the musician; the rest of it holds."""
 
     port: int
     controls: dict
+    errors: tuple
 
 
 def load(path: Path = FILE) -> Settings:
-    """Read the file. Raises SettingsError, with the file's name."""
+    """Read the file."""
+    errors: list[str] = []
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(found, dict) or not isinstance(found.get("controls", {}), dict):
-            raise SettingsError('expected {"port": ..., "controls": {...}}')
-        port = found.get("port", constants.PORT)
-        if not isinstance(port, int) or not 1 <= port <= 65535:
-            raise SettingsError(f"port: expected a number from 1 to 65535, got {port!r}")
-        return Settings(port, _controls(found.get("controls", {})))
-    except (OSError, ValueError, SettingsError) as error:
-        raise SettingsError(f"{path.name}: {error}") from error
+        if not isinstance(found, dict):
+            raise ValueError('expected {"port": ..., "controls": {...}}')
+    except (OSError, ValueError) as error:
+        errors.append(f"{error}; no control works, and the port is {constants.PORT}")
+        found = {}
+    port = found.get("port", constants.PORT)
+    if not isinstance(port, int) or not 1 <= port <= 65535:
+        errors.append(f"port: expected a number from 1 to 65535, got {port!r}")
+        port = constants.PORT
+    texts = found.get("controls", {})
+    if not isinstance(texts, dict):
+        errors.append(f'controls: expected {{"trigger": "cc 20 ch 16", ...}}, got {texts!r}')
+        texts = {}
+    controls = _controls(texts, errors)
+    return Settings(port, controls, tuple(f"{path.name}: {error}" for error in errors))
 
 
-def _controls(texts: dict) -> dict[str, Control]:
+def _controls(texts: dict, errors: list) -> dict[str, Control]:
     controls = {}
     for name, text in texts.items():
         if name not in COMMANDS:
-            raise SettingsError(f"unknown command {name!r}; there are {', '.join(COMMANDS)}")
+            errors.append(f"unknown command {name!r}; there are {', '.join(COMMANDS)}")
+            continue
         try:
             controls[name] = parse(str(text))
         except ControlError as error:
-            raise SettingsError(f"{name}: {error}") from error
+            errors.append(f"{name}: {error}")
     return controls

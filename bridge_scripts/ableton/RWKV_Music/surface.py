@@ -13,13 +13,13 @@ from typing import Any, Callable
 import Live
 
 from . import constants
-from .clip_buttons import ClipButtons
+from .clip_buttons import ClipButtons, command_of
 from .clips import ClipError, Selection, selected, write
 from .continuation import Continuation
 from .controls import Controls
 from .osc import Message
 from .service import Service
-from .settings import Settings, SettingsError, load
+from .settings import load
 from .transport import Transport
 
 TICK_MS = 40
@@ -42,9 +42,14 @@ class Surface:
         self._bars = constants.DEFAULT_BARS
         self._requests = 0
         self._refused = ""
+        self._slot: Any = None  # selected last, of those that are no button
         self._source: Selection | None = None
         self._continuation: Continuation | None = None
-        settings = self._settings()
+        settings = load()
+        self._errors = settings.errors
+        for error in self._errors:
+            self._live.log_message(f"RWKV Music: {error}")
+            self._show(error)
         self._controls = Controls(settings.controls)
         self._service = Service(port=settings.port)
         self._transport = Transport(self._song, self._service.send)
@@ -117,25 +122,36 @@ class Surface:
     def _show(self, text: str) -> None:
         self._live.show_message(f"RWKV Music: {text}")
 
-    def _settings(self) -> Settings:
-        try:
-            return load()
-        except SettingsError as error:
-            self._show(str(error))
-            return Settings(constants.PORT, {})
-
     def _tick(self) -> None:
         now_s = self._now_s()
         for message in self._service.receive(now_s):
             self._guard(self._hear, message, now_s)
         if self._service.keep(now_s):
-            self._show("connected" if self._service.is_there else _GONE)
-            self._guard(self._transport.tell_all)
+            self._guard(self._came_or_went)
+        self._guard(self._look)
         self._guard(self._transport.tick, now_s)
         if self._continuation is not None:
             self._continuation.tick(now_s)
             if self._continuation.is_over:
                 self._finish(self._continuation)
+
+    def _came_or_went(self) -> None:
+        self._mode = 0  # a service that was started anew is in the first one
+        if not self._service.is_there:
+            self._show(_GONE)
+        elif self._errors:  # said while Live loads, they are not seen
+            self._show(f"connected, but {self._errors[0]}")
+            self._errors = ()
+        else:
+            self._show("connected")
+        self._transport.tell_all()
+
+    def _look(self) -> None:
+        """Remember what is selected. Live may select a clip that is launched: a button is passed
+        over, so that `rwkv continue` does not mean itself."""
+        slot = self._song.view.highlighted_clip_slot
+        if slot is None or not slot.has_clip or command_of(slot.clip.name) is None:
+            self._slot = slot
 
     def _press(self, command: str) -> None:
         if not self._service.is_there:
@@ -149,6 +165,8 @@ class Surface:
         else:
             address, args = constants.COMMANDS[command]
             self._service.send(address, *args)
+            if address == constants.MODE:
+                self._mode = constants.MODES.index(args[0])
 
     def _hear(self, message: Message, now_s: float) -> None:
         if self._continuation is not None and self._continuation.hear(message, now_s):
@@ -181,7 +199,8 @@ class Surface:
             self._show("still at work on the last clip")
             return
         try:
-            self._source = selected(self._song, self._bars)
+            self._look()
+            self._source = selected(self._song, self._slot, self._bars)
         except ClipError as error:
             self._show(str(error))
             return

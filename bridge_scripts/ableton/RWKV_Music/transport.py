@@ -20,6 +20,7 @@ class Transport:
         self._send = send
         self._told: dict[str, tuple] = {}
         self._position_s = 0.0
+        self._plays = False  # as the service has last been told
         self._listeners = {
             "tempo": self._tempo_changed,
             "signature_numerator": self._tell_bar,
@@ -30,7 +31,9 @@ class Transport:
             getattr(song, f"add_{name}_listener")(self._listeners[name])
 
     def disconnect(self) -> None:
-        """Listen no more."""
+        """Listen no more. Without a last word the service would play on by its own clock."""
+        if self._plays:
+            self._send(constants.TRANSPORT_STOP)
         for name in _SETTINGS:
             if getattr(self._song, f"{name}_has_listener")(self._listeners[name]):
                 getattr(self._song, f"remove_{name}_listener")(self._listeners[name])
@@ -87,6 +90,7 @@ class Transport:
         return time.bars - 1, line / 4, numerator, denominator
 
     def _tell_position(self) -> None:
+        self._plays = self._song.is_playing
         beat = self._song.current_song_time
         self._told[constants.TRANSPORT_POSITION] = (beat,)
         if beat >= 0:  # a count-in is before the song
