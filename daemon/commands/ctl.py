@@ -16,7 +16,7 @@ from ..osc.framing import Message
 from ..osc.requests import REQUESTS
 from ..osc.table import PARAMETER_VERBS, OscError
 from ..parameters import PARAMETERS
-from .options import ANSWER_S, config_options, timeout_option
+from .options import ANSWER_S, Seconds, config_options, timeout_option
 
 Value = int | float | str
 
@@ -35,7 +35,7 @@ def _begun(context: click.Context, parameter: click.Parameter, begun: str) -> li
 @click.option(
     "--listen",
     "listen_s",
-    type=click.FloatRange(min=0),
+    type=Seconds(0),
     metavar="SECONDS",
     help="Then print the events of so many seconds, or until Ctrl-C.",
 )

@@ -81,6 +81,14 @@ def test_ctl_prints_an_error_and_fails(service: OscService) -> None:
     assert result.output.endswith(" /rwkv/trigger\n")
 
 
+@pytest.mark.parametrize("option", ["--timeout", "--listen"])
+@pytest.mark.parametrize("seconds", ["nan", "inf"])
+def test_a_time_is_a_number_of_seconds(option: str, seconds: str) -> None:
+    result = run("ctl", "status", option, seconds)
+    assert result.exit_code == 2
+    assert f"'{option}': {seconds}" in result.output
+
+
 def test_ctl_waits_for_a_model_until_it_plays(monkeypatch: pytest.MonkeyPatch) -> None:
     """Longer than for other answers: something may be playing."""
     monkeypatch.setattr(ctl_module, "ANSWER_S", 0.2)
