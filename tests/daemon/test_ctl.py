@@ -230,6 +230,34 @@ def test_config_show_prints_what_is_in_effect(home: Path) -> None:
     assert run("config", "show").output == _default_text()
 
 
+def test_config_show_writes_a_file_and_replaces_none_unasked(home: Path) -> None:
+    own = home / "rwkv-music" / "config.yaml"
+    written = run("config", "show", "--set", "osc.port=7001", "-o", str(own))
+    assert written.output == f"{own}: written\n"
+    assert load_config().osc.port == 7001
+    again = ("config", "show", "--set", "midi.input=X", "-o", str(own))
+    assert "config.yaml: is there already; --force replaces it" in str(run(*again).exception)
+    assert run(*again, "--force").exit_code == 0
+    assert (load_config().osc.port, load_config().midi.input) == (7001, "X")
+    assert list(own.parent.iterdir()) == [own]
+    below_a_file = run("config", "show", "-o", str(own / "my.yaml"))
+    assert "my.yaml: cannot be written" in str(below_a_file.exception)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_config_show_is_not_sent_into_the_file_that_it_reads(home: Path, named: bool) -> None:
+    """A shell has emptied it before: what would be shown are the defaults."""
+    own = home / "rwkv-music" / "config.yaml"
+    own.parent.mkdir()
+    command = [sys.executable, "-m", "rwkv_music_daemon.cli", "config", "show"]
+    with own.open("w") as file:
+        words = ["--config", str(own)] if named else []
+        done = subprocess.run([*command, *words], stdout=file, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, own.read_text()) == (2, "")
+    assert f"error: {own}: " in done.stderr
+    assert "config show -o" in done.stderr
+
+
 def _default_text() -> str:
     return (Path(__file__).resolve().parents[2] / "config.yaml").read_text()
 
