@@ -16,6 +16,8 @@ from rwkv_music_daemon.cli import cli, main
 from rwkv_music_daemon.commands import ctl as ctl_module
 from rwkv_music_daemon.commands.ctl import shown, typed_arguments
 from rwkv_music_daemon.config import Config, load_config
+from rwkv_music_daemon.osc.client import OscClient
+from rwkv_music_daemon.osc.framing import Message
 from rwkv_music_daemon.osc.table import Request
 
 
@@ -160,6 +162,26 @@ def test_ctrl_c_ends_listening_and_the_subscription(
     assert (result.exit_code, result.output) == (0, "")
     ctl(service, "ping")  # what came before it has been handled
     assert "unsubscribe" in [request.name for request in service.requests]
+
+
+@pytest.mark.parametrize(
+    ("events", "exit_code"),
+    [([None], 1), ([None, Message("/rwkv/state", ("idle",))], 0)],
+)
+def test_who_listens_is_told_that_the_service_is_gone(
+    service: OscService,
+    monkeypatch: pytest.MonkeyPatch,
+    events: list[Message | None],
+    exit_code: int,
+) -> None:
+    def heard(client: OscClient, duration_s: float) -> Iterator[Message | None]:
+        yield from events
+
+    monkeypatch.setattr(OscClient, "listen", heard)
+    result = ctl(service, "--listen", "60")
+    assert result.stderr == "the service does not answer any more\n"
+    assert result.stdout == "/rwkv/state idle\n" * (1 - exit_code)
+    assert result.exit_code == exit_code
 
 
 def test_ctl_does_not_listen_to_nobody() -> None:
