@@ -31,9 +31,9 @@ Everything has a default, so the service runs without a file. With one, it is th
 `~/Library/Application Support/rwkv-music/`, on Windows in `%APPDATA%\rwkv-music\`).
 `--set section.key=value` changes one key and wins over the file.
 
-`rwkv-music-daemon config check` finds mistakes; `config show` prints what is in effect, and makes
-a file to start from. The values of `generation` can be changed at any time over OSC, see
-[osc.md](osc.md).
+`rwkv-music-daemon config check` finds mistakes; `config show` prints what is in effect, and
+`config show -o FILE` makes a file of it to start from (`>` would empty the file in effect before
+it is read). The values of `generation` can be changed at any time over OSC, see [osc.md](osc.md).
 """
 _MARKDOWN_TRIGGERS = f"""
 ## Commands by MIDI

@@ -19,6 +19,7 @@ from .osc.subscribers import Address
 
 SUFFIX = ".safetensors"
 MEMORIES = "memories"  # their folder, in the service's own
+NAMES = "letters from a to z, digits, blanks, - and _, at most 64, first a letter or digit"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _-]{0,63}", re.ASCII)
 
 
@@ -34,7 +35,10 @@ def start_memory(config: Config) -> Path | None:
     if not name:
         return None
     memories = Memories(config.service.data_path / MEMORIES, shipped_memories())
-    path = memories.find(name) if name in memories.names() else None
+    try:
+        path = memories.find(name)
+    except OscError as error:
+        raise ConfigError(f"model.memory: {error}") from error
     if path is None:
         there = ", ".join(memories.names()) or "none"
         raise ConfigError(f"model.memory: there is no memory {name!r}; there are: {there}")
@@ -62,6 +66,11 @@ class Memories:
     def own_names(self) -> tuple[str, ...]:
         """Those that were saved or made here."""
         return tuple(sorted(_names_in(self.folder)))
+
+    def misnamed(self) -> tuple[str, ...]:
+        """Files in our folder that nobody can ask for by their name."""
+        there = _stems_in(self.folder)
+        return tuple(f"{stem}{SUFFIX}" for stem in sorted(there) if not _NAME.fullmatch(stem))
 
     def find(self, name: str) -> Path | None:
         """The file to load; None where there is none. Raises OscError 422 for a name that no file
@@ -115,13 +124,13 @@ class Memories:
     def path(self, name: str) -> Path:
         """Where a memory of ours is kept. Raises OscError 422 for a name that no file can have."""
         if not _NAME.fullmatch(name):
-            raise OscError(
-                422,
-                "name: expected letters from a to z, digits, blanks, - and _, at most 64, first a"
-                f" letter or digit, got {name!r}",
-            )
+            raise OscError(422, f"name: expected {NAMES}, got {name!r}")
         return self.folder / f"{name}{SUFFIX}"
 
 
 def _names_in(folder: Path | None) -> list[str]:
+    return [stem for stem in _stems_in(folder) if _NAME.fullmatch(stem)]
+
+
+def _stems_in(folder: Path | None) -> list[str]:
     return [] if folder is None else [path.stem for path in folder.glob(f"*{SUFFIX}")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,9 +13,11 @@ from rwkv_music.errors import RwkvMusicError
 from rwkv_music.music import Meter
 
 from ..config import load_config
+from ..osc.arguments import LARGEST_INT, OscError
 from ..osc.client import OscClient
 from ..osc.composing import ComposedNote, Context, compose
-from .options import config_options
+from ..osc.requests import REQUESTS
+from .options import config_options, timeout_option
 
 _EXPECTED = "expected a line for each note: beat pitch velocity beats, such as 0.5 60 90 1"
 
@@ -25,7 +26,19 @@ class ComposeFileError(RwkvMusicError):
     """A list of notes that cannot be used."""
 
 
-@click.command()
+class _Answering(click.Command):
+    """Words that are wrong are an outcome too: a script may be waiting for its file."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            if out_path := ctx.params.get("out_path"):
+                _write_error(out_path, error.format_message())
+            raise
+
+
+@click.command(cls=_Answering)
 @click.argument("notes_path", metavar="NOTES.txt")
 @click.option(
     "--tempo",
@@ -50,25 +63,23 @@ class ComposeFileError(RwkvMusicError):
     metavar="N",
     help="Length; as the service's `bars`.",
 )
-@click.option("--seed", type=int, metavar="N", help="The same seed makes the same notes.")
+@click.option(
+    "--seed",
+    type=click.IntRange(-1, LARGEST_INT),
+    metavar="N",
+    help="The same seed makes the same notes.",
+)
 @click.option(
     "-o",
     "--output",
     "out_path",
+    is_eager=True,  # known before another word is found to be wrong
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Write the outcome there, the notes or a line that begins with `error:`. The file appears"
     " when it is complete, for scripts that look for it instead of waiting.",
 )
-@click.option(
-    "--timeout",
-    "timeout_s",
-    type=click.FloatRange(0.01, 3600),
-    default=60.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to wait for a word of the service.",
-)
+@timeout_option(60.0, "How long to wait for a word of the service.")
 @config_options
 def command(
     notes_path: str,
@@ -96,10 +107,10 @@ def command(
         with OscClient(host, osc.port) as client:
             bars = bars or int(client.request("/rwkv/get/bars")[-1].args[0])
             made = compose(client, Context(notes, tempo_bpm, meter, bars, seed), timeout_s)
-    except RwkvMusicError as error:
+    except (RwkvMusicError, OSError) as error:  # of the network
         if out_path is None:
             raise
-        _write(out_path, f"error: {' '.join(str(error).split())}\n")
+        _write_error(out_path, str(error))
         sys.exit(1)
     text = "".join(f"{line}\n" for line in lines_of(made))
     if out_path is None:
@@ -125,15 +136,11 @@ def read_notes(text: str) -> list[ComposedNote]:
 
 
 def _check(note: ComposedNote, number: int) -> None:
-    limits = (
-        ("beat", note.beat, 0, math.inf),
-        ("pitch", note.pitch, 0, 127),
-        ("velocity", note.velocity, 1, 127),
-        ("beats", note.beats, 0, math.inf),
-    )
-    for name, value, low, high in limits:
-        if not (low <= value <= high and math.isfinite(value)):
-            raise ComposeFileError(f"line {number}: {name}: got {value:g}, out of range")
+    for arg, value in zip(REQUESTS["/rwkv/compose/notes"].repeated, note, strict=True):
+        try:
+            arg.check(value)
+        except OscError as error:
+            raise ComposeFileError(f"line {number}: {error}") from error
 
 
 def lines_of(notes: Iterable[ComposedNote]) -> list[str]:
@@ -148,6 +155,10 @@ def _text(path: str) -> str:
         raise ComposeFileError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ComposeFileError(f"{path}: {_EXPECTED}; got what is no text") from error
+
+
+def _write_error(path: Path, message: str) -> None:
+    _write(path, f"error: {' '.join(message.split())}\n")
 
 
 def _write(path: Path, text: str) -> None:

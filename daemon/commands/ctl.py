@@ -16,7 +16,7 @@ from ..osc.framing import Message
 from ..osc.requests import REQUESTS
 from ..osc.table import PARAMETER_VERBS, OscError
 from ..parameters import PARAMETERS
-from .options import ANSWER_S, config_options, timeout_option
+from .options import ANSWER_S, Seconds, config_options, timeout_option
 
 Value = int | float | str
 
@@ -35,7 +35,7 @@ def _begun(context: click.Context, parameter: click.Parameter, begun: str) -> li
 @click.option(
     "--listen",
     "listen_s",
-    type=click.FloatRange(min=0),
+    type=Seconds(0),
     metavar="SECONDS",
     help="Then print the events of so many seconds, or until Ctrl-C.",
 )
@@ -51,8 +51,9 @@ def command(
 ) -> None:
     """Send an OSC request to the running service and print its answer.
 
-    Exits with 1 when the service answers with an error or not at all. The requests are in
-    docs/osc.md; `/rwkv` in front may be left out. `model/load` waits until the model plays.
+    Exits with 1 when the service answers with an error or not at all, or is gone in the end. The
+    requests are in docs/osc.md; `/rwkv` in front may be left out. `model/load` waits until the
+    model plays.
 
     \b
     Examples:
@@ -74,9 +75,21 @@ def command(
             _request(client, address, typed_arguments(address, args), patience_s)
         elif listen_s:
             client.request("/rwkv/ping")  # who listens to nobody should know
-        if listen_s is not None:
-            with closing(client.listen(listen_s)) as events, suppress(KeyboardInterrupt):
-                _print(events)
+        if listen_s is not None and not _heard_to_the_end(client, listen_s):
+            sys.exit(1)
+
+
+def _heard_to_the_end(client: OscClient, listen_s: float) -> bool:
+    """Print the events; whether the service was still there at the last."""
+    is_there = True
+    with closing(client.listen(listen_s)) as events, suppress(KeyboardInterrupt):
+        for message in events:
+            is_there = message is not None
+            if message is None:
+                click.echo("the service does not answer any more", err=True)
+            else:
+                _print([message])
+    return is_there
 
 
 def _request(client: OscClient, address: str, args: Sequence[Value], patience_s: float) -> None:

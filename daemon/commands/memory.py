@@ -20,7 +20,7 @@ from rwkv_music.music import Phrase
 from rwkv_music.session import HeardNote, Session
 
 from ..config import Config, load_config
-from ..memories import MEMORIES, Memories, shipped_memories
+from ..memories import MEMORIES, NAMES, Memories, shipped_memories
 from ..osc.arguments import OscError
 from .options import config_options, counted
 
@@ -28,6 +28,9 @@ from .options import config_options, counted
 @click.group()
 def command() -> None:
     """Memories: what the service can begin from, so that it has a manner from the first note.
+
+    Those that come with the embedded model stay as they are; one of yours by the same name comes
+    before.
 
     \b
     Examples:
@@ -48,19 +51,21 @@ def command() -> None:
     help="Hear the first N bars of each file only.",
 )
 @click.option("--model", "model_path", metavar="PATH", help="Weights; by default as configured.")
+@click.option("--force", is_flag=True, help="Replace NAME if it is one of yours already.")
 @config_options
 def make(
     name: str,
     paths: Sequence[Path],
     bars: int | None,
     model_path: str | None,
+    force: bool,
     config_path: str | None,
     overrides: Sequence[str],
 ) -> None:
     """Let the model hear MIDI files, and keep its state as NAME.
 
-    It hears one after the other; the last is what it remembers best. A memory of that name is
-    replaced. It fits the model that made it, and no other.
+    It hears one after the other; the last is what it remembers best. The memory fits the model that
+    made it, and no other.
 
     \b
     Examples:
@@ -69,9 +74,12 @@ def make(
     """
     config = load_config(config_path, overrides)
     memories = _memories(config)
+    path = _own_path(memories, name)
+    if path.exists() and not force:
+        raise ConfigError(f"{path}: is there already; --force replaces it")
+    hidden = memories.find(name) is not None and not path.exists()
+    phrases = [_heard(midi, bars) for midi in paths]
     try:
-        path = memories.path(name)
-        phrases = [_heard(midi, bars) for midi in paths]
         memories.make_folder()
     except OscError as error:
         raise ConfigError(str(error)) from error
@@ -89,6 +97,8 @@ def make(
     facts = {"files": [midi.name for midi in paths], "bars": len(together)}
     save_memory(path, model, session.fork(), facts, session.bar_weights())
     click.echo(f"{path}: {counted(len(together), 'bar')} heard by {model.name}")
+    if hidden:
+        click.echo(f"It comes before the shipped {name}, until memory remove {name}")
 
 
 @command.command("list")
@@ -99,19 +109,46 @@ def list_(config_path: str | None, overrides: Sequence[str]) -> None:
     Example: rwkv-music-daemon memory list
     """
     memories = _memories(load_config(config_path, overrides))
-    names = memories.names()
-    for name in names:
+    for name in memories.names():
         path = memories.find(name)
         if path is not None:
             click.echo(f"{name}: {_described(path)}")
-    if not memories.own_names():
-        click.echo(
-            f"none of yours yet in {memories.folder}: make one with memory make, or ctl memory/save"
-        )
+    for file in memories.misnamed():
+        click.echo(f"not listed: {file}: name it with {NAMES}")
+    click.echo(f"Yours are kept in {memories.folder}: memory make and ctl memory/save make them")
+
+
+@command.command()
+@click.argument("name")
+@config_options
+def remove(name: str, config_path: str | None, overrides: Sequence[str]) -> None:
+    """Remove a memory of your own.
+
+    Example: rwkv-music-daemon memory remove waltz
+    """
+    memories = _memories(load_config(config_path, overrides))
+    path = _own_path(memories, name)
+    if not path.is_file():
+        if memories.find(name) is not None:
+            raise ConfigError(f"{name}: comes with the embedded model; only your own are removed")
+        yours = ", ".join(memories.own_names()) or "none"
+        raise ConfigError(f"no memory {name!r}; yours are: {yours}")
+    path.unlink()
+    click.echo(f"{path}: removed")
+    if memories.find(name) is not None:
+        click.echo(f"{name} is the shipped one again")
 
 
 def _memories(config: Config) -> Memories:
     return Memories(config.service.data_path / MEMORIES, shipped_memories())
+
+
+def _own_path(memories: Memories, name: str) -> Path:
+    """Where one's own of that name is kept. Raises ConfigError."""
+    try:
+        return memories.path(name)
+    except OscError as error:
+        raise ConfigError(str(error)) from error
 
 
 def _heard(path: Path, bars: int | None) -> Phrase:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,18 @@ import click
 
 Command = Callable[..., Any]
 ANSWER_S = 2.0  # for an answer that the service knows at once
+
+
+class Seconds(click.FloatRange):
+    """A time that ends: click's own range lets NaN through."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        seconds = float(super().convert(value, param, ctx))
+        if not math.isfinite(seconds):
+            self.fail(f"{seconds:g} is no number of seconds", param, ctx)
+        return seconds
 
 
 def config_options(command: Command) -> Command:
@@ -44,7 +57,7 @@ def timeout_option(default: float | None, help: str) -> Callable[[Command], Comm
     return click.option(
         "--timeout",
         "timeout_s",
-        type=click.FloatRange(0.01, 3600),
+        type=Seconds(0.01, 3600),
         default=default,
         show_default=True,
         metavar="SECONDS",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from rwkv_music.errors import ConfigError, PortError
 
 from ..config import Config
-from ..osc.encoding import encode_any
+from ..osc.encoding import EncodingError, encode_any
 from ..osc.framing import FramingError, Message, parse
 from ..osc.requests import REQUESTS
 from ..osc.table import PARAMETER_VERBS
@@ -224,9 +224,9 @@ class Monitor:
             address, args = asked["address"], asked.get("args", [])
             if not is_for_pages(address) or not all(isinstance(a, int | float | str) for a in args):
                 raise ValueError(address)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            self._service.send(address, *args)
+        except (ValueError, TypeError, KeyError, AttributeError, EncodingError) as error:
             raise web.HTTPBadRequest(text=f"no request of docs/osc.md: {error}") from error
-        self._service.send(address, *args)
         return web.Response(status=204)
 
 

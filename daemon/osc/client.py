@@ -17,6 +17,8 @@ from .table import OscError
 _LARGEST_UDP = 65536
 _RECEIVE_BUFFER_BYTES = 4 << 20  # a long history comes in one burst
 RENEWAL_S = 20.0
+_ASKED_AGAIN_S = 3.0  # without a word: a heartbeat comes every 2 s
+_GONE_S = 6.0
 
 
 class NoAnswerError(RwkvMusicError):
@@ -105,19 +107,27 @@ class OscClient:
         """Have the events sent here; keep the lease by sending something every minute."""
         self.send("/rwkv/subscribe", self.port)
 
-    def listen(self, duration_s: float) -> Generator[Message]:
+    def listen(self, duration_s: float) -> Generator[Message | None]:
         """Subscribe and yield what comes, for so long or until the caller has enough; the lease is
-        renewed."""
-        end = time.monotonic() + duration_s
-        renewal = 0.0
+        renewed. None, once, when the service says nothing any more; it is asked again and again,
+        since one that was started anew knows no subscribers."""
+        heard = time.monotonic()
+        end, asked = heard + duration_s, heard - RENEWAL_S
+        is_gone = False
         try:
             while (now := time.monotonic()) < end:
+                renewal = min(asked + RENEWAL_S, max(asked, heard) + _ASKED_AGAIN_S)
                 if now >= renewal:
                     self.subscribe()
-                    renewal = now + RENEWAL_S
+                    asked = now
+                    continue
                 message = self.receive(min(end, renewal) - now)
                 if message is not None:
+                    heard, is_gone = time.monotonic(), False
                     yield message
+                elif not is_gone and time.monotonic() - heard >= _GONE_S:
+                    is_gone = True
+                    yield None
         finally:
             self.send("/rwkv/unsubscribe", self.port)
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 from pythonosc.osc_message_builder import OscMessageBuilder
+
+from rwkv_music.errors import RwkvMusicError
 
 from .announcements import SENT
 from .arguments import LARGEST_INT, Arg
 
 LONGEST_TEXT = 1024  # bytes of one string, so that a datagram stays below what receivers take
-_LARGEST_FLOAT = 3.4e38  # of 32 bits
+_LARGEST_FLOAT = (2 - 2**-23) * 2.0**127  # of 32 bits
 Value = int | float | str
+
+
+class EncodingError(RwkvMusicError):
+    """A value that is none in OSC's types of 32 bits and text."""
 
 
 def encode(address: str, *args: Value) -> bytes:
@@ -31,11 +39,31 @@ def encode(address: str, *args: Value) -> bytes:
 
 
 def encode_any(address: str, *args: Value) -> bytes:
-    """A datagram with each argument in its Python type: what a client sends."""
+    """A datagram with each argument in its Python type: what a client sends. Raises EncodingError
+    for what does not fit into that."""
+    _check(address)
     builder = OscMessageBuilder(address)
     for value in args:
+        _check(value)
         builder.add_arg(value, _kind_of(value))
     return bytes(builder.build().dgram)
+
+
+def _check(value: Value) -> None:
+    if isinstance(value, str):
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise EncodingError(f"{value!r}: expected text in UTF-8") from error
+    elif isinstance(value, int):
+        if not -LARGEST_INT - 1 <= value <= LARGEST_INT:
+            raise EncodingError(
+                f"{value}: expected a whole number from {-LARGEST_INT - 1} to {LARGEST_INT}"
+            )
+    elif math.isfinite(value) and abs(value) > _LARGEST_FLOAT:
+        raise EncodingError(
+            f"{value:g}: expected a number from {-_LARGEST_FLOAT:g} to {_LARGEST_FLOAT:g}"
+        )
 
 
 def _fit(arg: Arg, value: Value) -> tuple[str, Value]:

@@ -75,6 +75,26 @@ def test_an_error_is_an_outcome_too(tmp_path: Path) -> None:
     assert result.exception.code == 406
 
 
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("--seed", "99999999999"), "99999999999 is not in the range -1<=x<=2147483647"),
+        (("--tempo", "1e300"), "1e+300: expected a number from"),
+        (("--meter", "4"), "4"),
+        (("--timeout", "nan"), "nan"),
+        (("--bars", "65"), "65 is not in the range"),
+    ],
+)
+def test_who_asks_for_what_cannot_be_is_told_in_the_file(
+    service: BridgeService, tmp_path: Path, args: tuple[str, ...], said: str
+) -> None:
+    out = tmp_path / "out.txt"
+    assert compose(service, *args, "-o", str(out)).exit_code != 0
+    told = out.read_text(encoding="utf-8")
+    assert told.startswith("error: ")
+    assert said in told
+
+
 def test_nobody_there_is_an_error(tmp_path: Path) -> None:
     gone = BridgeService()
     gone.close()
@@ -88,11 +108,13 @@ def test_nobody_there_is_an_error(tmp_path: Path) -> None:
     [
         ("0 60 90", "line 1: expected a line for each note"),
         ("0 60 90 1\nx 60 90 1", "line 2: expected"),
-        ("0 128 90 1", "line 1: pitch: got 128, out of range"),
-        ("0 60 0 1", "velocity: got 0"),
-        ("-1 60 90 1", "beat: got -1"),
-        ("0 60 90 inf", "beats: got inf"),
-        ("nan 60 90 1", "beat: got nan"),
+        ("0 128 90 1", "line 1: pitch: expected a whole number from 0 to 127, got 128"),
+        (f"0 {'9' * 400} 90 1", "line 1: pitch: expected a whole number from 0 to 127, got 9999"),
+        ("0 60 0 1", "velocity: expected a whole number from 1 to 127, got 0"),
+        ("-1 60 90 1", "beat: expected a number from 0 to 20000, got -1"),
+        ("1e300 60 90 1", r"line 1: beat: expected a number from 0 to 20000, got 1e\+300"),
+        ("0 60 90 inf", "beats: expected a number from 0, got inf"),
+        ("nan 60 90 1", "beat: expected a number from 0 to 20000, got nan"),
     ],
 )
 def test_notes_that_cannot_be_read_say_where(text: str, complaint: str) -> None:

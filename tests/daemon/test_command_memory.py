@@ -58,15 +58,54 @@ def test_a_memory_is_the_state_after_the_files(memories: Path, tmp_path: Path) -
 
 def test_memories_are_listed_with_what_they_heard(memories: Path) -> None:
     first = memory("list")
-    assert f"none of yours yet in {memories}" in first
+    assert f"Yours are kept in {memories}: " in first.splitlines()[-1]
     assert "pop: by starter, tuned on " in first
     memory("make", "demo", DEMO, "--set", "model.engine=scripted")
     (memories / "broken.safetensors").write_bytes(b"no memory")
+    (memories / "\u00dc.safetensors").write_bytes(b"a memory of another name")
     listed = memory("list").splitlines()
     assert listed[0].startswith("broken: cannot be read: ")
     assert listed[1].startswith("classical: by starter, tuned on ")
     assert listed[2] == "demo: by scripted (beats), 8 bars of demo.mid"
-    assert "none of yours" not in memory("list")
+    assert listed[-2].startswith("not listed: \u00dc.safetensors: name it with letters from a to z")
+    assert listed[-1] == first.splitlines()[-1]
+
+
+def test_a_memory_is_replaced_only_by_force(memories: Path) -> None:
+    scripted = ("--set", "model.engine=scripted")
+    memory("make", "waltz", DEMO, "--bars", "2", *scripted)
+    kept = (memories / "waltz.safetensors").read_bytes()
+    with pytest.raises(ConfigError, match=r"waltz\.safetensors: is there already; --force"):
+        memory("make", "waltz", DEMO, *scripted)
+    assert (memories / "waltz.safetensors").read_bytes() == kept
+    assert "8 bars heard" in memory("make", "waltz", DEMO, "--force", *scripted)
+
+
+def test_one_that_comes_with_the_model_is_hidden_and_not_replaced(memories: Path) -> None:
+    said = memory("make", "pop", DEMO, "--set", "model.engine=scripted")
+    assert "comes before the shipped pop, until memory remove pop" in said
+    assert "pop: by scripted" in memory("list")
+    removed = memory("remove", "pop")
+    assert f"{memories / 'pop.safetensors'}: removed" in removed
+    assert "pop is the shipped one again" in removed
+    assert "pop: by starter" in memory("list")
+    with pytest.raises(ConfigError, match="pop: comes with the embedded model"):
+        memory("remove", "pop")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("gone", "no memory 'gone'; yours are: waltz"),
+        ("../waltz", "name: expected letters"),
+    ],
+)
+def test_only_what_is_there_is_removed(memories: Path, name: str, said: str) -> None:
+    memory("make", "waltz", DEMO, "--bars", "1", "--set", "model.engine=scripted")
+    with pytest.raises(ConfigError, match=said):
+        memory("remove", name)
+    assert "\npop is" not in memory("remove", "waltz")
+    assert not (memories / "waltz.safetensors").exists()
 
 
 def test_what_cannot_be_heard_leaves_no_memory(memories: Path, tmp_path: Path) -> None:

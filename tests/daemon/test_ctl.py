@@ -16,6 +16,8 @@ from rwkv_music_daemon.cli import cli, main
 from rwkv_music_daemon.commands import ctl as ctl_module
 from rwkv_music_daemon.commands.ctl import shown, typed_arguments
 from rwkv_music_daemon.config import Config, load_config
+from rwkv_music_daemon.osc.client import OscClient
+from rwkv_music_daemon.osc.framing import Message
 from rwkv_music_daemon.osc.table import Request
 
 
@@ -79,6 +81,14 @@ def test_ctl_prints_an_error_and_fails(service: OscService) -> None:
     assert result.exit_code == 1
     assert result.output.startswith('/rwkv/error 422 "bars: expected a whole number from 1 to 64')
     assert result.output.endswith(" /rwkv/trigger\n")
+
+
+@pytest.mark.parametrize("option", ["--timeout", "--listen"])
+@pytest.mark.parametrize("seconds", ["nan", "inf"])
+def test_a_time_is_a_number_of_seconds(option: str, seconds: str) -> None:
+    result = run("ctl", "status", option, seconds)
+    assert result.exit_code == 2
+    assert f"'{option}': {seconds}" in result.output
 
 
 def test_ctl_waits_for_a_model_until_it_plays(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,6 +164,26 @@ def test_ctrl_c_ends_listening_and_the_subscription(
     assert "unsubscribe" in [request.name for request in service.requests]
 
 
+@pytest.mark.parametrize(
+    ("events", "exit_code"),
+    [([None], 1), ([None, Message("/rwkv/state", ("idle",))], 0)],
+)
+def test_who_listens_is_told_that_the_service_is_gone(
+    service: OscService,
+    monkeypatch: pytest.MonkeyPatch,
+    events: list[Message | None],
+    exit_code: int,
+) -> None:
+    def heard(client: OscClient, duration_s: float) -> Iterator[Message | None]:
+        yield from events
+
+    monkeypatch.setattr(OscClient, "listen", heard)
+    result = ctl(service, "--listen", "60")
+    assert result.stderr == "the service does not answer any more\n"
+    assert result.stdout == "/rwkv/state idle\n" * (1 - exit_code)
+    assert result.exit_code == exit_code
+
+
 def test_ctl_does_not_listen_to_nobody() -> None:
     result = run("ctl", "--listen", "5", "--timeout", "0.05", "--set", "osc.port=9")
     assert "nobody answers" in str(result.exception)
@@ -220,6 +250,34 @@ def test_config_show_prints_what_is_in_effect(home: Path) -> None:
     (home / "shown.yaml").write_text(result.output)
     assert load_config("shown.yaml").osc.port == 7001
     assert run("config", "show").output == _default_text()
+
+
+def test_config_show_writes_a_file_and_replaces_none_unasked(home: Path) -> None:
+    own = home / "rwkv-music" / "config.yaml"
+    written = run("config", "show", "--set", "osc.port=7001", "-o", str(own))
+    assert written.output == f"{own}: written\n"
+    assert load_config().osc.port == 7001
+    again = ("config", "show", "--set", "midi.input=X", "-o", str(own))
+    assert "config.yaml: is there already; --force replaces it" in str(run(*again).exception)
+    assert run(*again, "--force").exit_code == 0
+    assert (load_config().osc.port, load_config().midi.input) == (7001, "X")
+    assert list(own.parent.iterdir()) == [own]
+    below_a_file = run("config", "show", "-o", str(own / "my.yaml"))
+    assert "my.yaml: cannot be written" in str(below_a_file.exception)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_config_show_is_not_sent_into_the_file_that_it_reads(home: Path, named: bool) -> None:
+    """A shell has emptied it before: what would be shown are the defaults."""
+    own = home / "rwkv-music" / "config.yaml"
+    own.parent.mkdir()
+    command = [sys.executable, "-m", "rwkv_music_daemon.cli", "config", "show"]
+    with own.open("w") as file:
+        words = ["--config", str(own)] if named else []
+        done = subprocess.run([*command, *words], stdout=file, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, own.read_text()) == (2, "")
+    assert f"error: {own}: " in done.stderr
+    assert "config show -o" in done.stderr
 
 
 def _default_text() -> str:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from performances import fresh_state
-from rwkv_music_daemon.memories import Memories, shipped_memories
+from rwkv_music_daemon.config import load_config
+from rwkv_music_daemon.memories import Memories, shipped_memories, start_memory
 from rwkv_music_daemon.osc.arguments import OscError
 from rwkv_music_daemon.rehearsal import Rehearsal
 from rwkv_music_daemon.transport import Transport
@@ -16,6 +17,7 @@ from rwkv_music_daemon.worker import Worker
 from session_stage import events, heard_bars, lift, ms, play_note, press
 
 from rwkv_music.engine.numpy_engine import NumpyEngine
+from rwkv_music.errors import ConfigError
 from rwkv_music.memory import load_memory, save_memory
 from rwkv_music.model import load_model
 from rwkv_music.model.config import ModelConfig
@@ -244,6 +246,20 @@ def test_a_memory_of_ones_own_comes_before_one_of_the_package(tmp_path: Path) ->
     assert memories.path("a") == own / "a.safetensors"  # where it is saved: never in the package
     with pytest.raises(OscError, match="expected letters"):
         memories.find("../b")
+
+
+@pytest.mark.parametrize("name", ["\u00dc", "waltz (copy)"])
+def test_a_file_with_a_name_that_none_can_ask_for_is_no_memory(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "memories"
+    folder.mkdir()
+    (folder / f"{name}.safetensors").touch()
+    (folder / "waltz.safetensors").touch()
+    memories = Memories(folder)
+    assert memories.names() == memories.own_names() == ("waltz",)
+    assert memories.misnamed() == (f"{name}.safetensors",)
+    config = load_config(None, [f"service.data_dir={tmp_path}", f"model.memory={name}"])
+    with pytest.raises(ConfigError, match=r"model\.memory: name: expected letters"):
+        start_memory(config)
 
 
 def test_a_memory_that_there_is_not_is_404_and_nothing_is_forgotten(tmp_path: Path) -> None:

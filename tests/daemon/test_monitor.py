@@ -132,6 +132,7 @@ def test_what_the_page_asks_reaches_the_service(site: Site, service: OscService)
         ({"address": "/rwkv/nonsense"}, {}, 400),
         ({"address": "/rwkv/subscribe", "args": [9]}, {}, 400),
         ({"address": "/rwkv/trigger", "args": [[1]]}, {}, 400),
+        ({"address": "/rwkv/trigger", "args": [2**31]}, {}, 400),
         ({"address": 7}, {}, 400),
         ([], {}, 400),
         ({"address": "/rwkv/trigger"}, {"Content-Type": "text/plain"}, 415),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 from osc_service import OscService, Reply
+from rwkv_music_daemon.osc import client as client_module
 from rwkv_music_daemon.osc.client import NoAnswerError, OscClient
 from rwkv_music_daemon.osc.framing import Message
 from rwkv_music_daemon.osc.table import OscError, Request
@@ -91,3 +92,19 @@ def test_events_are_listened_to(client: OscClient, service: OscService) -> None:
     assert events == [Message("/rwkv/state", ("idle",))]
     client.request("/rwkv/ping", "")
     assert [r.name for r in service.requests] == ["subscribe", "unsubscribe"]
+
+
+def test_a_service_that_says_nothing_is_asked_again_and_then_told_to_be_gone_once(
+    client: OscClient, service: OscService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "_ASKED_AGAIN_S", 0.1)
+    monkeypatch.setattr(client_module, "_GONE_S", 0.25)
+    events: list[Message | None] = []
+    for event in client.listen(3.0):
+        events.append(event)
+        # Forgotten, as by one that was started again; then gone; then there again.
+        service.silent = len(events) == 2
+        if len(events) == 4:
+            break
+    there = Message("/rwkv/state", ("idle",))
+    assert events == [there, there, None, there]

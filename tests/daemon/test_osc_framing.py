@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder
-from rwkv_music_daemon.osc.encoding import encode_any
+from rwkv_music_daemon.osc.encoding import EncodingError, encode_any
 from rwkv_music_daemon.osc.framing import (
     LARGEST_DATAGRAM,
     MOST_MESSAGES,
@@ -50,6 +50,23 @@ ARGS = st.lists(st.integers(-(2**31), 2**31 - 1) | st.floats(width=32, allow_nan
 @given(WORDS, ARGS)
 def test_what_is_built_is_read(word: str, args: list[int | float | str]) -> None:
     assert parse(encode_any("/" + word, *args)) == [Message("/" + word, tuple(args))]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (2**31, "2147483648: expected a whole number from -2147483648 to 2147483647"),
+        (-(2**31) - 1, "-2147483649: expected a whole number from"),
+        (1e39, r"1e\+39: expected a number from -3.40282e\+38 to 3.40282e\+38"),
+        ("\udcff", r"'\\udcff': expected text in UTF-8"),
+    ],
+)
+def test_what_osc_cannot_say_is_not_sent(value: int | float | str, expected: str) -> None:
+    with pytest.raises(EncodingError, match=expected):
+        encode_any("/a", 1, value)
+    if isinstance(value, str):
+        with pytest.raises(EncodingError, match=expected):
+            encode_any(value)
 
 
 def test_a_message_without_type_tags_has_no_arguments() -> None:
