@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -54,10 +56,11 @@ def start_child(module: str, boot: Boot, keeps_pipe: bool = False) -> subprocess
     kept tells the child, by its end, that this process has ended. With -P, so that no module is
     taken from the folder in which the service was started.
     """
-    child = subprocess.Popen(
-        [sys.executable, "-P", "-m", f"{__package__}.{module}"],
-        stdin=subprocess.PIPE,
-    )
+    with _ending_signals_wait():
+        child = subprocess.Popen(
+            [sys.executable, "-P", "-m", f"{__package__}.{module}"],
+            stdin=subprocess.PIPE,
+        )
     if child.stdin is not None:
         try:
             child.stdin.write(json.dumps(asdict(boot)).encode() + b"\n")
@@ -69,11 +72,27 @@ def start_child(module: str, boot: Boot, keeps_pipe: bool = False) -> subprocess
     return child
 
 
+@contextlib.contextmanager
+def _ending_signals_wait() -> Iterator[None]:
+    """A child that is started meanwhile inherits that: they would end it while it imports, before
+    it can say that it does not hear them. Windows has nothing like it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def read_boot() -> Boot:
     """In the child: what the supervisor handed over. The signals that end the service are the
     supervisor's to hear, which tells its children: io has notes to end first."""
     for number in ENDING_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING_SIGNALS)  # see start_child
     boot = Boot(**json.loads(sys.stdin.buffer.readline()))
     start_log(boot.name, boot.settings().logging)
     return boot

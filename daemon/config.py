@@ -13,10 +13,11 @@ import yaml
 from rwkv_music.errors import ConfigError
 from rwkv_music.music import Meter
 
-from . import directories
-from .config_sections import Config
+from . import directories, settings
+from .config_sections import Config, MidiConfig
 from .midi_map import MidiTrigger
 from .parameters import PARAMETERS
+from .ports.apis import NO_VIRTUAL_PORTS, apis_here
 
 __all__ = ["Config", "from_dict", "load_config", "to_dict", "to_yaml"]
 
@@ -26,7 +27,8 @@ _SECTIONS = {f.name: type(getattr(Config(), f.name)) for f in fields(Config)}
 def load_config(path: Path | str | None = None, overrides: Iterable[str] = ()) -> Config:
     """Read the file (None: the user's own, if there is one), then `section.key=value` overrides.
 
-    Raises ConfigError, which names the file or `--set` and the key.
+    A relative path begins in the file's folder, and in an override where we are. Raises
+    ConfigError, which names the file or `--set` and the key.
     """
     tree: dict[str, Any] = {}
     if path is None and directories.config_file().exists():
@@ -35,11 +37,14 @@ def load_config(path: Path | str | None = None, overrides: Iterable[str] = ()) -
         read = _read_file(Path(path))
         _build(read, str(path))  # complains with the file's name
         tree = {name: dict(section or {}) for name, section in read.items()}
+        _begin_paths_in(Path(path).absolute().parent, tree)
     for override in overrides:
         section, key, value = _parse_override(override)
         _override(tree.setdefault(section, {}), key, value)
         _build({section: tree[section]}, "--set")
-    return from_dict(tree)
+    config = from_dict(tree)
+    _check_port_names(config.midi)
+    return config
 
 
 def to_dict(config: Config) -> dict[str, Any]:
@@ -97,6 +102,28 @@ def _read_file(path: Path) -> Mapping[str, Any]:
     if not isinstance(tree, Mapping):
         raise ConfigError(f"{path}: expected sections such as midi: and osc:, got {tree!r}")
     return tree
+
+
+def _begin_paths_in(folder: Path, tree: dict[str, dict[str, Any]]) -> None:
+    """A path in a file means the same wherever the service is started, in the background too."""
+    for name, section in tree.items():
+        if section.get("engine") == "scripted":
+            continue  # its path is the name of a script
+        for f in fields(_SECTIONS[name]):
+            path = str(section.get(f.name) or "").strip()
+            is_path = bool(path) and f.metadata.get("read") is settings.place
+            if is_path and not Path(path).expanduser().is_absolute():
+                section[f.name] = str(folder / path)
+
+
+def _check_port_names(midi: MidiConfig) -> None:
+    """One client cannot have two ports of a name; elsewhere both ends of another's may have it."""
+    apis = apis_here() if midi.api == "auto" else (midi.api,)
+    if set(apis) <= set(NO_VIRTUAL_PORTS):
+        return
+    for key, name in (("midi.input", midi.input), ("midi.clock_input", midi.clock_input)):
+        if name == midi.output:
+            raise ConfigError(f"{key} and midi.output: expected two names, got {name!r} for both")
 
 
 def _yaml_problem(error: Exception) -> str:

@@ -29,7 +29,8 @@ _MARKDOWN_HEAD = r"""# Configuration
 Everything has a default, so the service runs without a file. With one, it is the file named by
 `--config`, or else `~/.config/rwkv-music/config.yaml` (where `$XDG_CONFIG_HOME` says; on macOS in
 `~/Library/Application Support/rwkv-music/`, on Windows in `%APPDATA%\rwkv-music\`).
-`--set section.key=value` changes one key and wins over the file.
+`--set section.key=value` changes one key and wins over the file. A relative path begins in the
+folder of the file that it stands in, and with `--set` in the folder where you are.
 
 `rwkv-music-daemon config check` finds mistakes; `config show` prints what is in effect, and
 `config show -o FILE` makes a file of it to start from (`>` would empty the file in effect before

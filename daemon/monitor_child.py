@@ -34,11 +34,15 @@ class MonitorChild:
             self._forget(process)
             if now_s - self._started_s > _STEADY_S:
                 self._pause_s = _FIRST_PAUSE_S
-            self._start_s = now_s + self._pause_s
-            self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
-        if now_s >= self._start_s:
+            self._put_off(now_s)
+        if now_s < self._start_s:
+            return
+        try:
             self._process = start_child("monitor_process", self._boot, keeps_pipe=True)
             self._started_s = now_s
+        except OSError as error:
+            log.warning("the web page's process cannot be started: %s", error)
+            self._put_off(now_s)
 
     def end(self) -> None:
         """Its pipe closes, and it ends; or it is ended."""
@@ -58,3 +62,7 @@ class MonitorChild:
         if process.stdin is not None:
             process.stdin.close()
         self._process = None
+
+    def _put_off(self, now_s: float) -> None:
+        self._start_s = now_s + self._pause_s
+        self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)

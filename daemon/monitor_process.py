@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 import threading
 
@@ -19,7 +20,8 @@ async def _serve_until_the_end(monitor: Monitor) -> None:
     loop, over = asyncio.get_running_loop(), asyncio.Event()
 
     def listen() -> None:
-        sys.stdin.buffer.read()
+        while os.read(0, 4096):  # not by sys.stdin: who ends while a thread reads that is aborted
+            pass
         loop.call_soon_threadsafe(over.set)
 
     threading.Thread(target=listen, daemon=True).start()

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rwkv_music.errors import ConfigError
+from rwkv_music.errors import CheckpointError, ConfigError
+from rwkv_music.memory import open_memory
+from rwkv_music.model import open_checkpoint
 
 from .config import Config
 from .memories import MEMORIES, start_memory
-from .models import MODELS
+from .models import EMBEDDED, MODELS
 
 _SCRIPTED = "scripted"  # its "path" is the name of a script
 
@@ -31,13 +33,7 @@ class Lack:
 def missing(config: Config) -> Iterator[Lack]:
     """What is configured and cannot be used, each with what to do."""
     yield from missing_packages(config)
-    path = config.model.path
-    if path and config.model.engine != _SCRIPTED and not Path(path).expanduser().is_file():
-        yield Lack(f"model.path: there is no file {path}", "name one, or nothing: the embedded one")
-    try:
-        start_memory(config)
-    except ConfigError as error:
-        yield Lack(str(error), "`rwkv-music-daemon memory list` names them all")
+    yield from unusable_model(config)
     yield from unusable_folders(config)
 
 
@@ -56,6 +52,30 @@ def missing_packages(config: Config) -> Iterator[Lack]:
     for is_wanted, what, module, extra in wanted:
         if is_wanted and importlib.util.find_spec(module) is None:
             yield Lack(f"{what}: {module} is not installed", f"pip install 'rwkv-music[{extra}]'")
+
+
+def unusable_model(config: Config) -> Iterator[Lack]:
+    """The checkpoint and the memory to begin from. They are opened and not loaded: the service may
+    be running with them, and there is no room for two of the largest."""
+    path = Path(config.model.path).expanduser().absolute() if config.model.path else None
+    weights = None
+    if config.model.engine == _SCRIPTED:
+        pass
+    elif path is not None and not path.is_file():
+        yield Lack(f"model.path: there is no file {path}", "name one, or nothing: the embedded one")
+    else:
+        try:
+            weights = open_checkpoint(str(path or ""))
+        except CheckpointError as error:
+            yield Lack(f"model.path: {error}", "or name another, or nothing: the embedded one")
+    try:
+        memory = start_memory(config)
+        if memory is not None and weights is not None:
+            open_memory(memory, path.stem if path else EMBEDDED, weights.fingerprint)
+    except ConfigError as error:
+        yield Lack(str(error), "`rwkv-music-daemon memory list` names them all")
+    except CheckpointError as error:
+        yield Lack(f"model.memory: {error}", "or choose another, or none")
 
 
 def unusable_folders(config: Config) -> Iterator[Lack]:

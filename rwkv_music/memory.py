@@ -44,20 +44,27 @@ def save_memory(
 def load_memory(path: Path, model: MusicModel[S]) -> Start[S]:
     """Where a session begins that begins from this file. Raises CheckpointError when it is no
     memory, or one of another model."""
-    file = TensorFile(path)
-    if file.metadata.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: no memory; it was not saved by /rwkv/memory/save")
-    if file.metadata.get("fingerprint") != model.fingerprint:
-        other = file.metadata.get("model", "another model")
-        raise CheckpointError(
-            f"{path}: a memory of {other}, which {model.name} cannot understand; load that model,"
-            " or save the memory again"
-        )
+    file = open_memory(path, model.name, model.fingerprint)
     try:
         state = model.state_of({name: file.read(name) for name in file.entries})
         return Start(state, _bar_weights(file.metadata.get("facts", "{}")))
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
+
+
+def open_memory(path: Path, name: str, fingerprint: str) -> TensorFile:
+    """The file, of which no tensor has been read. Raises CheckpointError when it is no memory, or
+    not one of the model of this name and fingerprint."""
+    file = TensorFile(path)
+    if file.metadata.get("format") != FORMAT:
+        raise CheckpointError(f"{path}: no memory; it was not saved by /rwkv/memory/save")
+    if file.metadata.get("fingerprint") != fingerprint:
+        other = file.metadata.get("model", "another model")
+        raise CheckpointError(
+            f"{path}: a memory of {other}, which {name} cannot understand; load that model,"
+            " or save the memory again"
+        )
+    return file
 
 
 def _bar_weights(facts: str) -> tuple[float, ...]:

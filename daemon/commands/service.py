@@ -41,6 +41,9 @@ def install(dry_run: bool, config_path: str | None, overrides: Sequence[str]) ->
     need(config)  # a service that cannot start should not be installed
     manager = this_systems()
     program = run_command(config_path, (*overrides, *_absolute(config)))
+    if config.logging.folder:
+        said = "warning: logging.folder: not for a service in the background: `service logs` has it"
+        click.echo(said, err=True)
     if dry_run:
         path, text = manager.definition(program)
         click.echo(f"{path}:\n\n{text}")
@@ -123,7 +126,8 @@ def logs(lines: int, follow: bool) -> None:
 
 
 def _absolute(config: Config) -> Iterator[str]:
-    """Overrides that make the configured paths mean the same files from any folder."""
+    """Overrides that make the paths of `--set` mean the same files from any folder. (Those of the
+    configuration file do, and stay in it, where they may be changed.)"""
     for key, value in relative_paths(config):
         yield f"{key}={Path(value).absolute()}"
 

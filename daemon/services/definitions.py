@@ -10,6 +10,7 @@ from xml.sax.saxutils import escape
 
 UNIT = "rwkv-music.service"
 AGENT = "rwkv-music.daemon"
+AGENT_OUTPUT = "out.txt"  # in the folder of its logs: what comes before there is a log
 TASK = "RWKV Music"
 
 # Longer than the supervisor gives a worker that loads a large model, and then one that hangs.
@@ -102,8 +103,7 @@ def launchd_agent(command: Sequence[str], log_folder: Path) -> str:
             "KeepAlive": {"SuccessfulExit": False},
             "ThrottleInterval": _THROTTLE_S,
             "ProcessType": "Interactive",  # music is not to be throttled in the background
-            "StandardOutPath": str(log_folder / "out.txt"),
-            "StandardErrorPath": str(log_folder / "out.txt"),
+            "StandardErrorPath": str(log_folder / AGENT_OUTPUT),
         }
     ).decode()
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Protocol
 
@@ -78,7 +79,8 @@ class Systemd:
         self._run = run
 
     def definition(self, command: Sequence[str]) -> tuple[Path, str]:
-        return self._path, definitions.systemd_unit(command)
+        # Nothing is a log on standard error, which is what the journal has.
+        return self._path, definitions.systemd_unit(_logging(command, ""))
 
     def install(self, command: Sequence[str]) -> str:
         self._must("show-environment")  # before anything is written: is it there at all?
@@ -256,8 +258,8 @@ class TaskScheduler:
             raise ServiceError(f"schtasks {' '.join(arguments)}: {done.stderr.strip()}")
 
 
-def _logging(command: Sequence[str], folder: Path) -> tuple[str, ...]:
-    """The command, told to keep its logs there: for managers that keep none."""
+def _logging(command: Sequence[str], folder: Path | str) -> tuple[str, ...]:
+    """The command, told to keep its logs where `logs` looks for them, whatever is configured."""
     return (*command, "--set", f"logging.folder={folder}")
 
 
@@ -280,15 +282,21 @@ def write(path: Path, text: str, encoding: str = "utf-8") -> None:
 def tail(folder: Path, lines: int, follow: bool) -> Iterator[str]:
     """The last lines of all the logs in a folder, in the order of their times, and those to come.
     Raises ServiceError when there is none."""
-    places = {path: path.stat().st_size for path in folder.glob("*.log")}
+    places = {path: path.stat().st_size for path in _logs_in(folder)}
     if not places:
         raise ServiceError(f"{folder}: there is no log; the service has not run yet")
-    told = sorted(entry for path in places for entry in _entries(path, places[path]))
-    yield from told[len(told) - min(lines, len(told)) :]
+    told = sorted(
+        (entry for path in places for entry in _entries(path, places[path])), key=itemgetter(0)
+    )
+    yield from (text for _, text in told[len(told) - min(lines, len(told)) :])
     while follow:
         time.sleep(_FOLLOW_S)
-        for path in sorted(folder.glob("*.log")):
+        for path in _logs_in(folder):
             yield from _new_lines(path, places)
+
+
+def _logs_in(folder: Path) -> list[Path]:
+    return sorted((*folder.glob("*.log"), *folder.glob(definitions.AGENT_OUTPUT)))
 
 
 def _new_lines(path: Path, places: dict[Path, int]) -> Iterator[str]:
@@ -305,15 +313,20 @@ def _new_lines(path: Path, places: dict[Path, int]) -> Iterator[str]:
     yield from new.decode("utf-8", "replace").splitlines()
 
 
-def _entries(path: Path, size: int) -> list[str]:
-    """What a log tells: each begins with its time, and may go on over lines that do not."""
+def _entries(path: Path, size: int) -> list[tuple[str, str]]:
+    """What a log tells, with its times: an entry begins with its own, and may go on over lines that
+    do not. What a program wrote that had no log yet has that of its last line."""
+    lines = path.read_bytes()[:size].decode("utf-8", "replace").splitlines()
+    if path.name == definitions.AGENT_OUTPUT:
+        last = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(path.stat().st_mtime))
+        return [(last, line) for line in lines]
     entries: list[str] = []
-    for line in path.read_bytes()[:size].decode("utf-8", "replace").splitlines():
+    for line in lines:
         if line[:1].isdigit() or not entries:
             entries.append(line)
         else:
             entries[-1] += f"\n{line}"
-    return entries
+    return [(entry, entry) for entry in entries]
 
 
 def this_systems() -> Manager:

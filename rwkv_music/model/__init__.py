@@ -1,4 +1,4 @@
-"""Models of music behind one door: `load_model`."""
+"""Models of music behind one door: `load_model`, and `open_checkpoint` to look at what it loads."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import ctypes
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources, util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +17,11 @@ from .protocol import BarRequest, MusicModel, propose
 
 if TYPE_CHECKING:
     from ..engine.base import Engine
+    from ..tokenizer import Vocabulary
     from .packed_weights import PackedWeights
     from .weights import Weights
 
-__all__ = ["ENGINES", "BarRequest", "MusicModel", "load_model", "propose"]
+__all__ = ["ENGINES", "BarRequest", "MusicModel", "load_model", "open_checkpoint", "propose"]
 
 ENGINES = ("auto", "native", "numpy", "torch", "scripted")
 # Parameters. Below the first, one thread is faster than the way to a GPU and back, or to another
@@ -42,8 +45,26 @@ def load_model(path: str = "", engine: str = "auto") -> MusicModel[Any]:
         return ScriptedModel(path)
     if engine not in ENGINES:
         raise ConfigError(f"model.engine: got {engine!r}, expected one of {', '.join(ENGINES)}")
+    from .rwkv import RwkvMusicModel
+
+    with _file(path) as file:
+        weights, vocabulary = _opened(file)
+        made = _engine(weights, engine)
+        return RwkvMusicModel(made, vocabulary, f"{file.stem} ({made.name})", weights.fingerprint)
+
+
+def open_checkpoint(path: str = "") -> Weights | PackedWeights:
+    """The checkpoint that `load_model` makes a model of, found to be sound and to have our tokens.
+    Raises CheckpointError."""
+    with _file(path) as file:
+        return _opened(file)[0]
+
+
+@contextmanager
+def _file(path: str) -> Iterator[Path]:
     if path:
-        return _load(Path(path).expanduser(), engine)
+        yield Path(path).expanduser()
+        return
     starter = resources.files("rwkv_music").joinpath("data", _STARTER)
     with resources.as_file(starter) as file:
         if not file.is_file():
@@ -51,20 +72,17 @@ def load_model(path: str = "", engine: str = "auto") -> MusicModel[Any]:
                 f"{_STARTER}: this installation has no embedded model; name a checkpoint with"
                 " model.path, or reinstall the package"
             )
-        return _load(file, engine)
+        yield file
 
 
-def _load(path: Path, kind: str) -> MusicModel[Any]:
+def _opened(path: Path) -> tuple[Weights | PackedWeights, Vocabulary]:
     from ..tokenizer import load_vocabulary
     from .packed_weights import load_checkpoint
-    from .rwkv import RwkvMusicModel
 
     vocabulary = load_vocabulary()
     weights = load_checkpoint(path)
     weights.check_vocabulary(vocabulary)
-    engine = _engine(weights, kind)
-    name = f"{path.stem} ({engine.name})"
-    return RwkvMusicModel(engine, vocabulary, name, weights.fingerprint)
+    return weights, vocabulary
 
 
 def _engine(weights: Weights | PackedWeights, kind: str) -> Engine:

@@ -74,6 +74,32 @@ def test_the_users_own_file_is_found_and_a_named_one_wins(home: Path) -> None:
     assert load_config("other.yaml").osc.port == 7002
 
 
+def test_a_relative_path_in_a_file_begins_where_the_file_is(home: Path) -> None:
+    (home / "below").mkdir()
+    Path("below/config.yaml").write_text(
+        "model: {path: waltz.safetensors}\nservice: {data_dir: ~/it}\nlogging: {folder: ../logs}"
+    )
+    config = load_config("below/config.yaml")
+    assert config.model.path == str(home / "below" / "waltz.safetensors")
+    assert config.service.data_dir == "~/it"
+    assert Path(config.logging.folder).resolve() == home / "logs"
+    assert load_config("below/config.yaml", ["model.path=polka"]).model.path == "polka"
+    Path("below/config.yaml").write_text("model: {path: steps, engine: scripted}")
+    assert load_config("below/config.yaml").model.path == "steps"  # the name of a script
+
+
+@pytest.mark.parametrize("key", ["midi.input", "midi.clock_input"])
+def test_ports_of_ours_have_names_of_their_own(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    same = [f"{key}=loopMIDI Port", "midi.output=loopMIDI Port"]
+    with pytest.raises(ConfigError, match=f"{key} and midi.output: .*'loopMIDI Port'"):
+        load_config(None, same)
+    Path("config.yaml").write_text("midi: {input: A, output: A}")
+    assert load_config("config.yaml", ["midi.output=B"]).midi.input == "A"
+    assert load_config(None, [*same, "midi.api=winmm"]).midi.output == "loopMIDI Port"
+    monkeypatch.setattr("sys.platform", "win32")  # others' ports, of which both ends may be one's
+    assert load_config(None, same).midi.output == "loopMIDI Port"
+
+
 def test_an_override_wins_over_the_file_and_the_last_over_the_first() -> None:
     Path("config.yaml").write_text("osc: {port: 7001}\nmodel: {engine: numpy}")
     config = load_config("config.yaml", ["osc.port=7003", "osc.port=7004", "model.path=steps"])

@@ -20,6 +20,9 @@ from rwkv_music_daemon.osc.client import OscClient
 from rwkv_music_daemon.osc.framing import Message
 from rwkv_music_daemon.osc.table import Request
 
+from rwkv_music.memory import FORMAT
+from rwkv_music.model.tensor_file import write_tensor_file
+
 
 def answer(request: Request) -> Iterable[Reply]:
     if request.name == "status":
@@ -134,7 +137,7 @@ def test_config_check_asks_for_what_is_configured(
         said = str(run("config", "check", "--set", setting).exception)
         assert f"pip install 'rwkv-music[{extra}]'" in said
     said = run("config", "check", "--set", "model.path=nothing.safetensors").exception
-    assert "no file nothing.safetensors" in str(said)
+    assert f"no file {home / 'nothing.safetensors'}" in str(said)
     said = run("config", "check", "--set", "model.memory=waltz").exception
     assert "no memory 'waltz'" in str(said)
     (home / "taken").write_text("a file")
@@ -143,6 +146,21 @@ def test_config_check_asks_for_what_is_configured(
         assert f"{key}: {home / 'taken'} is no folder" in str(said)
     words = ("--set", "model.path=steps", "--set", "model.engine=scripted")
     assert run("config", "check", *words).exit_code == 0
+
+
+def test_config_check_looks_into_the_model_and_the_memory(home: Path) -> None:
+    (home / "words.safetensors").write_text("no weights at all")
+    said = run("config", "check", "--set", "model.path=words.safetensors").exception
+    assert f"model.path: {home / 'words.safetensors'}: the header claims" in str(said)
+    memories = home / "memories"
+    memories.mkdir()
+    here = ("config", "check", "--set", f"service.data_dir={home}", "--set", "model.memory=mine")
+    (memories / "mine.safetensors").write_bytes(b"no memory either")
+    assert "model.memory: " in str(run(*here).exception)
+    metadata = {"format": FORMAT, "model": "waltzes", "fingerprint": "another"}
+    write_tensor_file(memories / "mine.safetensors", {}, metadata, bfloat16=False)
+    assert "a memory of waltzes, which starter cannot understand" in str(run(*here).exception)
+    assert run("config", "check", "--set", "model.memory=pop").exit_code == 0
 
 
 def test_ctl_listens(service: OscService) -> None:

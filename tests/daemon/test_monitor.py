@@ -10,7 +10,9 @@ from collections.abc import Iterator
 import pytest
 from monitor_site import Site, free_tcp_port, until
 from osc_service import OscService
+from rwkv_music_daemon.boot import Boot, start_child
 from rwkv_music_daemon.config import Config
+from rwkv_music_daemon.config_sections import MonitorConfig
 from rwkv_music_daemon.monitor import monitor_absence
 from rwkv_music_daemon.monitor.backlog import Backlog
 from rwkv_music_daemon.monitor.server import Monitor, is_for_pages
@@ -158,6 +160,18 @@ def test_a_port_that_is_taken_is_said(site: Site, service: OscService) -> None:
     until(lambda: second.error is not None)
     assert "monitor.port" in str(second.error)
     assert second.places == []
+
+
+def test_its_process_ends_in_order_when_its_port_is_taken(site: Site) -> None:
+    taken = MonitorConfig(True, int(site.url.rpartition(":")[2]))
+    process = start_child(
+        "monitor_process", Boot.of("monitor", Config(monitor=taken), "", 0), keeps_pipe=True
+    )
+    try:
+        assert process.wait(60) == 1  # and is not aborted
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_without_its_library_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from rwkv_music_daemon.boot import start_log
+from rwkv_music_daemon.cli import cli
+from rwkv_music_daemon.commands import run as run_module
 from rwkv_music_daemon.config_sections import LoggingConfig
 
-from rwkv_music.errors import ConfigError
+from rwkv_music.errors import ConfigError, PortError
 
 # In a process of its own: what a log is set up with holds for all of a process.
 _TALK = """
@@ -41,3 +46,37 @@ def test_a_folder_that_cannot_be_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"logging\.folder"):
         start_log("worker", LoggingConfig(folder=str(tmp_path / "file" / "logs")))
+
+
+def test_a_configuration_that_is_wrong_is_told_in_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "wrong.yaml").write_text("osc: {prt: 3}")
+    words = ("-m", "rwkv_music_daemon.cli", "run", "--config", str(tmp_path / "wrong.yaml"))
+    folder = tmp_path / "logs"
+    done = subprocess.run(
+        [sys.executable, *words, "--set", f"logging.folder={folder}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "did you mean osc.port?" in done.stderr
+    text = (folder / "supervisor.log").read_text()
+    assert "ERROR supervisor: " in text
+    assert "did you mean osc.port?" in text
+
+
+def test_how_a_run_begins_and_ends_is_told_in_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def run(config: object, ready: Callable[[str], None]) -> None:
+        ready("ready jack: In, Out")
+        raise PortError("the port has gone")
+
+    monkeypatch.setattr(run_module, "run_service", run)
+    words = ("run", "--set", f"logging.folder={tmp_path}", "--set", "osc.host=0.0.0.0")
+    with caplog.at_level(logging.INFO):
+        done = CliRunner().invoke(cli, words)
+    assert done.output == "ready jack: In, Out\n"
+    told = [record.getMessage() for record in caplog.records]
+    assert told[0].startswith("osc.host: 0.0.0.0")
+    assert told[1:] == ["ready jack: In, Out", "the port has gone"]

@@ -74,6 +74,22 @@ def test_one_that_runs_is_left_alone(started: list[FakeProcess]) -> None:
     assert len(started) == 1
 
 
+def test_one_that_the_system_refuses_is_started_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+    page, now_s = child(), 0.0
+
+    def refuse(*words: object, **options: object) -> FakeProcess:
+        asked.append(now_s)
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(module, "start_child", refuse)
+    for tick in range(400):
+        now_s = tick / 4
+        page.look(now_s)
+    page.end()
+    assert asked == [0, 1, 3, 7, 15, 31, 63]
+
+
 @pytest.mark.parametrize("obeys", [True, False])
 def test_it_ends_with_its_pipe_or_is_ended(started: list[FakeProcess], obeys: bool) -> None:
     page = child()
