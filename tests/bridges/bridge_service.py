@@ -35,6 +35,11 @@ class NotedTransport(Transport):
         self.happened += [type(change).__name__ for change in changes]
         return changes
 
+    def take_happened(self) -> list[str]:
+        """What has happened since it was last asked."""
+        happened, self.happened = self.happened, []
+        return happened
+
 
 class BridgeService:
     """`pump` does what is due now; `serve` does so in a thread, for bridges in other processes.

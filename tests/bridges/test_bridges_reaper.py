@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,8 @@ from reaper_bridge import PATTERNS, SCRIPTS, Reaper, kinds, needs_lua
 from rwkv_music_daemon.midi_map import COMMANDS
 from rwkv_music_daemon.osc.client import OscClient
 from rwkv_music_daemon.osc.requests import REQUESTS
+
+S = 1_000_000_000
 
 
 @needs_lua
@@ -143,33 +145,52 @@ def test_reapers_patterns_are_addresses_of_the_table() -> None:
         assert kind == expected, name
 
 
+def at_place(beat: float, seconds: float) -> Iterator[tuple[str, object]]:
+    """What REAPER sends when its place has changed, in its order."""
+    yield "TIME", seconds
+    hundredths = int(beat % 1 * 100)
+    yield "BEAT", f"{int(beat) // 4 + 1}.{int(beat) % 4 + 1}.{hundredths:02}"
+
+
+def play_state(*, plays: bool, pauses: bool = False) -> Iterator[tuple[str, object]]:
+    yield from (("STOP", float(not plays)), ("PAUSE", float(pauses)), ("PLAY", float(plays)))
+
+
 def test_reapers_own_messages_lead_the_transport() -> None:
+    """It plays, pauses and goes on in the middle of a song that was slower before."""
     service = BridgeService()
-    send = {name: address for name, (_, address) in patterns().items()}
-    beat_ns, told = 60_000_000_000 / 90, 33_000_000
+    service.rehearsal.conductor.set_parameter("count_in", 1, 0)
+    addresses = {name: address for name, (_, address) in patterns().items()}
+    beat_ns, told = 60_000_000_000 / 90, 66_000_000
     with OscClient(port=service.server.port) as client:
-        client.send(send["TEMPO"], 90.0)
-        client.send(send["STOP"], 1.0)
-        client.send(send["PLAY"], 0.0)
-        client.send(send["BEAT"], "3.1.00")
+
+        def send(*messages: tuple[str, object]) -> None:
+            for name, value in messages:
+                if name in addresses:
+                    client.send(addresses[name], value)
+
+        def play(from_ns: int, beat: float) -> float:
+            send(*play_state(plays=True))
+            service.pump(from_ns)
+            for step in range(1, 60):
+                place = beat + step * told / beat_ns
+                send(*at_place(place, 20 + place * 60 / 90))
+                service.pump(from_ns + step * told)
+            assert service.transport.beat_at(from_ns + 59 * told) == pytest.approx(place, abs=0.05)
+            return place
+
+        send(("TEMPO", 90.0), *play_state(plays=False), *at_place(64.0, 62.67))
         service.pump(told)
-        client.send(send["STOP"], 0.0)
-        client.send(send["PLAY"], 1.0)
-        for step in range(2, 90):
-            now_ns = step * told
-            beat = 8 + (now_ns - told) / beat_ns
-            hundredths = int(beat % 1 * 100)
-            client.send(send["BEAT"], f"{int(beat) // 4 + 1}.{int(beat) % 4 + 1}.{hundredths:02}")
-            client.send(send["TIME"], beat * 60 / 90)
-            service.pump(now_ns)
-        assert service.server.counts.refused == 0
-        assert service.transport.playing
+        assert service.transport.take_happened() == ["Located"]
+        paused = play(10 * S, 64.0)
+        assert service.transport.take_happened() == ["SourceChanged", "Started"]
         assert service.transport.tempo_bpm == pytest.approx(90.0)
-        assert service.transport.beat_at(89 * told) == pytest.approx(beat, abs=0.05)
-        client.send(send["PLAY"], 0.0)
-        client.send(send["PAUSE"], 1.0)
-        service.pump(90 * told)
-        assert not service.transport.playing
+        send(*play_state(plays=False, pauses=True), *at_place(64.0, 62.67))
+        service.pump(15 * S)
+        assert service.transport.take_happened() == ["Stopped", "Located"]
+        play(25 * S, paused)
+        assert service.transport.take_happened() == ["Started"]
+        assert service.server.counts.refused == 0
     service.close()
 
 
