@@ -15,6 +15,8 @@ from rwkv_music_daemon.osc.client import OscClient
 from rwkv_music_daemon.osc.requests import REQUESTS
 
 S = 1_000_000_000
+PORT = "RWKV Music In"
+CANCEL, YES, NO = 2, 6, 7  # the buttons of REAPER's questions
 
 
 @needs_lua
@@ -26,7 +28,7 @@ def test_every_script_is_lua(script: Path) -> None:
 
 
 @needs_lua
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c != "reset"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_an_action(command: str, make_reaper: Callable[..., Reaper]) -> None:
     reaper = make_reaper(None)
     reaper.answer_with(0, "")
@@ -75,25 +77,35 @@ def test_nobody_there_is_said(make_reaper: Callable[..., Reaper]) -> None:
 
 @needs_lua
 def test_a_program_that_is_not_there_is_said(make_reaper: Callable[..., Reaper]) -> None:
+    reaper = make_reaper(None)
+    reaper.program.unlink()
+    ((shown,),) = kinds(reaper.run("rwkv_trigger.lua"), "tooltip")
+    assert f"{reaper.program} cannot be started" in shown
+
+
+@needs_lua
+def test_a_remembered_program_that_is_gone_is_not_used(make_reaper: Callable[..., Reaper]) -> None:
+    reaper = make_reaper(None)
+    reaper.answer_with(0, "")
     settings = {"rwkv_music.program": "/nowhere/rwkv music"}
-    happened = make_reaper(None).run("rwkv_trigger.lua", settings=settings)
-    ((shown,),) = kinds(happened, "tooltip")
-    assert "/nowhere/rwkv music cannot be started" in shown
+    happened = reaper.run("rwkv_trigger.lua", settings=settings)
+    assert kinds(happened, "run")[0][0].startswith(f"{reaper.program} ")
 
 
 @needs_lua
 def test_midi_is_set_up_by_learning_and_then_used(make_reaper: Callable[..., Reaper]) -> None:
     service = BridgeService()
     reaper = make_reaper(service)
-    outputs = ["", "Piano", "RWKV Music In"]
-    reaper.answer_with(0, "")
-    happened = reaper.run("rwkv_midi_setup.lua", outputs=outputs)
-    learned = [line.split()[-1] for line, _ in kinds(happened, "run")]
-    assert sorted(learned) == sorted(COMMANDS)
+    outputs = ["", "Piano", PORT]
+    happened = reaper.run("rwkv_midi_setup.lua", outputs=outputs, midi_to=str(service.midi_from))
+    assert "11 commands now go over MIDI to RWKV Music In" in kinds(happened, "box")[0][1]
+    learned = [command for (command,) in service.named("learn")]
+    assert learned == sorted(COMMANDS)
     pressed = kinds(happened, "midi")
     assert [line[3] for line in pressed] == ["127", "0"] * len(COMMANDS)
     assert {line[0] for line in pressed} == {"18"}
     settings = {name: value for name, value, _ in kinds(happened, "setting")}
+    reaper.answer_with(0, "")
     happened = reaper.run("rwkv_trigger.lua", outputs=outputs, settings=settings)
     controller = str(102 + learned.index("trigger"))
     assert kinds(happened, "midi") == [
@@ -105,11 +117,54 @@ def test_midi_is_set_up_by_learning_and_then_used(make_reaper: Callable[..., Rea
 
 
 @needs_lua
-def test_the_service_learns_what_midi_setup_asks_for(make_reaper: Callable[..., Reaper]) -> None:
-    service = BridgeService()
-    happened = make_reaper(service).run("rwkv_midi_setup.lua", outputs=["RWKV Music In"])
-    assert service.named("learn") == [(command,) for command in sorted(COMMANDS)]
-    assert "now go over MIDI" in kinds(happened, "box")[0][1]
+def test_a_dead_output_is_not_set_up(make_reaper: Callable[..., Reaper]) -> None:
+    """The next key of the player's must not be learned, and the actions work as before."""
+    reaper = make_reaper(None)
+    reaper.answer_with(0, "")
+    happened = reaper.run("rwkv_midi_setup.lua", outputs=[PORT])
+    said = kinds(happened, "box")[0][1]
+    assert said.startswith(", ".join(sorted(COMMANDS)) + " did not reach the service: enable")
+    assert not kinds(happened, "setting")
+    assert kinds(happened, "run")[-1][0].endswith(" ctl learn")
+
+
+@needs_lua
+def test_what_was_learned_once_does_not_hide_a_dead_output(
+    make_reaper: Callable[..., Reaper],
+) -> None:
+    """Of all that, nothing is unlearned but what has to come again, and a key's."""
+    reaper = make_reaper(None)
+    listed = reaper.folder / "listed"
+    reaper.answer_by(f"""
+        [ "$2" = learn/list ] || exit 0
+        echo '/rwkv/learned toggle "cc 64 ch 1" learned'
+        if [ -e '{listed}' ]
+        then echo '/rwkv/learned stop "note 60 ch 1" learned'
+        else echo '/rwkv/learned undo "cc 112 ch 16" learned'
+        fi
+        touch '{listed}'
+    """)
+    settings = {"rwkv_music.midi_output": PORT}
+    happened = reaper.run("rwkv_midi_setup.lua", outputs=[PORT], settings=settings, pressed=YES)
+    asked = [line.partition(" ctl ")[2] for line, _ in kinds(happened, "run")]
+    learned = [f"learn {command}" for command in sorted(COMMANDS)]
+    first, last = ["learn/list", "unlearn undo"], ["learn/list", "unlearn stop", "learn"]
+    assert asked == [*first, *learned, *last]
+    assert "undo did not reach the service" in kinds(happened, "box")[0][1]
+    assert kinds(happened, "forgotten") == [["rwkv_music.midi_output", "true"]]
+
+
+@needs_lua
+@pytest.mark.parametrize("pressed", [NO, CANCEL])
+def test_there_is_a_way_back_from_midi(pressed: int, make_reaper: Callable[..., Reaper]) -> None:
+    settings = {"rwkv_music.midi_output": PORT, "rwkv_music.controller_trigger": "112"}
+    happened = make_reaper(None).run(
+        "rwkv_midi_setup.lua", outputs=[PORT], settings=settings, pressed=pressed
+    )
+    assert "No: the actions run the program again" in kinds(happened, "question")[0][1]
+    assert not kinds(happened, "run", "midi", "setting")
+    forgotten = [["rwkv_music.midi_output", "true"]] if pressed == NO else []
+    assert kinds(happened, "forgotten") == forgotten
 
 
 @needs_lua
@@ -124,11 +179,27 @@ def test_midi_setup_without_the_port_says_what_to_enable(
 def test_the_main_action_asks_for_the_program_and_tries_it(
     make_reaper: Callable[..., Reaper],
 ) -> None:
+    """What is installed is not remembered: the next installation may be elsewhere."""
     reaper = make_reaper(BridgeService())
     happened = reaper.run("rwkv_music.lua", input=str(reaper.program))
     assert kinds(happened, "asked")[0][1] == str(reaper.program)
-    assert kinds(happened, "setting")[0][:2] == ["rwkv_music.program", str(reaper.program)]
+    assert kinds(happened, "forgotten") == [["rwkv_music.program", "true"]]
+    assert not kinds(happened, "setting")
     assert kinds(happened, "box")[0][1].startswith("The service answers: /rwkv/status idle ")
+
+
+@needs_lua
+def test_another_program_is_remembered(make_reaper: Callable[..., Reaper]) -> None:
+    reaper = make_reaper(None)
+    reaper.answer_with(0, "/rwkv/status idle")
+    other = str(reaper.program.with_name("one, two"))
+    happened = reaper.run("rwkv_music.lua", input=other)
+    assert kinds(happened, "box") == [["RWKV Music", f"{other} is not there"]]
+    assert not kinds(happened, "setting", "forgotten", "run")
+    reaper.program.rename(other)
+    happened = reaper.run("rwkv_music.lua", input=other)
+    assert kinds(happened, "setting") == [["rwkv_music.program", other, "true"]]
+    assert kinds(happened, "box") == [["RWKV Music", "The service answers: /rwkv/status idle"]]
 
 
 def patterns() -> dict[str, tuple[str, str]]:

@@ -49,7 +49,7 @@ def told(happened: list[Line]) -> Iterator[Told]:
     for kind, *rest in happened:
         if kind == "moment":
             seconds = int(rest[0]) * POLL_S
-        elif kind == "run":
+        elif kind == "run" and not rest[0].endswith(" ctl ping"):
             *_, number, line, numerator, denominator = rest[0].split()
             assert " ctl transport/bar " in rest[0]
             meter = Meter(int(numerator), int(denominator))
@@ -126,9 +126,28 @@ def test_before_bar_1_the_meter_is_told_alone(make_reaper: Callable[..., Reaper]
     happened = reaper.run(
         "rwkv_follow_meter.lua", numerator=6, denominator=8, first_bar=-3, moments=[{"beat": 1.0}]
     )
-    ((line, wait),) = kinds(happened, "run")
+    _, (line, wait) = kinds(happened, "run")
     assert line.endswith("ctl transport/meter 6 8")
     assert wait == "-1"
+
+
+@needs_lua
+def test_windows_opens_no_console_where_a_bar_is_told(make_reaper: Callable[..., Reaper]) -> None:
+    reaper = make_reaper(None)
+    reaper.answer_with(0, "")
+    happened = reaper.run("rwkv_follow_meter.lua", moments=[{"beat": 1.0}], os="Win64")
+    assert kinds(happened, "run")[-1][1] == "-2"
+
+
+@needs_lua
+def test_without_a_service_it_says_so_and_is_not_lit(make_reaper: Callable[..., Reaper]) -> None:
+    reaper = make_reaper(None)
+    reaper.answer_with(1, "error: nobody answers at 127.0.0.1:9: is it running there?")
+    happened = reaper.run("rwkv_follow_meter.lua", moments=[{"beat": 1.0}] * 3)
+    problem = "nobody answers at 127.0.0.1:9: is it running there?"
+    assert kinds(happened, "box") == [["RWKV Music", problem]]
+    assert kinds(happened, "lit") == []
+    assert len(kinds(happened, "run")) == 1
 
 
 @needs_lua
