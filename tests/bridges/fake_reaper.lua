@@ -2,7 +2,7 @@
 --
 -- SCENARIO is a Lua file that returns a table: tempo, numerator, denominator, markers (changes of the
 -- meter: {beat, numerator, denominator}, the first on beat 0), first_bar (the number of that bar, if it
--- is not 1), items (first_beat, last_beat, selected, notes of {beat, beats, pitch, velocity, channel,
+-- is not 1), items (first_beat, last_beat, selected, source_beats if it is looped, offset beats, notes of {beat, beats, pitch, velocity, channel,
 -- muted}), outputs, midi_to (a file for what is sent to them; without it they are dead), settings, os,
 -- input, pressed (the button of a question), moments (a list of {play_state, beat}: one each time that
 -- deferred functions are called), loop ({first, last} beat), before_7. The script runs, then what it
@@ -183,8 +183,15 @@ reaper = setmetatable({
   GetMediaItemInfo_Value = function(item, name)
     if name == "D_POSITION" then return item.first_beat * second end
     if name == "D_LENGTH" then return (item.last_beat - item.first_beat) * second end
+    if name == "B_LOOPSRC" then return item.source_beats and 1.0 or 0.0 end
     error("unknown: " .. name)
   end,
+  GetMediaItemTakeInfo_Value = function(take, name)
+    if name == "D_PLAYRATE" then return 1.0 end
+    error("unknown: " .. name)
+  end,
+  GetMediaItemTake_Source = function(take) return take.item end,
+  GetMediaSourceLength = function(source) return source.source_beats, true end,
   MIDI_CountEvts = function(take) return true, #take.item.notes, 0, 0 end,
   MIDI_GetNote = function(take, index)
     local note = take.item.notes[integer(index, "noteidx") + 1]
@@ -192,7 +199,7 @@ reaper = setmetatable({
     return true, false, note.muted or false, start, start + note.beats * PPQ, note.channel or 0,
       note.pitch, note.velocity
   end,
-  MIDI_GetProjQNFromPPQPos = function(take, ppq) return take.item.first_beat + ppq / PPQ end,
+  MIDI_GetProjQNFromPPQPos = function(take, ppq) return take.item.first_beat - (take.item.offset or 0) + ppq / PPQ end,
   MIDI_GetPPQPosFromProjQN = function(take, beat) return (beat - take.item.first_beat) * PPQ end,
   CreateNewMIDIItemInProj = function(track, from_s, to_s, in_beats)
     if project.read_only then error("no item can be made here") end
