@@ -158,7 +158,12 @@ _SPECS = (
         "Forgets the message that was learned: what is configured counts again.",
         reply="/rwkv/learned",
     ),
-    RequestSpec("/rwkv/transport/play", (), "Start from the top (sources osc and internal)."),
+    RequestSpec(
+        "/rwkv/transport/play",
+        (),
+        "Start from the top (sources osc and internal). Where a position was told before, but not"
+        " just now: from the next one, or after 250 ms without one.",
+    ),
     RequestSpec("/rwkv/transport/stop", (), "Stop (sources osc and internal)."),
     RequestSpec("/rwkv/transport/continue", (), "Go on from here (sources osc and internal)."),
     RequestSpec("/rwkv/transport/tempo", (_TEMPO,), "Quarters a minute."),
@@ -197,7 +202,8 @@ _SPECS = (
     RequestSpec(
         "/rwkv/transport/seconds",
         (Arg("seconds", "f", minimum=0, maximum=_MOST_SECONDS),),
-        "Seconds since the start: REAPER's TIME.",
+        "Seconds since the start, from a host that tells no beats: right while the tempo has not"
+        " changed. Ignored for 2 s after a position in beats or bars.",
     ),
     RequestSpec(
         "/rwkv/transport/source",

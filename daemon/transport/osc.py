@@ -12,6 +12,7 @@ from .timeline import Line
 _WINDOW_NS = 2_000_000_000
 _WINDOW = 64
 _DEAD_NS = 2_000_000_000
+_WITH_START_NS = 50_000_000  # before a start, a place told so late is where it begins
 _PLACE_NS = 2_000_000_000  # how long a position in beats or bars counts more than one in seconds
 _SURE_JUMP_BEATS = 1.0
 _JUMP_BEATS, _JUMP_NS = 0.15, 100_000_000
@@ -54,6 +55,11 @@ class Osc:
     def alive(self, now_ns: int) -> bool:
         """Whether positions are coming."""
         return self._last_ns is not None and now_ns - self._last_ns <= _DEAD_NS
+
+    def tells_start_later(self, now_ns: int) -> bool:
+        """Whether a start has its place still to come: the host tells places, but none just now.
+        REAPER tells one only when it changes, and at a pause that of its edit cursor."""
+        return self._last_ns is not None and now_ns - self._last_ns > _WITH_START_NS
 
     def dead(self, now_ns: int) -> bool:
         """Whether positions were coming, and ceased in mid-play."""

@@ -97,6 +97,10 @@ class Sources:
         """Whether a start or a position is the bridge's."""
         return self.allows(self.osc) and (self.selected == "osc" or self.osc.alive(t_ns))
 
+    def awaits_place(self, t_ns: int) -> bool:
+        """Whether a bridge is about to tell where the music that starts now begins."""
+        return self.allows(self.osc) and self.osc.tells_start_later(t_ns)
+
     def is_told_tempo(self, t_ns: int) -> bool:
         """Whether somebody who leads better than OSC tells the tempo."""
         by_midi = self.allows(self.midi) and self.midi.alive(t_ns)

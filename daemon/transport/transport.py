@@ -16,6 +16,8 @@ from .sources import Source, Sources
 from .timeline import Line
 from .told_bars import ToldBars
 
+_AWAITED_NS = 250_000_000  # hosts tell their place some ten times a second
+
 
 class Transport:
     """Told what the sources say and when; asked where the music is. One thread.
@@ -35,6 +37,7 @@ class Transport:
         self._midi, self._osc = self._sources.midi, self._sources.osc
         self._link, self._internal = self._sources.link, self._sources.internal
         line = Line(0, 0.0, 60e9 / tempo_bpm)
+        self._awaiting: tuple[int, int] | None = None  # a start: until when, and its count-in
         self._place = Place(line, meter or Meter(), lambda: self._sources.has_song)
         self._told_bars = ToldBars(
             self._place, self._sources, self.osc_position, self._jump_over_osc
@@ -186,19 +189,19 @@ class Transport:
     def play(self, t_ns: int, count_in: int = 0) -> bool:
         """Start from the position told, or from 0, the internal clock so many bars before it. False
         when a MIDI clock is in charge. To those who play and say so again it is nothing new: their
-        positions tell where. With Link chosen, all who start and stop together play."""
+        positions tell where. A bridge that tells places, but did not just now, tells where in a
+        moment: until then nothing starts. With Link chosen, all who start and stop together play.
+        """
         leader = self._sources.leader(t_ns)
         if leader is self._osc or (leader is self._link and self._link.plays):
             return True
         if not self._sources.leaves_start_to_us():
             return False
-        if self._sources.is_osc_led(t_ns):
-            self._osc.play(self._osc.beat if self._osc.alive(t_ns) else 0.0, t_ns)
-            self._settle(t_ns)
-        else:
+        if leader is not self._link and self._sources.awaits_place(t_ns):
             self._osc.expect()
-            self.launch(t_ns, count_in)
-            self._tell_link(True, t_ns)
+            self._awaiting = t_ns + _AWAITED_NS, count_in
+        else:
+            self._begin(t_ns, count_in)
         return True
 
     def continue_(self, t_ns: int) -> bool:
@@ -224,6 +227,7 @@ class Transport:
         not chosen, but found."""
         if not self._sources.leaves_stop_to_us(t_ns):
             return False
+        self._awaiting = None
         if self._midi.paused:
             self._midi.stop()
         self._osc.stop(t_ns)
@@ -246,6 +250,7 @@ class Transport:
         if source not in SOURCES:
             raise ConfigError(f"transport.source: got {source!r}, expected one of {SOURCES}")
         beat = self.beat_at(t_ns)
+        self._awaiting = None
         self._sources.selected = source
         if self.playing and source == "link" and not self._link.running and self._link.alive:
             self._link.join(beat, t_ns)
@@ -255,6 +260,7 @@ class Transport:
 
     def start_internal(self, beat: float, t_ns: int) -> None:
         """Let the internal clock play from `beat` until a source takes over."""
+        self._awaiting = None
         self._internal.set_tempo(self._tempo_bpm, t_ns)
         self._internal.start(beat, t_ns)
         self._settle(t_ns)
@@ -265,11 +271,14 @@ class Transport:
         if not self._sources.follows_link(t_ns):
             self.start_internal(-count_in * self.meter.beats, t_ns)
             return
+        self._awaiting = None
         self._link.launch(t_ns)
         self._settle(t_ns)
 
     def tick(self, now_ns: int) -> None:
         """Notice a source that has fallen silent. To be called some times a second."""
+        if self._awaiting is not None and now_ns >= self._awaiting[0]:
+            self._begin(now_ns, count_in=self._awaiting[1])
         if not self._sources.lose_silent(now_ns):
             return
         if self.playing and self._sources.selected == "auto":
@@ -277,6 +286,17 @@ class Transport:
         self._settle(now_ns)
 
     # --- within ---
+
+    def _begin(self, t_ns: int, count_in: int) -> None:
+        """Start as far as is known now."""
+        self._awaiting = None
+        if self._sources.is_osc_led(t_ns):
+            self._osc.play(self._osc.beat if self._osc.alive(t_ns) else 0.0, t_ns)
+            self._settle(t_ns)
+        else:
+            self._osc.expect()
+            self.launch(t_ns, count_in)
+            self._tell_link(True, t_ns)
 
     def _go_on(self, t_ns: int) -> None:
         """Who led is gone: from the same place on, in a Link session whose bars are the same, or
@@ -299,6 +319,7 @@ class Transport:
                 self._take_charge(standing)
             return
         if leader is not self._internal:
+            self._awaiting = None
             self._internal.stop()
         off = self._place.is_off if self._take_charge(leader) else self._place.is_lost
         line = leader.line(t_ns)

@@ -35,6 +35,11 @@ class NotedTransport(Transport):
         self.happened += [type(change).__name__ for change in changes]
         return changes
 
+    def take_happened(self) -> list[str]:
+        """What has happened since it was last asked."""
+        happened, self.happened = self.happened, []
+        return happened
+
 
 class BridgeService:
     """`pump` does what is due now; `serve` does so in a thread, for bridges in other processes.
@@ -49,6 +54,8 @@ class BridgeService:
             ScriptedModel(), transport=self.transport, memory_folder=Path(self._folder.name)
         )
         self.requests: list[Request] = []
+        self.midi_from = Path(self._folder.name) / "midi"  # a line for each message that comes in
+        self._midi_taken = 0
         self._composer = composer
         self._control = self.rehearsal.control
         self._published = 0
@@ -69,6 +76,7 @@ class BridgeService:
         if now_ns is not None:
             self.rehearsal.run_until_ns(now_ns)
         now_ns = self.rehearsal.clock.now_ns()
+        self._take_midi(now_ns)
         for request, sender in self.server.receive():
             self.requests.append(request)
             if self._composer is not None and request.name.startswith("compose/"):
@@ -101,6 +109,14 @@ class BridgeService:
             self._thread.join()
         self.server.close()
         self._folder.cleanup()
+
+    def _take_midi(self, now_ns: int) -> None:
+        if not self.midi_from.exists():
+            return
+        lines = self.midi_from.read_text(encoding="utf-8").splitlines()
+        for line in lines[self._midi_taken :]:
+            self._control.midi(now_ns, bytes(map(int, line.split())))
+        self._midi_taken = len(lines)
 
     def _serve(self) -> None:
         while not self._over.is_set():

@@ -2,8 +2,9 @@
 --
 -- SCENARIO is a Lua file that returns a table: tempo, numerator, denominator, markers (changes of the
 -- meter: {beat, numerator, denominator}, the first on beat 0), first_bar (the number of that bar, if it
--- is not 1), items (first_beat, last_beat, selected, notes of {beat, beats, pitch, velocity, channel,
--- muted}), outputs, settings, input, moments (a list of {play_state, beat}: one each time that
+-- is not 1), items (first_beat, last_beat, selected, source_beats if it is looped, offset beats, notes of {beat, beats, pitch, velocity, channel,
+-- muted}), outputs, midi_to (a file for what is sent to them; without it they are dead), settings, os,
+-- input, pressed (the button of a question), moments (a list of {play_state, beat}: one each time that
 -- deferred functions are called), loop ({first, last} beat), before_7. The script runs, then what it
 -- deferred; then what happened is printed, a line for each thing. A function that REAPER does not
 -- have, or that is used wrongly, is an error.
@@ -74,6 +75,16 @@ reaper = setmetatable({
     settings[section .. "." .. key] = value
     say("setting", section .. "." .. key, value, tostring(persist))
   end,
+  DeleteExtState = function(section, key, persist)
+    settings[section .. "." .. key] = nil
+    say("forgotten", section .. "." .. key, tostring(persist))
+  end,
+  GetOS = function() return project.os or "Other" end,
+  file_exists = function(path)
+    local file = io.open(path)
+    if file then file:close() end
+    return file ~= nil
+  end,
   GetMousePosition = function() return 10, 20 end,
   TrackCtl_SetToolTip = function(text, x, y, topmost)
     integer(x, "x") integer(y, "y")
@@ -81,18 +92,19 @@ reaper = setmetatable({
   end,
   ShowMessageBox = function(text, title, kind)
     integer(kind, "type")
-    say("box", title, text)
-    return 1
+    say(kind == 0 and "box" or "question", title, (text:gsub("\n", " ")))
+    return kind == 0 and 1 or project.pressed
   end,
   GetUserInputs = function(title, count, captions, values)
     integer(count, "num_inputs")
     say("asked", captions, values)
-    return project.input ~= nil, project.input or values
+    local text = project.input or values
+    return project.input ~= nil, captions:find("separator=|", 1, true) and text or text:match("^[^,]*")
   end,
   ExecProcess = function(line, timeout_ms)
     integer(timeout_ms, "timeoutmsec")
     say("run", line, tostring(timeout_ms))
-    if timeout_ms == -1 then
+    if timeout_ms < 0 then
       os.execute(line .. " >/dev/null 2>&1 &")
       return "0\n"
     end
@@ -110,6 +122,11 @@ reaper = setmetatable({
   StuffMIDIMessage = function(mode, status, first, second)
     integer(mode, "mode") integer(status, "msg1") integer(first, "msg2") integer(second, "msg3")
     say("midi", mode, status, first, second)
+    if project.midi_to then
+      local file = io.open(project.midi_to, "a")
+      file:write(status, " ", first, " ", second, "\n")
+      file:close()
+    end
   end,
   GetResourcePath = function() return project.resource_path end,
   RecursiveCreateDirectory = function(path, ignored)
@@ -166,8 +183,15 @@ reaper = setmetatable({
   GetMediaItemInfo_Value = function(item, name)
     if name == "D_POSITION" then return item.first_beat * second end
     if name == "D_LENGTH" then return (item.last_beat - item.first_beat) * second end
+    if name == "B_LOOPSRC" then return item.source_beats and 1.0 or 0.0 end
     error("unknown: " .. name)
   end,
+  GetMediaItemTakeInfo_Value = function(take, name)
+    if name == "D_PLAYRATE" then return 1.0 end
+    error("unknown: " .. name)
+  end,
+  GetMediaItemTake_Source = function(take) return take.item end,
+  GetMediaSourceLength = function(source) return source.source_beats, true end,
   MIDI_CountEvts = function(take) return true, #take.item.notes, 0, 0 end,
   MIDI_GetNote = function(take, index)
     local note = take.item.notes[integer(index, "noteidx") + 1]
@@ -175,7 +199,7 @@ reaper = setmetatable({
     return true, false, note.muted or false, start, start + note.beats * PPQ, note.channel or 0,
       note.pitch, note.velocity
   end,
-  MIDI_GetProjQNFromPPQPos = function(take, ppq) return take.item.first_beat + ppq / PPQ end,
+  MIDI_GetProjQNFromPPQPos = function(take, ppq) return take.item.first_beat - (take.item.offset or 0) + ppq / PPQ end,
   MIDI_GetPPQPosFromProjQN = function(take, beat) return (beat - take.item.first_beat) * PPQ end,
   CreateNewMIDIItemInProj = function(track, from_s, to_s, in_beats)
     if project.read_only then error("no item can be made here") end

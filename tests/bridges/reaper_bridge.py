@@ -70,9 +70,11 @@ class Reaper:
 
     def answer_with(self, status: int, text: str) -> None:
         """Put another program in the place of the real one."""
-        self.program.write_text(
-            f"#!/bin/sh\nprintf '%s\\n' '{text}'\nexit {status}\n", encoding="utf-8"
-        )
+        self.answer_by(f"printf '%s\\n' '{text}'\nexit {status}")
+
+    def answer_by(self, shell: str) -> None:
+        """The same, as a program of the shell's."""
+        self.program.write_text(f"#!/bin/sh\n{shell}\n", encoding="utf-8")
 
 
 def kinds(happened: list[Line], *wanted: str) -> list[Line]:

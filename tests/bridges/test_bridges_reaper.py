@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,10 @@ from reaper_bridge import PATTERNS, SCRIPTS, Reaper, kinds, needs_lua
 from rwkv_music_daemon.midi_map import COMMANDS
 from rwkv_music_daemon.osc.client import OscClient
 from rwkv_music_daemon.osc.requests import REQUESTS
+
+S = 1_000_000_000
+PORT = "RWKV Music In"
+CANCEL, YES, NO = 2, 6, 7  # the buttons of REAPER's questions
 
 
 @needs_lua
@@ -24,7 +28,7 @@ def test_every_script_is_lua(script: Path) -> None:
 
 
 @needs_lua
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c != "reset"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_an_action(command: str, make_reaper: Callable[..., Reaper]) -> None:
     reaper = make_reaper(None)
     reaper.answer_with(0, "")
@@ -73,25 +77,35 @@ def test_nobody_there_is_said(make_reaper: Callable[..., Reaper]) -> None:
 
 @needs_lua
 def test_a_program_that_is_not_there_is_said(make_reaper: Callable[..., Reaper]) -> None:
+    reaper = make_reaper(None)
+    reaper.program.unlink()
+    ((shown,),) = kinds(reaper.run("rwkv_trigger.lua"), "tooltip")
+    assert f"{reaper.program} cannot be started" in shown
+
+
+@needs_lua
+def test_a_remembered_program_that_is_gone_is_not_used(make_reaper: Callable[..., Reaper]) -> None:
+    reaper = make_reaper(None)
+    reaper.answer_with(0, "")
     settings = {"rwkv_music.program": "/nowhere/rwkv music"}
-    happened = make_reaper(None).run("rwkv_trigger.lua", settings=settings)
-    ((shown,),) = kinds(happened, "tooltip")
-    assert "/nowhere/rwkv music cannot be started" in shown
+    happened = reaper.run("rwkv_trigger.lua", settings=settings)
+    assert kinds(happened, "run")[0][0].startswith(f"{reaper.program} ")
 
 
 @needs_lua
 def test_midi_is_set_up_by_learning_and_then_used(make_reaper: Callable[..., Reaper]) -> None:
     service = BridgeService()
     reaper = make_reaper(service)
-    outputs = ["", "Piano", "RWKV Music In"]
-    reaper.answer_with(0, "")
-    happened = reaper.run("rwkv_midi_setup.lua", outputs=outputs)
-    learned = [line.split()[-1] for line, _ in kinds(happened, "run")]
-    assert sorted(learned) == sorted(COMMANDS)
+    outputs = ["", "Piano", PORT]
+    happened = reaper.run("rwkv_midi_setup.lua", outputs=outputs, midi_to=str(service.midi_from))
+    assert "11 commands now go over MIDI to RWKV Music In" in kinds(happened, "box")[0][1]
+    learned = [command for (command,) in service.named("learn")]
+    assert learned == sorted(COMMANDS)
     pressed = kinds(happened, "midi")
     assert [line[3] for line in pressed] == ["127", "0"] * len(COMMANDS)
     assert {line[0] for line in pressed} == {"18"}
     settings = {name: value for name, value, _ in kinds(happened, "setting")}
+    reaper.answer_with(0, "")
     happened = reaper.run("rwkv_trigger.lua", outputs=outputs, settings=settings)
     controller = str(102 + learned.index("trigger"))
     assert kinds(happened, "midi") == [
@@ -103,11 +117,54 @@ def test_midi_is_set_up_by_learning_and_then_used(make_reaper: Callable[..., Rea
 
 
 @needs_lua
-def test_the_service_learns_what_midi_setup_asks_for(make_reaper: Callable[..., Reaper]) -> None:
-    service = BridgeService()
-    happened = make_reaper(service).run("rwkv_midi_setup.lua", outputs=["RWKV Music In"])
-    assert service.named("learn") == [(command,) for command in sorted(COMMANDS)]
-    assert "now go over MIDI" in kinds(happened, "box")[0][1]
+def test_a_dead_output_is_not_set_up(make_reaper: Callable[..., Reaper]) -> None:
+    """The next key of the player's must not be learned, and the actions work as before."""
+    reaper = make_reaper(None)
+    reaper.answer_with(0, "")
+    happened = reaper.run("rwkv_midi_setup.lua", outputs=[PORT])
+    said = kinds(happened, "box")[0][1]
+    assert said.startswith(", ".join(sorted(COMMANDS)) + " did not reach the service: enable")
+    assert not kinds(happened, "setting")
+    assert kinds(happened, "run")[-1][0].endswith(" ctl learn")
+
+
+@needs_lua
+def test_what_was_learned_once_does_not_hide_a_dead_output(
+    make_reaper: Callable[..., Reaper],
+) -> None:
+    """Of all that, nothing is unlearned but what has to come again, and a key's."""
+    reaper = make_reaper(None)
+    listed = reaper.folder / "listed"
+    reaper.answer_by(f"""
+        [ "$2" = learn/list ] || exit 0
+        echo '/rwkv/learned toggle "cc 64 ch 1" learned'
+        if [ -e '{listed}' ]
+        then echo '/rwkv/learned stop "note 60 ch 1" learned'
+        else echo '/rwkv/learned undo "cc 112 ch 16" learned'
+        fi
+        touch '{listed}'
+    """)
+    settings = {"rwkv_music.midi_output": PORT}
+    happened = reaper.run("rwkv_midi_setup.lua", outputs=[PORT], settings=settings, pressed=YES)
+    asked = [line.partition(" ctl ")[2] for line, _ in kinds(happened, "run")]
+    learned = [f"learn {command}" for command in sorted(COMMANDS)]
+    first, last = ["learn/list", "unlearn undo"], ["learn/list", "unlearn stop", "learn"]
+    assert asked == [*first, *learned, *last]
+    assert "undo did not reach the service" in kinds(happened, "box")[0][1]
+    assert kinds(happened, "forgotten") == [["rwkv_music.midi_output", "true"]]
+
+
+@needs_lua
+@pytest.mark.parametrize("pressed", [NO, CANCEL])
+def test_there_is_a_way_back_from_midi(pressed: int, make_reaper: Callable[..., Reaper]) -> None:
+    settings = {"rwkv_music.midi_output": PORT, "rwkv_music.controller_trigger": "112"}
+    happened = make_reaper(None).run(
+        "rwkv_midi_setup.lua", outputs=[PORT], settings=settings, pressed=pressed
+    )
+    assert "No: the actions run the program again" in kinds(happened, "question")[0][1]
+    assert not kinds(happened, "run", "midi", "setting")
+    forgotten = [["rwkv_music.midi_output", "true"]] if pressed == NO else []
+    assert kinds(happened, "forgotten") == forgotten
 
 
 @needs_lua
@@ -122,11 +179,27 @@ def test_midi_setup_without_the_port_says_what_to_enable(
 def test_the_main_action_asks_for_the_program_and_tries_it(
     make_reaper: Callable[..., Reaper],
 ) -> None:
+    """What is installed is not remembered: the next installation may be elsewhere."""
     reaper = make_reaper(BridgeService())
     happened = reaper.run("rwkv_music.lua", input=str(reaper.program))
     assert kinds(happened, "asked")[0][1] == str(reaper.program)
-    assert kinds(happened, "setting")[0][:2] == ["rwkv_music.program", str(reaper.program)]
+    assert kinds(happened, "forgotten") == [["rwkv_music.program", "true"]]
+    assert not kinds(happened, "setting")
     assert kinds(happened, "box")[0][1].startswith("The service answers: /rwkv/status idle ")
+
+
+@needs_lua
+def test_another_program_is_remembered(make_reaper: Callable[..., Reaper]) -> None:
+    reaper = make_reaper(None)
+    reaper.answer_with(0, "/rwkv/status idle")
+    other = str(reaper.program.with_name("one, two"))
+    happened = reaper.run("rwkv_music.lua", input=other)
+    assert kinds(happened, "box") == [["RWKV Music", f"{other} is not there"]]
+    assert not kinds(happened, "setting", "forgotten", "run")
+    reaper.program.rename(other)
+    happened = reaper.run("rwkv_music.lua", input=other)
+    assert kinds(happened, "setting") == [["rwkv_music.program", other, "true"]]
+    assert kinds(happened, "box") == [["RWKV Music", "The service answers: /rwkv/status idle"]]
 
 
 def patterns() -> dict[str, tuple[str, str]]:
@@ -143,33 +216,52 @@ def test_reapers_patterns_are_addresses_of_the_table() -> None:
         assert kind == expected, name
 
 
+def at_place(beat: float, seconds: float) -> Iterator[tuple[str, object]]:
+    """What REAPER sends when its place has changed, in its order."""
+    yield "TIME", seconds
+    hundredths = int(beat % 1 * 100)
+    yield "BEAT", f"{int(beat) // 4 + 1}.{int(beat) % 4 + 1}.{hundredths:02}"
+
+
+def play_state(*, plays: bool, pauses: bool = False) -> Iterator[tuple[str, object]]:
+    yield from (("STOP", float(not plays)), ("PAUSE", float(pauses)), ("PLAY", float(plays)))
+
+
 def test_reapers_own_messages_lead_the_transport() -> None:
+    """It plays, pauses and goes on in the middle of a song that was slower before."""
     service = BridgeService()
-    send = {name: address for name, (_, address) in patterns().items()}
-    beat_ns, told = 60_000_000_000 / 90, 33_000_000
+    service.rehearsal.conductor.set_parameter("count_in", 1, 0)
+    addresses = {name: address for name, (_, address) in patterns().items()}
+    beat_ns, told = 60_000_000_000 / 90, 66_000_000
     with OscClient(port=service.server.port) as client:
-        client.send(send["TEMPO"], 90.0)
-        client.send(send["STOP"], 1.0)
-        client.send(send["PLAY"], 0.0)
-        client.send(send["BEAT"], "3.1.00")
+
+        def send(*messages: tuple[str, object]) -> None:
+            for name, value in messages:
+                if name in addresses:
+                    client.send(addresses[name], value)
+
+        def play(from_ns: int, beat: float) -> float:
+            send(*play_state(plays=True))
+            service.pump(from_ns)
+            for step in range(1, 60):
+                place = beat + step * told / beat_ns
+                send(*at_place(place, 20 + place * 60 / 90))
+                service.pump(from_ns + step * told)
+            assert service.transport.beat_at(from_ns + 59 * told) == pytest.approx(place, abs=0.05)
+            return place
+
+        send(("TEMPO", 90.0), *play_state(plays=False), *at_place(64.0, 62.67))
         service.pump(told)
-        client.send(send["STOP"], 0.0)
-        client.send(send["PLAY"], 1.0)
-        for step in range(2, 90):
-            now_ns = step * told
-            beat = 8 + (now_ns - told) / beat_ns
-            hundredths = int(beat % 1 * 100)
-            client.send(send["BEAT"], f"{int(beat) // 4 + 1}.{int(beat) % 4 + 1}.{hundredths:02}")
-            client.send(send["TIME"], beat * 60 / 90)
-            service.pump(now_ns)
-        assert service.server.counts.refused == 0
-        assert service.transport.playing
+        assert service.transport.take_happened() == ["Located"]
+        paused = play(10 * S, 64.0)
+        assert service.transport.take_happened() == ["SourceChanged", "Started"]
         assert service.transport.tempo_bpm == pytest.approx(90.0)
-        assert service.transport.beat_at(89 * told) == pytest.approx(beat, abs=0.05)
-        client.send(send["PLAY"], 0.0)
-        client.send(send["PAUSE"], 1.0)
-        service.pump(90 * told)
-        assert not service.transport.playing
+        send(*play_state(plays=False, pauses=True), *at_place(64.0, 62.67))
+        service.pump(15 * S)
+        assert service.transport.take_happened() == ["Stopped", "Located"]
+        play(25 * S, paused)
+        assert service.transport.take_happened() == ["Started"]
+        assert service.server.counts.refused == 0
     service.close()
 
 

@@ -49,7 +49,7 @@ def told(happened: list[Line]) -> Iterator[Told]:
     for kind, *rest in happened:
         if kind == "moment":
             seconds = int(rest[0]) * POLL_S
-        elif kind == "run":
+        elif kind == "run" and not rest[0].endswith(" ctl ping"):
             *_, number, line, numerator, denominator = rest[0].split()
             assert " ctl transport/bar " in rest[0]
             meter = Meter(int(numerator), int(denominator))
@@ -67,21 +67,24 @@ def follow(reaper: Reaper, places: list[Place], **scenario: Any) -> list[Told]:
 
 
 def lead(transport: Transport, places: list[Place], told: list[Told], late_s: float) -> list[float]:
-    """REAPER's BEAT at each of these places, and what was told, so much later. Returns when the
-    transport jumped."""
-    jumps, waiting, played = [], list(told), False
+    """What REAPER sends at each of these places, a start before the BEAT that it is at and a BEAT
+    only where it is another one; and what was told, so much later. Returns when the transport
+    jumped."""
+    jumps, waiting, played, last = [], list(told), False, 0.0
     transport.osc_tempo(TEMPO, 0)
     for poll, (plays, beat) in enumerate(places):
         now_s = poll * POLL_S
         now_ns = round(now_s * S)
         while waiting and waiting[0][0] + late_s <= now_s:
             transport.osc_bar(waiting.pop(0)[1], now_ns)
-        bar = bar_at(beat)
-        hundredths = (beat - bar.start_beat) * bar.meter.denominator / 4 * 100 // 1
-        transport.osc_bbt(bar.number + 1, 1 + hundredths / 100, now_ns)
         if plays != played:
             (transport.play if plays else transport.stop)(now_ns)
             played = plays
+        if beat != last:
+            bar, last = bar_at(beat), beat
+            hundredths = (beat - bar.start_beat) * bar.meter.denominator / 4 * 100 // 1
+            transport.osc_bbt(bar.number + 1, 1 + hundredths / 100, now_ns)
+        transport.tick(now_ns)
         jumps += [now_s for change in transport.take_changes() if isinstance(change, Located)]
     return jumps
 
@@ -123,9 +126,28 @@ def test_before_bar_1_the_meter_is_told_alone(make_reaper: Callable[..., Reaper]
     happened = reaper.run(
         "rwkv_follow_meter.lua", numerator=6, denominator=8, first_bar=-3, moments=[{"beat": 1.0}]
     )
-    ((line, wait),) = kinds(happened, "run")
+    _, (line, wait) = kinds(happened, "run")
     assert line.endswith("ctl transport/meter 6 8")
     assert wait == "-1"
+
+
+@needs_lua
+def test_windows_opens_no_console_where_a_bar_is_told(make_reaper: Callable[..., Reaper]) -> None:
+    reaper = make_reaper(None)
+    reaper.answer_with(0, "")
+    happened = reaper.run("rwkv_follow_meter.lua", moments=[{"beat": 1.0}], os="Win64")
+    assert kinds(happened, "run")[-1][1] == "-2"
+
+
+@needs_lua
+def test_without_a_service_it_says_so_and_is_not_lit(make_reaper: Callable[..., Reaper]) -> None:
+    reaper = make_reaper(None)
+    reaper.answer_with(1, "error: nobody answers at 127.0.0.1:9: is it running there?")
+    happened = reaper.run("rwkv_follow_meter.lua", moments=[{"beat": 1.0}] * 3)
+    problem = "nobody answers at 127.0.0.1:9: is it running there?"
+    assert kinds(happened, "box") == [["RWKV Music", problem]]
+    assert kinds(happened, "lit") == []
+    assert len(kinds(happened, "run")) == 1
 
 
 @needs_lua
@@ -149,6 +171,21 @@ def test_the_services_own_program_takes_what_is_told(make_reaper: Callable[..., 
         assert time.monotonic() < ends_s, "the program did not come through"
         time.sleep(0.01)
     assert service.named("transport/bar") == [(8, 28.0, 6, 8)]
+
+
+@needs_lua
+def test_after_a_rest_the_music_starts_once_where_reaper_does(
+    make_reaper: Callable[..., Reaper],
+) -> None:
+    """Also after a pause, at which REAPER tells the place of its edit cursor."""
+    paused = [*roll(18.0, 2.0), *stand(17.0, 5.0), *roll(22.0, 2.0)]
+    places = [*stand(17.0, 5.0), *paused]
+    transport = Transport(TEMPO)
+    bars = follow(make_reaper(None), places)
+    jumps = lead(transport, places, bars, 0.3)
+    assert [jump for jump in jumps if jump > 0.5 and not 7.0 <= jump < 8.0] == []
+    now_ns = round((len(places) - 1) * POLL_S * S)
+    assert transport.beat_at(now_ns) == pytest.approx(places[-1][1], abs=0.05)
 
 
 LATE_S = [0.1, 0.3, 0.45]  # what the program may take to start

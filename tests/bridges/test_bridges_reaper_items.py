@@ -52,6 +52,23 @@ def test_the_services_own_continuation_is_written(make_reaper: Callable[..., Rea
 
 
 @needs_lua
+def test_a_looped_item_is_continued_as_it_sounds(make_reaper: Callable[..., Reaper]) -> None:
+    """Its source lasts three quarters and is begun within; what hangs over its end is cut there."""
+    composer = Composer()
+    notes = [
+        {"beat": 0.0, "beats": 1.0, "pitch": 60, "velocity": 90},
+        {"beat": 2.5, "beats": 1.0, "pitch": 64, "velocity": 80},
+        {"beat": 3.0, "beats": 1.0, "pitch": 70, "velocity": 80},  # behind the source's end
+    ]
+    item = an_item(source_beats=3.0, offset=2.0, notes=notes)
+    happened = make_reaper(BridgeService(composer)).run("rwkv_continue_item.lua", items=[item])
+    assert kinds(happened, "box") == []
+    first = [(1.0 + k, 60, 90, 1.0) for k in (0, 3, 6)]
+    second = [(0.5 + k, 64, 80, 0.5) for k in (0, 3, 6)]
+    assert composer.context == sorted(first + second)
+
+
+@needs_lua
 def test_an_item_off_the_bar_lines_is_continued_on_one(make_reaper: Callable[..., Reaper]) -> None:
     composer = Composer(from_zero=True)
     reaper = make_reaper(BridgeService(composer))

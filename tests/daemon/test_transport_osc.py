@@ -149,3 +149,63 @@ def test_play_said_again_is_no_jump() -> None:
     assert transport.play(t_ns)
     assert transport.take_changes() == []
     assert transport.beat_at(t_ns) == pytest.approx(beat, abs=0.04)
+
+
+def at_rest(beat: float) -> tuple[Transport, int]:
+    """One whose DAW has told a place and then nothing: REAPER tells one only where it is new."""
+    transport = Transport(120.0)
+    transport.osc_position(beat, T0)
+    transport.take_changes()
+    transport.tick(T0 + 10 * S)
+    return transport, T0 + 10 * S
+
+
+def test_after_a_rest_a_start_waits_for_the_place_that_follows_it() -> None:
+    transport, t_ns = at_rest(16.0)
+    assert transport.play(t_ns, count_in=1)
+    transport.tick(t_ns + 60_000_000)
+    assert transport.take_changes() == []
+    bridge(transport, t_ns + 66_000_000, 64.0, 2, hz=15)
+    transport.tick(t_ns + 2 * S)
+    assert transport.take_changes() == [SourceChanged("osc"), Started(64.0)]
+
+
+def test_a_start_does_not_believe_the_cursor_that_was_told_at_a_pause() -> None:
+    transport, t_ns = at_rest(16.0)
+    transport.play(t_ns)
+    t_ns, _ = bridge(transport, t_ns + 66_000_000, 16.0, 4)
+    transport.stop(t_ns)
+    transport.osc_position(16.0, t_ns + 66_000_000)  # the edit cursor, not where it paused
+    transport.take_changes()
+    transport.play(t_ns + S)
+    assert transport.take_changes() == []
+    transport.osc_position(24.0, t_ns + S + 66_000_000)
+    assert transport.take_changes() == [Started(24.0)]
+
+
+def test_a_start_that_no_place_follows_is_our_own() -> None:
+    transport, t_ns = at_rest(16.0)
+    transport.play(t_ns, count_in=1)
+    transport.tick(t_ns + 200_000_000)
+    assert not transport.playing
+    transport.tick(t_ns + 300_000_000)
+    assert transport.take_changes() == [Started(-4.0)]
+    assert transport.source == "internal"
+    transport.tick(t_ns + 600_000_000)
+    assert transport.take_changes() == []
+
+
+def test_a_start_that_waits_can_be_called_off() -> None:
+    transport, t_ns = at_rest(16.0)
+    transport.play(t_ns)
+    transport.stop(t_ns + 100_000_000)
+    transport.tick(t_ns + S)
+    assert transport.take_changes() == []
+
+
+def test_what_begins_meanwhile_is_not_begun_again() -> None:
+    transport, t_ns = at_rest(16.0)
+    transport.play(t_ns)
+    transport.launch(t_ns + 100_000_000)
+    transport.tick(t_ns + S)
+    assert transport.take_changes() == [Started(0.0)]

@@ -37,13 +37,13 @@ local function main()
   local files = { outcome = exchange.outcome() }
   files.context, reason = exchange.write(context.notes)
   if not files.context then return fail(reason) end
-  ok, reason = service.run({
+  ok, reason = service.start({
     "compose", files.context,
     "--tempo", ("%.6f"):format(context.tempo),
     "--meter", ("%d/%d"):format(context.numerator, context.denominator),
     "--bars", tostring(bars),
     "-o", files.outcome,
-  }, -1)
+  })
   if not ok then return fail(reason) end
   service.show("continuing the selected item")
   poll(context, bars, files, reaper.time_precise() + PATIENCE_S)

@@ -44,7 +44,7 @@ local function tell(bar)
   end
   words[#words + 1] = tostring(bar.numerator)
   words[#words + 1] = tostring(bar.denominator)
-  service.run(words, -1)
+  service.start(words)
 end
 
 -- Where the music will be soon, which may be back at the beginning of a loop.
@@ -96,6 +96,11 @@ local function light(state)
   reaper.RefreshToolbar2(section, action)
 end
 
+local ok, problem = service.ask("ping") -- what is told later is not waited for
+if not ok then
+  reaper.ShowMessageBox(problem, "RWKV Music", 0)
+  return
+end
 if reaper.set_action_options then reaper.set_action_options(1) end -- from REAPER 7 on: no question
 reaper.atexit(function() light(0) end)
 light(1)

@@ -15,6 +15,7 @@
 --   [main] rwkv_regenerate.lua
 --   [main] rwkv_take_next.lua
 --   [main] rwkv_undo.lua
+--   [main] rwkv_reset.lua
 --   [main] rwkv_mode_manual.lua
 --   [main] rwkv_mode_trade.lua
 --   [main] rwkv_mode_auto.lua
@@ -31,10 +32,10 @@ local folder = ({ reaper.get_action_context() })[2]:match("^(.*[/\\])")
 local service = dofile(folder .. "lib/service.lua")
 
 local title = "RWKV Music"
-local caption = "Program:,extrawidth=300"
+local caption = "Program:,extrawidth=300,separator=|" -- a path may have commas
 local given, program = reaper.GetUserInputs(title, 1, caption, service.program())
 if given then
-  service.set("program", program)
-  local ok, text = service.ask("status")
+  local ok, text = service.set_program(program)
+  if ok then ok, text = service.ask("status") end
   reaper.ShowMessageBox(ok and "The service answers: " .. text or text, title, 0)
 end

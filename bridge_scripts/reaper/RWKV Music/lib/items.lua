@@ -10,22 +10,33 @@ local function bar_at(beat)
   return first, last
 end
 
-local function notes_of(take, first_beat, last_beat, origin)
-  local notes = {}
+-- After how many quarters the item begins its source again; nil where it does not.
+local function loop_of(item, take)
+  if reaper.GetMediaItemInfo_Value(item, "B_LOOPSRC") ~= 1 then return nil end
+  local length, in_beats = reaper.GetMediaSourceLength(reaper.GetMediaItemTake_Source(take))
+  if not in_beats or length <= 0 then return nil end
+  return length / reaper.GetMediaItemTakeInfo_Value(take, "D_PLAYRATE")
+end
+
+local function notes_of(item, take, first_beat, last_beat, origin)
+  local notes, loop = {}, loop_of(item, take)
+  local source_end = loop and reaper.MIDI_GetProjQNFromPPQPos(take, 0) + loop or math.huge
   local _, count = reaper.MIDI_CountEvts(take)
   for number = 0, count - 1 do
-    local _, _, muted, start_ppq, end_ppq, channel, pitch, velocity = reaper.MIDI_GetNote(take, number)
+    local _, _, muted, start_ppq, end_ppq, channel, pitch, velocity =
+      reaper.MIDI_GetNote(take, number)
     local beat = reaper.MIDI_GetProjQNFromPPQPos(take, start_ppq)
-    local inside = beat > first_beat - NEAR_BEATS and beat < last_beat - NEAR_BEATS
-    if inside and not muted and channel ~= DRUMS then
-      notes[#notes + 1] = {
-        beat = math.max(beat - origin, 0),
-        pitch = pitch,
-        velocity = velocity,
-        beats = reaper.MIDI_GetProjQNFromPPQPos(take, end_ppq) - beat,
-      }
+    local beats = math.min(reaper.MIDI_GetProjQNFromPPQPos(take, end_ppq), source_end) - beat
+    if not muted and channel ~= DRUMS and beat < source_end then
+      for at = beat, last_beat - NEAR_BEATS, loop or math.huge do
+        if at > first_beat - NEAR_BEATS then -- with an offset the first times are before the item
+          notes[#notes + 1] =
+            { beat = math.max(at - origin, 0), pitch = pitch, velocity = velocity, beats = beats }
+        end
+      end
     end
   end
+  table.sort(notes, function(one, other) return one.beat < other.beat end)
   return notes
 end
 
@@ -40,7 +51,7 @@ function items.context()
   local last_beat =
     reaper.TimeMap2_timeToQN(0, position + reaper.GetMediaItemInfo_Value(item, "D_LENGTH"))
   local origin = bar_at(first_beat + NEAR_BEATS)
-  local notes = notes_of(take, first_beat, last_beat, origin)
+  local notes = notes_of(item, take, first_beat, last_beat, origin)
   if #notes == 0 then return nil, "there are no notes in the selected item" end
   local numerator, denominator = reaper.TimeMap_GetTimeSigAtTime(0, position)
   local beat_s = reaper.TimeMap2_QNToTime(0, first_beat + 1) - position

@@ -7,6 +7,7 @@ local service = {}
 
 local SECTION = "rwkv_music" -- of REAPER's extended state
 local ANSWER_MS = 5000
+local NO_WAIT_MS = reaper.GetOS():match("^Win") and -2 or -1 -- -2: without a window in the way
 local CHANNEL_16_CONTROLLER = 0xBF
 local HARDWARE_OUTPUTS = 16 -- StuffMIDIMessage counts them from here
 
@@ -24,8 +25,35 @@ function service.set(name, value)
   reaper.SetExtState(SECTION, name, value, true)
 end
 
+function service.forget(name)
+  reaper.DeleteExtState(SECTION, name, true)
+end
+
+local function installed_program()
+  return dofile(folder .. "program.lua")
+end
+
+-- Whether a program may be there: a mere name is looked for by the system.
+local function is_there(program)
+  return not program:find("[/\\]") or reaper.file_exists(program)
+end
+
+-- The one that was entered, while it is there; else the one that was installed with the scripts.
 function service.program()
-  return service.setting("program") or dofile(folder .. "program.lua")
+  local entered = service.setting("program")
+  return entered and is_there(entered) and entered or installed_program()
+end
+
+-- Use that program. Only another one than the installed one is remembered, which the next
+-- installation may put elsewhere. Returns whether it is there, and else what is wrong.
+function service.set_program(program)
+  if not is_there(program) then return false, program .. " is not there" end
+  if program == installed_program() then
+    service.forget("program")
+  else
+    service.set("program", program)
+  end
+  return true
 end
 
 -- A line that does not get in the way of somebody who plays.
@@ -42,17 +70,27 @@ local function quoted(words)
   return table.concat(line, " ")
 end
 
--- Run the program. wait_ms: -1 does not wait. Returns whether all went well, and the output or
--- what went wrong.
-function service.run(words, wait_ms)
-  local output = reaper.ExecProcess(quoted({ service.program(), table.unpack(words) }), wait_ms)
-  if output == nil then
-    return false, service.program() .. " cannot be started; the action rwkv_music.lua asks where it is"
-  end
+local function execute(words, wait_ms)
+  local program = service.program()
+  local output = reaper.ExecProcess(quoted({ program, table.unpack(words) }), wait_ms)
+  if output then return output end
+  return nil, program .. " cannot be started; the action rwkv_music.lua asks where it is"
+end
+
+-- Run the program. Returns whether all went well, and the output or what went wrong.
+function service.run(words)
+  local output, problem = execute(words, ANSWER_MS)
+  if not output then return false, problem end
   local status, text = output:match("^(%-?%d+)\r?\n?(.*)$")
   text = (text or output):gsub("%s+$", "")
-  if status == "0" or wait_ms == -1 then return true, text end
+  if status == "0" then return true, text end
   return false, service.complaint(text)
+end
+
+-- Start the program and do not wait for it. Returns whether it started, and else what went wrong.
+function service.start(words)
+  local output, problem = execute(words, NO_WAIT_MS)
+  return output ~= nil, problem
 end
 
 -- What the program printed, in words for a musician.
@@ -89,14 +127,14 @@ function service.command(name)
     service.send_midi(device, math.tointeger(tonumber(controller)))
     return true
   end
-  local ok, text = service.run({ "ctl", table.unpack(constants.COMMANDS[name]) }, ANSWER_MS)
+  local ok, text = service.run({ "ctl", table.unpack(constants.COMMANDS[name]) })
   if not ok then service.show(text) end
   return ok
 end
 
 -- Ask for something; returns whether it worked, and the answer or what went wrong.
 function service.ask(...)
-  return service.run({ "ctl", ... }, ANSWER_MS)
+  return service.run({ "ctl", ... })
 end
 
 return service
