@@ -23,10 +23,6 @@ from .weights import load_model, model_of
 Progress = Callable[[str], None]
 
 
-def _silent(what: str) -> None:
-    """Says nothing."""
-
-
 @dataclass(frozen=True, slots=True)
 class Effort:
     """How much is measured: windows of the validation split (0: all), passages told after more and
@@ -56,7 +52,7 @@ def write_card(
     *,
     against: Sequence[Path] = (),
     sections: Sequence[str] = SECTIONS,
-    say: Progress = _silent,
+    say: Progress = lambda what: None,
 ) -> None:
     """Measure, and write each section into the page as soon as it is known. against: other models'
     weights. Raises ConfigError, CheckpointError."""
@@ -136,7 +132,9 @@ def copying(weights: Weights, data: Path, count: int) -> Table:
     return judge.copying_table(player_of(weights), valid, train, count)
 
 
-def sampling(weights: Weights, data: Path, effort: Effort, say: Progress = _silent) -> Table:
+def sampling(
+    weights: Weights, data: Path, effort: Effort, say: Progress = lambda what: None
+) -> Table:
     """With which temperature and top-p what the model plays is most like what composers wrote."""
     valid, train = (read_split(data, split, load_vocabulary()) for split in ("valid", "train"))
     settings = [

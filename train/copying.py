@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rwkv_music.music import Phrase
 from rwkv_music.tokenizer import Vocabulary, encode_phrase, load_vocabulary
 
-from .completions import Completion
 from .note_table import NoteTable
 from .pieces import Piece
 
@@ -108,13 +108,7 @@ def find_copied(
     return Copied(runs, found, longest)
 
 
-def copied_of(completions: Iterable[Completion], train: Sequence[Piece]) -> tuple[Copied, Copied]:
-    """Of completions, and of the true continuations."""
-    vocabulary = load_vocabulary()
-    pairs = [
-        tuple(np.array(encode_phrase(phrase)) for phrase in (completion.made, completion.truth))
-        for completion in completions
-    ]
-    known = [piece.tokens for piece in train]
-    made, true = zip(*pairs, strict=True)
-    return find_copied(made, known, vocabulary), find_copied(true, known, vocabulary)
+def copied_of(phrases: Iterable[Phrase], train: Sequence[Piece]) -> Copied:
+    """What of the phrases stands in those pieces."""
+    asked = [np.array(encode_phrase(phrase)) for phrase in phrases]
+    return find_copied(asked, [piece.tokens for piece in train], load_vocabulary())

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from rwkv_music.model.protocol import MusicModel
+from rwkv_music.music import Phrase
 from rwkv_music.sampling import Sampling
 from rwkv_music.tokenizer import Vocabulary
 
@@ -177,7 +178,9 @@ def copying_table(
     player: MusicModel[Any], pieces: Sequence[Piece], train: Sequence[Piece], count: int
 ) -> Table:
     """What the model plays, looked for in its training data."""
-    made, true = copied_of(long_completions(player, pieces, count), train)
+    completions = long_completions(player, pieces, count)
+    made = copied_of((each.made for each in completions), train)
+    true = copied_of((each.truth for each in completions), train)
     about = (
         f"{count} completions of {LONG_BARS} bars after {HEARD_BARS}: the share of their runs of"
         " notes that stand somewhere in the training data, in some key, and the longest run of each"
@@ -214,14 +217,18 @@ def sampling_table(
     """How far from the truth each way of drawing leads. Marked is the nearest of those that copy
     no more than composers do, as far as the completions can tell."""
     found: dict[Sampling, Likeness] = {}
-    copied: dict[Sampling, tuple[Copied, Copied]] = {}
+    copied: dict[Sampling, Copied] = {}
+    truths: list[Phrase] = []
     for sampling in settings:
         say(f"temperature {sampling.temperature:g}, top-p {sampling.top_p:g}")
         made = long_completions(player, pieces, count, sampling)
-        found[sampling], copied[sampling] = likeness(made), copied_of(made, train)
-    allowed = [sampling for sampling in found if not _copies(*copied[sampling])]
+        found[sampling] = likeness(made)
+        copied[sampling] = copied_of((each.made for each in made), train)
+        truths = [each.truth for each in made]  # the same whatever the way to draw
+    true = copied_of(truths, train)
+    allowed = [sampling for sampling in found if not _copies(copied[sampling], true)]
     best = min(allowed or found, key=lambda sampling: found[sampling].distance)
-    some, (_, true) = found[best], copied[best]
+    some = found[best]
     lengths = true.shares
     composers = " and ".join(f"{share:.2%} of {length} notes" for length, share in lengths.items())
     about = (
@@ -241,7 +248,7 @@ def sampling_table(
             f"**{alike.distance:.3f}**" if sampling == best else f"{alike.distance:.3f}",
             *map(_off, alike.scalars.values()),
             *map(_difference, alike.overlaps.values()),
-            *(f"{share:.2%}" for share in copied[sampling][0].shares.values()),
+            *(f"{share:.2%}" for share in copied[sampling].shares.values()),
         )
         for sampling, alike in found.items()
     ]
